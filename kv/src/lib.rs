@@ -1,1 +1,21 @@
+//! The revisioned store: keys, transactions, reads at any retained revision, watches.
+//! Callers see [`Store`] and the plain types below. Replication and the log belong to `triad_raft`;
+//! API objects belong to the layer above, which is the only caller.
 
+mod entry;
+mod error;
+mod health;
+mod options;
+mod revision;
+mod store;
+mod txn;
+mod watch;
+
+pub use entry::{Entry, Range, prefix_end};
+pub use error::Error;
+pub use health::{Health, Metrics};
+pub use options::{History, Limits, StoreOptions};
+pub use revision::Revision;
+pub use store::Store;
+pub use txn::{Change, Compare, Condition, Txn, TxnOutcome};
+pub use watch::{Batch, Event, Progress, Watch};

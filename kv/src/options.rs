@@ -1,0 +1,77 @@
+//! How a store is opened: where it lives, how much it keeps, how large its parts may grow.
+//! Every bound here has a default that suits a two-core machine.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// Holds `lock`, `identity`, `log.floor`, `log/` and `state/`; made when missing.
+    pub dir: PathBuf,
+    /// The member's name, for messages and membership.
+    pub node_name: String,
+    /// `false` trades every promise on power loss for speed (`--unsafe-no-fsync`, `--ephemeral`).
+    pub sync: bool,
+    pub history: History,
+    pub limits: Limits,
+}
+
+impl StoreOptions {
+    pub fn new(dir: impl Into<PathBuf>, node_name: impl Into<String>) -> Self {
+        Self {
+            dir: dir.into(),
+            node_name: node_name.into(),
+            sync: true,
+            history: History::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// How much of the past stays readable: whichever bound is reached first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    pub max_age: Duration,
+    pub max_bytes: u64,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self {
+            max_age: Duration::from_secs(3600),
+            max_bytes: 2 << 30,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Changes and compares of one transaction, and of one batch of transactions in the log.
+    pub changes: usize,
+    /// Encoded bytes of one batch; a larger transaction travels alone.
+    pub frame_bytes: usize,
+    /// Encoded bytes of one transaction.
+    pub txn_bytes: usize,
+    /// Bytes of one key.
+    pub key_bytes: usize,
+    /// Memory of the recent events that watches are served from; older ones come from disk.
+    pub ring_bytes: usize,
+    /// Memory for blocks read from disk, taken as it is needed.
+    pub block_cache_bytes: usize,
+    /// Memory for one table of writes that are not yet in a file.
+    pub write_buffer_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            changes: 64,
+            frame_bytes: 1 << 20,
+            txn_bytes: 8 << 20,
+            key_bytes: 4 << 10,
+            ring_bytes: 16 << 20,
+            block_cache_bytes: 32 << 20,
+            write_buffer_bytes: 8 << 20,
+        }
+    }
+}
