@@ -1,1 +1,22 @@
+//! A replicated log that drives a state machine: propose, read barrier, leadership, membership.
+//! It never sees a key: commands and replies are bytes, the state machine is the caller's.
+//! openraft and the log's database stay inside; `triad_kv` is the only caller.
 
+mod error;
+mod identity;
+mod log_store;
+mod member;
+mod network;
+mod node;
+mod position;
+mod sealed;
+mod state_machine;
+mod type_config;
+
+pub use error::Error;
+pub use identity::Identity;
+pub use log_store::{LogOptions, SyncTimes};
+pub use member::Member;
+pub use node::{Node, NodeMetrics, NodeOptions, Status};
+pub use position::Position;
+pub use state_machine::{Flusher, Stand, StateMachine};

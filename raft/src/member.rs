@@ -1,0 +1,114 @@
+//! Who takes part in the log: members, and how a membership is kept on disk.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use prost::Message;
+
+use crate::Position;
+use crate::type_config::{Membership, StoredMembership};
+
+/// One member of the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Member {
+    pub name: String,
+    /// Where the other members reach it; empty until it listens for peers.
+    pub address: String,
+}
+
+/// The protobuf form: field numbers are never reused.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct MembershipRecord {
+    #[prost(message, repeated, tag = "1")]
+    configs: Vec<ConfigRecord>,
+    #[prost(message, repeated, tag = "2")]
+    nodes: Vec<NodeRecord>,
+    #[prost(message, optional, tag = "3")]
+    at: Option<PositionRecord>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ConfigRecord {
+    #[prost(uint64, repeated, tag = "1")]
+    voters: Vec<u64>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct NodeRecord {
+    #[prost(uint64, tag = "1")]
+    id: u64,
+    #[prost(string, tag = "2")]
+    name: String,
+    #[prost(string, tag = "3")]
+    address: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+struct PositionRecord {
+    #[prost(uint64, tag = "1")]
+    term: u64,
+    #[prost(uint64, tag = "2")]
+    node: u64,
+    #[prost(uint64, tag = "3")]
+    index: u64,
+}
+
+impl MembershipRecord {
+    pub(crate) fn new(membership: &Membership, at: Option<Position>) -> Self {
+        let configs = membership.get_joint_config().iter();
+        Self {
+            configs: configs
+                .map(|c| ConfigRecord {
+                    voters: c.iter().copied().collect(),
+                })
+                .collect(),
+            nodes: membership
+                .nodes()
+                .map(|(id, m)| NodeRecord {
+                    id: *id,
+                    name: m.name.clone(),
+                    address: m.address.clone(),
+                })
+                .collect(),
+            at: at.map(|p| PositionRecord {
+                term: p.term,
+                node: p.node,
+                index: p.index,
+            }),
+        }
+    }
+
+    /// `None` when the record names no usable set of voters.
+    pub(crate) fn membership(&self) -> Option<Membership> {
+        let configs: Vec<BTreeSet<u64>> = self
+            .configs
+            .iter()
+            .map(|c| c.voters.iter().copied().collect())
+            .collect();
+        let nodes: BTreeMap<u64, Member> = self
+            .nodes
+            .iter()
+            .map(|n| {
+                (
+                    n.id,
+                    Member {
+                        name: n.name.clone(),
+                        address: n.address.clone(),
+                    },
+                )
+            })
+            .collect();
+        Membership::new(configs, nodes).ok()
+    }
+
+    pub(crate) fn stored(&self) -> Option<StoredMembership> {
+        let at = self.at.map(|p| {
+            Position {
+                term: p.term,
+                node: p.node,
+                index: p.index,
+            }
+            .log_id()
+        });
+        Some(StoredMembership::new(at, self.membership()?))
+    }
+}
