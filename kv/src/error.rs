@@ -48,3 +48,25 @@ pub enum Error {
     #[error("the store is closed")]
     Closed,
 }
+
+impl From<triad_raft::Error> for Error {
+    fn from(error: triad_raft::Error) -> Self {
+        match error {
+            triad_raft::Error::NotLeader { leader } => Self::NotLeader { leader },
+            triad_raft::Error::Unavailable(why) => Self::Unavailable { why },
+            triad_raft::Error::Corrupt { what, file } => Self::Corrupt { what, file },
+            triad_raft::Error::Io { what, why } => Self::Io { what, why },
+            triad_raft::Error::Closed => Self::Closed,
+        }
+    }
+}
+
+impl From<Error> for triad_raft::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Corrupt { what, file } => Self::Corrupt { what, file },
+            Error::Io { what, why } => Self::Io { what, why },
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}

@@ -2,11 +2,19 @@
 //! Callers see [`Store`] and the plain types below. Replication and the log belong to `triad_raft`;
 //! API objects belong to the layer above, which is the only caller.
 
+mod apply;
+mod clock;
+mod command;
 mod entry;
 mod error;
+mod expiry;
 mod health;
+mod history;
+mod layout;
+mod lock;
 mod options;
 mod revision;
+mod state;
 mod store;
 mod txn;
 mod watch;

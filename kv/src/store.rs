@@ -1,26 +1,54 @@
 //! The front door. A `Store` is a cheap handle; its clones share one open store.
 //! Reads are local and synchronous; writes and barriers go through the log.
 
-use crate::{Entry, Error, Health, Metrics, Range, Revision, StoreOptions, Txn, TxnOutcome, Watch};
+mod care;
+mod running;
+mod shared;
 
-#[derive(Clone, Debug)]
-pub struct Store {}
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::clock::unix_seconds;
+use crate::command::Command;
+use crate::{
+    Change, Entry, Error, Health, Metrics, Range, Revision, StoreOptions, Txn, TxnOutcome, Watch,
+};
+
+pub(crate) use running::Running;
+use shared::{Shared, WeakSource};
+
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
 
 impl Store {
     /// Recovers what is on disk and returns when the store serves.
     ///
     /// # Errors
     /// `Locked`, `Corrupt`, `Io`.
-    pub async fn open(_options: StoreOptions) -> Result<Self, Error> {
-        Err(Error::Closed)
+    pub async fn open(options: StoreOptions) -> Result<Self, Error> {
+        let shared = Shared::open(options).await?;
+        care::start(&shared);
+        Ok(Self { shared })
     }
 
     /// Carries out a transaction; durable when it returns.
     ///
     /// # Errors
-    /// `TooLarge` before anything happens; `Unavailable` when the outcome is unknown.
-    pub async fn txn(&self, _txn: Txn) -> Result<TxnOutcome, Error> {
-        Err(Error::Closed)
+    /// `TooLarge` before anything happens; `NotLeader` when it was not taken; `Unavailable` when
+    /// the outcome is unknown.
+    pub async fn txn(&self, txn: Txn) -> Result<TxnOutcome, Error> {
+        self.check_size(&txn)?;
+        let weight = txn.changes.len().max(1);
+        let command = Command::txn(txn, unix_seconds());
+        self.shared
+            .running()?
+            .propose(&command, weight)
+            .await
+            .map(TxnOutcome::from)
     }
 
     /// After it returns, local reads see every write acknowledged before it was called.
@@ -28,27 +56,36 @@ impl Store {
     /// # Errors
     /// `NotLeader`, `Unavailable`, `Closed`.
     pub async fn read_barrier(&self) -> Result<Revision, Error> {
-        Err(Error::Closed)
+        self.shared.running()?.node.read_barrier().await?;
+        Ok(self.revision())
     }
 
     /// The last applied revision.
     #[must_use]
     pub fn revision(&self) -> Revision {
-        Revision(0)
+        self.shared.hub.published()
     }
 
     /// The oldest revision that can still be read; watches start behind it.
     #[must_use]
     pub fn compacted(&self) -> Revision {
-        Revision(0)
+        self.shared.hub.compacted()
     }
 
     /// A key now, or as it stood at a revision.
     ///
     /// # Errors
     /// `Compacted`, `FutureRevision`, `Corrupt`.
-    pub fn get(&self, _key: &[u8], _at: Option<Revision>) -> Result<Option<Entry>, Error> {
-        Err(Error::Closed)
+    pub fn get(&self, key: &[u8], at: Option<Revision>) -> Result<Option<Entry>, Error> {
+        let key = Bytes::copy_from_slice(key);
+        self.shared.read(|state| {
+            let Some(at) = at else {
+                return state.latest(&key);
+            };
+            let view = state.view()?;
+            view.check(at)?;
+            view.version_at(&key, at.0)
+        })
     }
 
     /// The keys in `start..end` now or as they stood at a revision, at most `limit` (0: no limit).
@@ -58,48 +95,142 @@ impl Store {
     /// `Compacted`, `FutureRevision`, `Corrupt`.
     pub fn range(
         &self,
-        _start: &[u8],
-        _end: &[u8],
-        _at: Option<Revision>,
-        _limit: usize,
+        start: &[u8],
+        end: &[u8],
+        at: Option<Revision>,
+        limit: usize,
     ) -> Result<Range, Error> {
-        Err(Error::Closed)
+        let limit = if limit == 0 { usize::MAX } else { limit };
+        self.shared.read(|state| {
+            let view = state.view()?;
+            let revision = at.unwrap_or(Revision(view.stand.revision));
+            view.check(revision)?;
+            let mut range = Range {
+                entries: Vec::new(),
+                more: false,
+                revision,
+            };
+            let take = |entry| {
+                range.more = range.entries.len() >= limit;
+                if range.more {
+                    return ControlFlow::Break(());
+                }
+                range.entries.push(entry);
+                ControlFlow::Continue(())
+            };
+            if revision.0 == view.stand.revision {
+                view.visit_latest(start, end, take)?;
+            } else {
+                view.visit_at(start, end, revision.0, take)?;
+            }
+            Ok(range)
+        })
     }
 
     /// How many keys `start..end` holds now.
     ///
     /// # Errors
     /// `Corrupt`, `Closed`.
-    pub fn count(&self, _start: &[u8], _end: &[u8]) -> Result<u64, Error> {
-        Err(Error::Closed)
+    pub fn count(&self, start: &[u8], end: &[u8]) -> Result<u64, Error> {
+        self.shared
+            .read(|state| state.view()?.count_latest(start, end))
     }
 
     /// Every change under `prefix` with a revision greater than `after`; a future one is waited for.
     ///
     /// # Errors
     /// `Compacted` when the changes behind `after` are not retained.
-    pub fn watch(&self, _prefix: &[u8], _after: Revision) -> Result<Watch, Error> {
-        Err(Error::Closed)
+    pub fn watch(&self, prefix: &[u8], after: Revision) -> Result<Watch, Error> {
+        if self.shared.hub.is_closed() {
+            return Err(Error::Closed);
+        }
+        let compacted = self.compacted();
+        if after < compacted {
+            return Err(Error::Compacted {
+                requested: after,
+                compacted,
+            });
+        }
+        let source = Arc::new(WeakSource::new(&self.shared));
+        Ok(Watch::new(self.shared.hub.clone(), source, prefix, after))
     }
 
     /// Gives up the history before `at`; the space is reclaimed in the background.
     ///
     /// # Errors
     /// `FutureRevision`, `Compacted` when it was given up before.
-    pub async fn compact(&self, _at: Revision) -> Result<(), Error> {
-        Err(Error::Closed)
+    pub async fn compact(&self, at: Revision) -> Result<(), Error> {
+        let (current, compacted) = (self.revision(), self.compacted());
+        if at > current {
+            return Err(Error::FutureRevision {
+                requested: at,
+                current,
+            });
+        }
+        if at <= compacted {
+            return Err(Error::Compacted {
+                requested: at,
+                compacted,
+            });
+        }
+        self.shared
+            .running()?
+            .propose(&Command::compact(at, unix_seconds()), 1)
+            .await?;
+        self.shared.sweep_wanted.notify_one();
+        Ok(())
     }
 
     #[must_use]
     pub fn health(&self) -> Health {
-        Health::default()
+        self.shared.health()
     }
 
     #[must_use]
     pub fn metrics(&self) -> Metrics {
-        Metrics::default()
+        self.shared.metrics()
     }
 
     /// Stops serving, flushes, closes the files and frees the lock.
-    pub async fn shutdown(&self) {}
+    pub async fn shutdown(&self) {
+        self.shared.shutdown().await;
+    }
+
+    fn check_size(&self, txn: &Txn) -> Result<(), Error> {
+        let limits = &self.shared.options.limits;
+        let check = |what, size, limit| {
+            if size > limit {
+                Err(Error::TooLarge { what, size, limit })
+            } else {
+                Ok(())
+            }
+        };
+        check("the number of compares", txn.compares.len(), limits.changes)?;
+        check("the number of changes", txn.changes.len(), limits.changes)?;
+        let mut bytes = 0;
+        for key in txn
+            .compares
+            .iter()
+            .map(|c| &c.key)
+            .chain(txn.changes.iter().map(Change::key))
+        {
+            check("a key's length", key.len(), limits.key_bytes)?;
+            bytes += key.len();
+        }
+        for change in &txn.changes {
+            if let Change::Put { value, .. } = change {
+                bytes += value.len();
+            }
+        }
+        check("a transaction's size", bytes, limits.txn_bytes)
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("dir", &self.shared.options.dir)
+            .field("revision", &self.revision())
+            .finish()
+    }
 }

@@ -1,0 +1,108 @@
+//! Opens the state database and finds out where in the log it stands.
+
+use std::path::Path;
+
+use parking_lot::Mutex;
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, LogLevel, Options,
+};
+use triad_raft::Stand;
+
+use super::State;
+use crate::layout::record::StandRecord;
+use crate::layout::{
+    CHANGES, EXPIRY, FAMILIES, LATEST, MEMBERSHIP_KEY, META, STAND_KEY, VERSIONS, record,
+};
+use crate::{Error, Limits};
+
+impl State {
+    /// Opens the state under `dir`. What was never flushed is gone, and is in the log.
+    pub(crate) fn open(dir: &Path, limits: &Limits) -> Result<Self, Error> {
+        let dir = dir.join("state");
+        let cache = Cache::new_lru_cache(limits.block_cache_bytes);
+        let families = FAMILIES
+            .map(|name| ColumnFamilyDescriptor::new(name, family_options(name, limits, &cache)));
+        let db = DB::open_cf_descriptors(&database_options(limits)?, &dir, families)
+            .map_err(|e| Error::from(triad_raft::Error::database("opening the state", &e, &dir)))?;
+        let state = Self {
+            db,
+            dir,
+            cache,
+            flushed: Mutex::default(),
+            current: Mutex::default(),
+        };
+        let stand = state.recovered_stand()?;
+        *state.flushed.lock() = stand.clone();
+        *state.current.lock() = stand;
+        Ok(state)
+    }
+
+    fn recovered_stand(&self) -> Result<Stand, Error> {
+        let read = |key| {
+            let value = self.db.get_cf(self.family(META), key);
+            value.map_err(|e| self.trouble("reading the state", &e))
+        };
+        let applied = read(STAND_KEY)?
+            .map(|bytes| StandRecord::decode(STAND_KEY, &bytes))
+            .transpose()
+            .map_err(|what| self.damaged("the stand", &what))?
+            .map(|stand| stand.applied);
+        let membership = read(MEMBERSHIP_KEY)?
+            .map(|bytes| record::decode_opaque(MEMBERSHIP_KEY, &bytes))
+            .transpose()
+            .map_err(|what| self.damaged("the membership", &what))?;
+        Ok(Stand {
+            applied,
+            membership,
+        })
+    }
+}
+
+fn database_options(limits: &Limits) -> Result<Options, Error> {
+    // No automatic resume after an error: the node is fenced instead, and reopens.
+    let mut db = Options::default()
+        .get_options_from_string("max_bgerror_resume_count=0")
+        .map_err(|e| Error::Io {
+            what: "setting up the state".into(),
+            why: e.to_string(),
+        })?;
+    db.create_if_missing(true);
+    db.create_missing_column_families(true);
+    // All families reach the disk together, so that the state is always that of one log entry.
+    db.set_atomic_flush(true);
+    db.set_paranoid_checks(true);
+    db.set_db_write_buffer_size(limits.write_buffer_bytes * 3);
+    db.set_max_background_jobs(2);
+    db.set_max_open_files(256);
+    db.set_keep_log_file_num(2);
+    db.set_max_log_file_size(1 << 20);
+    db.set_log_level(LogLevel::Warn);
+    db.set_stats_dump_period_sec(0);
+    db.set_stats_persist_period_sec(0);
+    db.set_max_manifest_file_size(4 << 20);
+    Ok(db)
+}
+
+fn family_options(name: &str, limits: &Limits, cache: &Cache) -> Options {
+    let mut family = Options::default();
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    if name == LATEST {
+        // Most compares ask for keys that are not there.
+        table.set_bloom_filter(10.0, false);
+    }
+    family.set_block_based_table_factory(&table);
+    family.set_write_buffer_size(match name {
+        LATEST | VERSIONS => limits.write_buffer_bytes,
+        CHANGES => limits.write_buffer_bytes / 2,
+        EXPIRY | META => limits.write_buffer_bytes / 8,
+        other => unreachable!("{other} is no family"),
+    });
+    family.set_max_write_buffer_number(3);
+    family.set_compression_type(DBCompressionType::Lz4);
+    family.set_bottommost_compression_type(DBCompressionType::Zstd);
+    family.set_level_compaction_dynamic_level_bytes(true);
+    family
+}

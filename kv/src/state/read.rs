@@ -1,0 +1,264 @@
+//! Reading the state: keys and ranges now or at a revision, and changes in their order.
+//! A record that does not check ends the read with its name; it is never served.
+
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use rocksdb::{DBRawIterator, ReadOptions};
+
+use super::{State, View};
+use crate::layout::record::{self, ChangeRow};
+use crate::layout::{self, CHANGES, EXPIRY, LATEST, VERSIONS};
+use crate::{Entry, Error, Event, Revision};
+
+/// Versions stepped over one by one before a seek is cheaper.
+const STEPS_BEFORE_SEEK: usize = 4;
+
+impl State {
+    /// The newest version of a key, outside any view.
+    pub(crate) fn latest(&self, key: &Bytes) -> Result<Option<Entry>, Error> {
+        let found = self.db.get_pinned_cf(self.family(LATEST), key);
+        let found = found.map_err(|e| self.trouble("reading the state", &e))?;
+        let Some(bytes) = found else { return Ok(None) };
+        self.version(key, &bytes).map(|(_, entry)| entry)
+    }
+
+    fn version(&self, key: &Bytes, bytes: &[u8]) -> Result<(u64, Option<Entry>), Error> {
+        record::decode_version(key, bytes)
+            .map_err(|what| self.damaged(&String::from_utf8_lossy(key), &what))
+    }
+}
+
+impl View<'_> {
+    /// Refuses a revision that is given up or has not happened.
+    pub(crate) fn check(&self, at: Revision) -> Result<(), Error> {
+        let (current, compacted) = (
+            Revision(self.stand.revision),
+            Revision(self.stand.compacted),
+        );
+        if at > current {
+            return Err(Error::FutureRevision {
+                requested: at,
+                current,
+            });
+        }
+        if at < compacted {
+            return Err(Error::Compacted {
+                requested: at,
+                compacted,
+            });
+        }
+        Ok(())
+    }
+
+    /// A key's newest version at or below a revision.
+    pub(crate) fn version_at(&self, key: &Bytes, at: u64) -> Result<Option<Entry>, Error> {
+        let (low, high) = (layout::version_key(key, at), layout::version_key(key, 0));
+        let mut rows = self.rows(VERSIONS, low, Some(above(high)));
+        rows.seek_to_first();
+        let Some((row, bytes)) = rows.item() else {
+            return self.ended(&rows).map(|()| None);
+        };
+        let revision = self.split_version(row)?.1;
+        self.decode_at(key, revision, bytes)
+    }
+
+    /// Visits the newest versions of `start..end`, in key order, until told to stop.
+    pub(crate) fn visit_latest(
+        &self,
+        start: &[u8],
+        end: &[u8],
+        mut visit: impl FnMut(Entry) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let mut rows = self.rows(LATEST, start.to_vec(), bound(end));
+        rows.seek_to_first();
+        while let Some((key, bytes)) = rows.item() {
+            let key = Bytes::copy_from_slice(key);
+            if let (_, Some(entry)) = self.state.version(&key, bytes)?
+                && visit(entry).is_break()
+            {
+                return Ok(());
+            }
+            rows.next();
+        }
+        self.ended(&rows)
+    }
+
+    pub(crate) fn count_latest(&self, start: &[u8], end: &[u8]) -> Result<u64, Error> {
+        let mut rows = self.rows(LATEST, start.to_vec(), bound(end));
+        rows.seek_to_first();
+        let mut count = 0;
+        while rows.valid() {
+            count += 1;
+            rows.next();
+        }
+        self.ended(&rows).map(|()| count)
+    }
+
+    /// As `visit_latest`, but of the versions that were the newest at revision `at`.
+    pub(crate) fn visit_at(
+        &self,
+        start: &[u8],
+        end: &[u8],
+        at: u64,
+        mut visit: impl FnMut(Entry) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let mut rows = self.rows(
+            VERSIONS,
+            open_key(start),
+            bound(end).map(|end| open_key(&end)),
+        );
+        rows.seek_to_first();
+        while let Some((row, bytes)) = rows.item() {
+            let (key, revision) = self.split_version(row)?;
+            if revision > at {
+                rows.seek(layout::version_key(&key, at));
+                continue;
+            }
+            let key = Bytes::from(key);
+            if let Some(entry) = self.decode_at(&key, revision, bytes)?
+                && visit(entry).is_break()
+            {
+                return Ok(());
+            }
+            self.leave(&mut rows, &key);
+        }
+        self.ended(&rows)
+    }
+
+    /// Steps or seeks behind all versions of a key.
+    fn leave(&self, rows: &mut DBRawIterator<'_>, key: &[u8]) {
+        let last = layout::version_key(key, 0);
+        for _ in 0..STEPS_BEFORE_SEEK {
+            rows.next();
+            if rows.key().is_none_or(|row| row > last.as_slice()) {
+                return;
+            }
+        }
+        rows.seek(above(last));
+    }
+
+    /// Visits the changes with a revision above `after`, in order, until told to stop.
+    pub(crate) fn visit_changes(
+        &self,
+        after: u64,
+        mut visit: impl FnMut(u64, u32, ChangeRow) -> Result<ControlFlow<()>, Error>,
+    ) -> Result<(), Error> {
+        let mut rows = self.rows(CHANGES, layout::change_key(after + 1, 0).to_vec(), None);
+        rows.seek_to_first();
+        while let Some((row, bytes)) = rows.item() {
+            let (revision, ordinal) = layout::split_change(row)
+                .ok_or_else(|| self.state.damaged("changes", "an unknown key"))?;
+            let change = record::decode_change(row, bytes).map_err(|what| {
+                self.state
+                    .damaged(&format!("change {revision}.{ordinal}"), &what)
+            })?;
+            if visit(revision, ordinal, change)?.is_break() {
+                return Ok(());
+            }
+            rows.next();
+        }
+        self.ended(&rows)
+    }
+
+    /// The event that a row of `changes` stands for.
+    pub(crate) fn event(&self, revision: u64, change: ChangeRow) -> Result<Event, Error> {
+        let missing = |r: u64| {
+            self.state.damaged(
+                &format!("changes at {revision}"),
+                &format!("version {r} is missing"),
+            )
+        };
+        let read = |r: u64| match self.version_at(&change.key, r)? {
+            Some(entry) if entry.mod_revision.0 == r => Ok(entry),
+            _ => Err(missing(r)),
+        };
+        let entry = if change.delete {
+            None
+        } else {
+            Some(read(revision)?)
+        };
+        let previous = if change.previous == 0 {
+            None
+        } else {
+            Some(read(change.previous)?)
+        };
+        Ok(Event {
+            key: change.key.clone(),
+            revision: Revision(revision),
+            entry,
+            previous,
+        })
+    }
+
+    /// At most `limit` keys whose time has come, with the revisions that set it.
+    pub(crate) fn expired(&self, now: u64, limit: usize) -> Result<Vec<(Bytes, u64)>, Error> {
+        let mut rows = self.rows(EXPIRY, Vec::new(), Some(layout::expiry_key(now + 1, b"")));
+        rows.seek_to_first();
+        let mut keys = Vec::new();
+        while let Some((row, bytes)) = rows.item().filter(|_| keys.len() < limit) {
+            let (_, key) = layout::split_expiry(row)
+                .ok_or_else(|| self.state.damaged("expiry", "an unknown key"))?;
+            let [revision] = record::decode_numbers(row, bytes)
+                .map_err(|what| self.state.damaged("an expiry row", &what))?;
+            keys.push((Bytes::copy_from_slice(key), revision));
+            rows.next();
+        }
+        self.ended(&rows).map(|()| keys)
+    }
+
+    /// Rows of a family in this view, between two bounds.
+    pub(super) fn rows(
+        &self,
+        family: &str,
+        start: Vec<u8>,
+        end: Option<Vec<u8>>,
+    ) -> DBRawIterator<'_> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(start);
+        if let Some(end) = end {
+            options.set_iterate_upper_bound(end);
+        }
+        options.set_verify_checksums(true);
+        self.snapshot
+            .raw_iterator_cf_opt(self.state.family(family), options)
+    }
+
+    /// An iterator that is no longer valid has come to its end, or to an error.
+    pub(super) fn ended(&self, rows: &DBRawIterator<'_>) -> Result<(), Error> {
+        rows.status()
+            .map_err(|e| self.state.trouble("reading the state", &e))
+    }
+
+    fn split_version(&self, row: &[u8]) -> Result<(Vec<u8>, u64), Error> {
+        layout::split_version(row).ok_or_else(|| self.state.damaged("versions", "an unknown key"))
+    }
+
+    fn decode_at(&self, key: &Bytes, revision: u64, bytes: &[u8]) -> Result<Option<Entry>, Error> {
+        let (recorded, entry) = self.state.version(key, bytes)?;
+        if recorded != revision {
+            let name = String::from_utf8_lossy(key);
+            return Err(self
+                .state
+                .damaged(&name, &format!("version {recorded} lies at {revision}")));
+        }
+        Ok(entry)
+    }
+}
+
+/// An empty end is no bound.
+fn bound(end: &[u8]) -> Option<Vec<u8>> {
+    (!end.is_empty()).then(|| end.to_vec())
+}
+
+fn open_key(key: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(key.len());
+    layout::escape_open(key, &mut out);
+    out
+}
+
+/// The smallest row behind this one.
+fn above(mut row: Vec<u8>) -> Vec<u8> {
+    row.push(0);
+    row
+}
