@@ -16,7 +16,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
     let dir = args.next().unwrap_or_else(|| "/tmp/triad-bench".into());
     let seconds: u64 = args.next().map_or(Ok(5), |s| s.parse())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     runtime.block_on(run(&dir, Duration::from_secs(seconds)))
 }
 
@@ -30,9 +33,17 @@ async fn run(dir: &str, time: Duration) -> Result<(), Box<dyn std::error::Error>
     }
     reads(&store, time).await?;
     println!("memory: {}", memory());
-    timed("shutdown", async { store.shutdown().await; Ok::<_, triad_kv::Error>(()) }).await?;
+    timed("shutdown", async {
+        store.shutdown().await;
+        Ok::<_, triad_kv::Error>(())
+    })
+    .await?;
     let store = timed("reopen", Store::open(options)).await?;
-    println!("memory after reopening: {}, revision {}", memory(), store.revision());
+    println!(
+        "memory after reopening: {}, revision {}",
+        memory(),
+        store.revision()
+    );
     store.shutdown().await;
     Ok(())
 }
@@ -44,12 +55,23 @@ async fn timed<T, E>(what: &str, work: impl Future<Output = Result<T, E>>) -> Re
     Ok(done)
 }
 
-async fn writers_of(store: &Store, writers: u64, time: Duration) -> Result<(), Box<dyn std::error::Error>> {
+async fn writers_of(
+    store: &Store,
+    writers: u64,
+    time: Duration,
+) -> Result<(), Box<dyn std::error::Error>> {
     let before = store.metrics();
     let (started, cpu) = (Instant::now(), cpu_seconds());
     let latency = Arc::new(AtomicU64::new(0));
     let tasks: Vec<_> = (0..writers)
-        .map(|writer| tokio::spawn(write(store.clone(), writer, started + time, latency.clone())))
+        .map(|writer| {
+            tokio::spawn(write(
+                store.clone(),
+                writer,
+                started + time,
+                latency.clone(),
+            ))
+        })
         .collect();
     let mut puts = 0;
     for task in tasks {
@@ -70,14 +92,34 @@ async fn writers_of(store: &Store, writers: u64, time: Duration) -> Result<(), B
     Ok(())
 }
 
-async fn write(store: Store, writer: u64, until: Instant, latency: Arc<AtomicU64>) -> Result<u64, triad_kv::Error> {
+async fn write(
+    store: Store,
+    writer: u64,
+    until: Instant,
+    latency: Arc<AtomicU64>,
+) -> Result<u64, triad_kv::Error> {
     let mut puts = 0;
     while Instant::now() < until {
-        let key = Bytes::from(format!("/registry/configmaps/bench/writer-{writer}-{}", puts % 500));
+        let key = Bytes::from(format!(
+            "/registry/configmaps/bench/writer-{writer}-{}",
+            puts % 500
+        ));
         let value = Bytes::from(vec![b'x'; VALUE_BYTES]);
         let started = Instant::now();
-        store.txn(Txn { compares: vec![], changes: vec![Change::Put { key, value, ttl_seconds: None }] }).await?;
-        latency.fetch_add(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        store
+            .txn(Txn {
+                compares: vec![],
+                changes: vec![Change::Put {
+                    key,
+                    value,
+                    ttl_seconds: None,
+                }],
+            })
+            .await?;
+        latency.fetch_add(
+            u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
         puts += 1;
     }
     Ok(puts)
@@ -93,18 +135,36 @@ async fn reads(store: &Store, time: Duration) -> Result<(), Box<dyn std::error::
         gets += 1;
     }
     let (took, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds() - cpu);
-    println!("1 reader: {:.0} linearizable gets/s, {:.1} us cpu each", gets as f64 / took, cpu * 1e6 / gets as f64);
+    println!(
+        "1 reader: {:.0} linearizable gets/s, {:.1} us cpu each",
+        gets as f64 / took,
+        cpu * 1e6 / gets as f64
+    );
     let started = Instant::now();
     let range = store.range(b"/registry/configmaps/", b"/registry/configmaps0", None, 0)?;
-    println!("a range of {} keys: {:.1} ms", range.entries.len(), started.elapsed().as_secs_f64() * 1e3);
+    println!(
+        "a range of {} keys: {:.1} ms",
+        range.entries.len(),
+        started.elapsed().as_secs_f64() * 1e3
+    );
     Ok(())
 }
 
 /// Processor time of this process, all threads, from `/proc/self/stat` (100 ticks a second).
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    let ticks = |at: usize| {
+        fields
+            .get(at)
+            .and_then(|f| f.parse::<f64>().ok())
+            .unwrap_or(0.0)
+    };
     (ticks(11) + ticks(12)) / 100.0
 }
 
@@ -112,8 +172,19 @@ fn cpu_seconds() -> f64 {
 fn memory() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mb = |name: &str| {
-        let line = status.lines().find(|l| l.starts_with(name)).unwrap_or_default();
-        line.split_whitespace().nth(1).and_then(|kb| kb.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+        let line = status
+            .lines()
+            .find(|l| l.starts_with(name))
+            .unwrap_or_default();
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|kb| kb.parse::<f64>().ok())
+            .unwrap_or(0.0)
+            / 1024.0
     };
-    format!("{:.0} MB of its own, {:.0} MB of files", mb("RssAnon:"), mb("RssFile:"))
+    format!(
+        "{:.0} MB of its own, {:.0} MB of files",
+        mb("RssAnon:"),
+        mb("RssFile:")
+    )
 }

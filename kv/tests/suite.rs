@@ -1,4 +1,5 @@
 //! All tests of the store's front door, in one program.
 
+mod model;
 mod store;
 mod support;
