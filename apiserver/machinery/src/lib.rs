@@ -1,1 +1,2 @@
-
+pub mod goformat;
+pub mod status;
