@@ -28,7 +28,7 @@ fn quote_char(out: &mut String, c: char) {
         '\t' => out.push_str("\\t"),
         '\u{b}' => out.push_str("\\v"),
         c if c < ' ' || c == '\u{7f}' => push(out, format_args!("\\x{:02x}", c as u32)),
-        c if is_printable(c) => out.push(c),
+        c if c.is_ascii() || is_printable(c) => out.push(c),
         c if (c as u32) < 0x10000 => push(out, format_args!("\\u{:04x}", c as u32)),
         c => push(out, format_args!("\\U{:08x}", c as u32)),
     }

@@ -101,7 +101,7 @@ impl Status {
         let mut message = format!("{kind} {} is invalid", quote(name));
         if !errors.is_empty() {
             message.push_str(": ");
-            message.push_str(&aggregate(errors.iter().map(FieldError::to_string)));
+            message.push_str(&Self::aggregate(errors));
         }
         Self::new(422, reason::INVALID, message).detailed(Details {
             name: name.into(),
@@ -110,6 +110,11 @@ impl Status {
             causes: errors.iter().map(FieldError::to_cause).collect(),
             ..Details::default()
         })
+    }
+
+    /// Field errors as one text: equal ones once, `[a, b]` when more than one is left.
+    pub fn aggregate(errors: &[FieldError]) -> String {
+        aggregate(errors.iter().map(FieldError::to_string))
     }
 
     /// 422 for a patch that does not fit the object.
@@ -383,7 +388,7 @@ fn generic_text(code: u16, verb: &str, server_message: &str) -> (&'static str, S
 }
 
 /// Several messages as one: equal ones once, `[a, b]` when more than one is left.
-pub(crate) fn aggregate(messages: impl Iterator<Item = String>) -> String {
+fn aggregate(messages: impl Iterator<Item = String>) -> String {
     let mut seen = HashSet::new();
     let unique: Vec<String> = messages.filter(|m| seen.insert(m.clone())).collect();
     match unique.as_slice() {
