@@ -1,1 +1,4 @@
+//! The pure part of the API server: schema, scheme, codecs, defaulting, patches, selectors, printers. No I/O, no tokio, no
+//! clock; the server calls it, it never calls up.
 
+pub mod schema;
