@@ -2,3 +2,4 @@
 //! clock; the server calls it, it never calls up.
 
 pub mod schema;
+pub mod scheme;

@@ -18,6 +18,7 @@ use std::sync::OnceLock;
 pub use field::{Field, ListType, MapType, PatchStrategy};
 pub use field_type::FieldType;
 pub use object_type::{Lifecycle, ProtoField, ProtoSlot, Replacement, Shape, Struct, Type};
+pub(crate) use table::Place;
 pub use table::{Table, TableError};
 
 /// A string of the table: borrowed from the embedded files, owned in schemas built at run time.

@@ -50,9 +50,9 @@ pub(super) enum Member {
 
 /// Where a definition stands, for messages.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub(super) file: &'static str,
-    pub(super) line: usize,
+pub(crate) struct Place {
+    pub(crate) file: &'static str,
+    pub(crate) line: usize,
 }
 
 /// A line that cannot be read or a name that nothing bears.
@@ -71,7 +71,7 @@ impl fmt::Display for TableError {
 impl std::error::Error for TableError {}
 
 impl Place {
-    pub(super) fn error(self, message: impl Into<String>) -> TableError {
+    pub(crate) fn error(self, message: impl Into<String>) -> TableError {
         TableError {
             place: format!("{}:{}", self.file, self.line),
             message: message.into(),
