@@ -35,7 +35,7 @@ fn quote_char(out: &mut String, c: char) {
 }
 
 /// Letters, marks, numbers, punctuation, symbols and the ASCII space, as `unicode.IsPrint` has it.
-fn is_printable(c: char) -> bool {
+pub fn is_printable(c: char) -> bool {
     // Behind another character a combining mark counts as printable, in front it would be escaped.
     let mut probe = [0u8; 8];
     probe[0] = b'x';

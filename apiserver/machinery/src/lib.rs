@@ -3,6 +3,7 @@
 
 pub mod duration;
 pub mod goformat;
+pub mod managed_fields;
 pub mod meta;
 pub mod names;
 pub mod patch;
