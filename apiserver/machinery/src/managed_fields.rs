@@ -1,0 +1,142 @@
+//! Field ownership: who set which field (`metadata.managedFields`), kept on every write, and server-side apply.
+//! Pure functions over object trees and the schema; the clock and the manager's name come with the [`Context`].
+//! Follows `apimachinery/pkg/util/managedfields` and structured-merge-diff v6.
+
+mod apply;
+mod compare;
+mod entries;
+mod field_set;
+mod filled;
+mod last_applied;
+mod merge;
+mod path_element;
+mod reconcile;
+mod reset;
+pub mod scale;
+mod shape;
+mod typed;
+mod update;
+mod validate;
+
+use serde_json::Value;
+
+pub use apply::{ApplyError, Conflict, apply};
+pub use entries::{Entry, MAX_UPDATE_MANAGERS, Managed, Manager, Operation};
+pub use field_set::FieldSet;
+pub use path_element::{PathElement, path_text};
+pub use reset::{ResetFields, custom_reset_fields, reset_fields};
+pub use update::update;
+
+use crate::meta;
+use crate::schema::{Schema, TypeId};
+
+/// Longest name of a manager, in bytes.
+pub const MANAGER_MAX: usize = 128;
+
+/// What a write is: its type, its author and its time.
+pub struct Context<'a> {
+    pub schema: &'a Schema,
+    pub type_id: TypeId,
+    /// Group and version of the request, `apps/v1` or `v1`; objects are given in this version.
+    pub api_version: &'a str,
+    pub kind: &'a str,
+    /// See [`manager_name`].
+    pub manager: &'a str,
+    /// Empty for the object itself.
+    pub subresource: &'a str,
+    /// RFC 3339 in seconds.
+    pub now: &'a str,
+    /// Fields that the strategy overwrites, which nobody can own this way; see [`reset_fields`].
+    pub reset_fields: &'a ResetFields,
+    pub versions: &'a dyn Versions,
+}
+
+/// Conversion between the versions of one kind, needed when entries of several versions meet.
+pub trait Versions {
+    /// The object in that version with its type; none when the version is not known.
+    fn convert(&self, object: &Value, api_version: &str) -> Option<(Value, TypeId)>;
+}
+
+/// For kinds with one version.
+pub struct OneVersion;
+
+impl Versions for OneVersion {
+    fn convert(&self, _: &Value, _: &str) -> Option<(Value, TypeId)> {
+        None
+    }
+}
+
+/// The manager of a request: the `fieldManager` parameter, else what stands before the first slash of the User-Agent.
+pub fn manager_name(field_manager: &str, user_agent: &str) -> String {
+    if !field_manager.is_empty() {
+        return field_manager.to_owned();
+    }
+    let product = user_agent.split('/').next().unwrap_or("");
+    let mut name = String::new();
+    for c in product
+        .chars()
+        .filter(|c| crate::goformat::is_printable(*c))
+    {
+        if name.len() + c.len_utf8() > MANAGER_MAX {
+            break;
+        }
+        name.push(c);
+    }
+    name
+}
+
+/// When nothing but times in `managedFields` differs, the old list stays, so that the write is none.
+pub fn keep_times(old: &Value, new: &mut Value) {
+    let entries = |object: &Value| {
+        meta::metadata(object)
+            .and_then(|m| m.get("managedFields"))
+            .cloned()
+    };
+    let (Some(old_entries), Some(new_entries)) = (entries(old), entries(new)) else {
+        return;
+    };
+    if without_times(&old_entries) != without_times(&new_entries) {
+        return;
+    }
+    let Some(metadata) = meta::metadata_mut(new) else {
+        return;
+    };
+    metadata.insert("managedFields".into(), old_entries);
+    if !path_element::same(old, new)
+        && let Some(metadata) = meta::metadata_mut(new)
+    {
+        metadata.insert("managedFields".into(), new_entries);
+    }
+}
+
+fn without_times(entries: &Value) -> Value {
+    let mut entries = entries.clone();
+    for entry in entries.as_array_mut().into_iter().flatten() {
+        if let Value::Object(entry) = entry {
+            entry.shift_remove("time");
+        }
+    }
+    entries
+}
+
+/// The set without the identity of the object, which nobody owns.
+fn stripped(set: &FieldSet) -> FieldSet {
+    let identity = FieldSet::of_fields(&[
+        &["apiVersion"],
+        &["kind"],
+        &["metadata"],
+        &["metadata", "name"],
+        &["metadata", "namespace"],
+        &["metadata", "creationTimestamp"],
+        &["metadata", "selfLink"],
+        &["metadata", "uid"],
+        &["metadata", "clusterName"],
+        &["metadata", "generation"],
+        &["metadata", "managedFields"],
+        &["metadata", "resourceVersion"],
+    ]);
+    set.difference(&identity)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+//! The difference of two objects as three field sets, and the set of all fields of one object.
+//! Both walk values along their shape; what is atomic counts as one field.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::field_set::FieldSet;
+use super::path_element::{PathElement, same};
+use super::shape::{Kind, Shape};
+
+/// Fields that went, changed and came.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Comparison {
+    pub removed: FieldSet,
+    pub modified: FieldSet,
+    pub added: FieldSet,
+}
+
+impl Comparison {
+    pub(super) fn map(self, change: impl Fn(FieldSet) -> FieldSet) -> Self {
+        Self {
+            removed: change(self.removed),
+            modified: change(self.modified),
+            added: change(self.added),
+        }
+    }
+}
+
+/// Compares two objects of one type. Items that cannot be named in paths are an error.
+pub(super) fn compare(old: &Value, new: &Value, shape: Shape<'_>) -> Result<Comparison, String> {
+    let mut walk = Walk {
+        path: Vec::new(),
+        out: Comparison::default(),
+    };
+    walk.pair(Some(old), Some(new), shape)?;
+    Ok(walk.out)
+}
+
+struct Walk {
+    path: Vec<PathElement>,
+    out: Comparison,
+}
+
+type Pair<'a> = (Option<&'a Value>, Option<&'a Value>);
+
+impl Walk {
+    fn pair(
+        &mut self,
+        old: Option<&Value>,
+        new: Option<&Value>,
+        shape: Shape<'_>,
+    ) -> Result<(), String> {
+        let (old_kind, new_kind) = (shape.kind(old), shape.kind(new));
+        let leaf = if new.is_none() {
+            self.handle((old, new), shape, old_kind)?
+        } else {
+            if old.is_some() && old_kind != new_kind {
+                self.handle((old, new), shape, old_kind)?;
+            }
+            self.handle((old, new), shape, new_kind)?
+        };
+        if !leaf {
+            match (old, new) {
+                (None, _) => self.out.added.insert(&self.path),
+                (_, None) => self.out.removed.insert(&self.path),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// True when the values were taken as one.
+    fn handle(&mut self, pair: Pair<'_>, shape: Shape<'_>, kind: Kind) -> Result<bool, String> {
+        let is_empty = |value: Option<&Value>| match (kind, value) {
+            (Kind::Map, Some(Value::Object(map))) => map.is_empty(),
+            (Kind::List, Some(Value::Array(items))) => items.is_empty(),
+            _ => true,
+        };
+        if kind == Kind::Scalar || shape.is_atomic(kind) || is_empty(pair.0) && is_empty(pair.1) {
+            self.leaf(pair);
+            return Ok(true);
+        }
+        match kind {
+            Kind::List => self.lists(as_list(pair.0), as_list(pair.1), shape)?,
+            _ => self.maps(as_map(pair.0), as_map(pair.1), shape)?,
+        }
+        Ok(false)
+    }
+
+    fn leaf(&mut self, pair: Pair<'_>) {
+        match pair {
+            (None, _) => self.out.added.insert(&self.path),
+            (_, None) => self.out.removed.insert(&self.path),
+            (Some(old), Some(new)) if !same(old, new) => self.out.modified.insert(&self.path),
+            _ => {}
+        }
+    }
+
+    fn maps(
+        &mut self,
+        old: Option<&Map<String, Value>>,
+        new: Option<&Map<String, Value>>,
+        shape: Shape<'_>,
+    ) -> Result<(), String> {
+        let only_new = new
+            .into_iter()
+            .flat_map(|m| m.keys())
+            .filter(|key| !old.is_some_and(|m| m.contains_key(*key)));
+        for key in old.into_iter().flat_map(|m| m.keys()).chain(only_new) {
+            let inner = shape
+                .field(key)
+                .ok_or_else(|| format!(".{key}: field not declared in schema"))?;
+            self.path.push(PathElement::field(key));
+            self.pair(
+                old.and_then(|m| m.get(key)),
+                new.and_then(|m| m.get(key)),
+                inner,
+            )?;
+            self.path.pop();
+        }
+        Ok(())
+    }
+
+    fn lists(&mut self, old: &[Value], new: &[Value], shape: Shape<'_>) -> Result<(), String> {
+        let mut items: BTreeMap<PathElement, (Vec<&Value>, Vec<&Value>)> = BTreeMap::new();
+        for (i, item) in old.iter().enumerate() {
+            items.entry(step(shape, i, item)?).or_default().0.push(item);
+        }
+        for (i, item) in new.iter().enumerate() {
+            items.entry(step(shape, i, item)?).or_default().1.push(item);
+        }
+        for (step, (old, new)) in items {
+            self.path.push(step);
+            let inner = shape.item();
+            match (old.as_slice(), new.as_slice()) {
+                ([] | [_], [] | [_]) => {
+                    self.pair(old.first().copied(), new.first().copied(), inner)?
+                }
+                ([_, _, ..], [_, _, ..]) => {
+                    let equal =
+                        old.len() == new.len() && old.iter().zip(&new).all(|(a, b)| same(a, b));
+                    if !equal {
+                        self.out.modified.insert(&self.path);
+                    }
+                }
+                ([_, _, ..], _) => {
+                    if let Some(item) = new.first() {
+                        self.pair(None, Some(item), inner)?;
+                    }
+                    self.out.removed.insert(&self.path);
+                }
+                (_, _) => {
+                    if let Some(item) = old.first() {
+                        self.pair(Some(item), None, inner)?;
+                    }
+                    self.out.added.insert(&self.path);
+                }
+            }
+            self.path.pop();
+        }
+        Ok(())
+    }
+}
+
+fn step(shape: Shape<'_>, place: usize, item: &Value) -> Result<PathElement, String> {
+    shape
+        .item_step(item)
+        .map_err(|why| format!("element {place}: {why}"))
+}
+
+fn as_map(value: Option<&Value>) -> Option<&Map<String, Value>> {
+    value.and_then(Value::as_object)
+}
+
+fn as_list(value: Option<&Value>) -> &[Value] {
+    value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// Every field of an object: leaves, items, keys of maps, and maps that are null or empty.
+pub(super) fn all_fields(object: &Value, shape: Shape<'_>) -> FieldSet {
+    let mut set = FieldSet::default();
+    collect(object, shape, &mut Vec::new(), &mut set);
+    set
+}
+
+fn collect(value: &Value, shape: Shape<'_>, path: &mut Vec<PathElement>, set: &mut FieldSet) {
+    let kind = shape.kind(Some(value));
+    if kind == Kind::Scalar || shape.is_atomic(kind) {
+        set.insert(path);
+        return;
+    }
+    match value {
+        Value::Object(map) if kind == Kind::Map => {
+            for (key, value) in map {
+                let Some(inner) = shape.field(key) else {
+                    continue;
+                };
+                path.push(PathElement::field(key));
+                collect(value, inner, path, set);
+                let bare = value.is_null() || value.as_object().is_some_and(Map::is_empty);
+                if bare || !shape.declares(key) {
+                    set.insert(path);
+                }
+                path.pop();
+            }
+        }
+        Value::Array(items) if kind == Kind::List => collect_items(items, shape, path, set),
+        _ => {}
+    }
+}
+
+fn collect_items(
+    items: &[Value],
+    shape: Shape<'_>,
+    path: &mut Vec<PathElement>,
+    set: &mut FieldSet,
+) {
+    let mut counts: BTreeMap<PathElement, Vec<&Value>> = BTreeMap::new();
+    for item in items {
+        if let Ok(step) = shape.item_step(item) {
+            counts.entry(step).or_default().push(item);
+        }
+    }
+    for (step, same_items) in counts {
+        path.push(step);
+        if let [only] = same_items.as_slice() {
+            collect(only, shape.item(), path, set);
+        }
+        set.insert(path);
+        path.pop();
+    }
+}
+
+/// The set with every declared field added that has members below it.
+pub(super) fn with_named_parents(set: &FieldSet, shape: Option<Shape<'_>>) -> FieldSet {
+    let mut members = set.members().clone();
+    let mut children = BTreeMap::new();
+    for (step, child) in set.children() {
+        let inner = match step {
+            PathElement::Field(name) => {
+                if shape.is_some_and(|s| s.declares(name)) {
+                    members.insert(step.clone());
+                }
+                shape.and_then(|s| s.field(name))
+            }
+            PathElement::Key(_) => shape.map(Shape::item),
+            _ => None,
+        };
+        children.insert(step.clone(), with_named_parents(child, inner));
+    }
+    FieldSet::with_parts(members, children)
+}

@@ -1,0 +1,270 @@
+//! How server-side apply sees the types of the schema: what is one value (atomic), what is owned part by part, and
+//! how list items are told apart. Follows kube-openapi's conversion of OpenAPI into structured-merge-diff's schema.
+
+use serde_json::Value;
+
+use super::path_element::PathElement;
+use crate::schema::{Field, FieldType, ListType, MapType, Name, Schema, Struct, TypeId};
+
+/// A type as apply sees it.
+#[derive(Clone, Copy)]
+pub(super) struct Shape<'a> {
+    schema: &'a Schema,
+    pub form: Form<'a>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Form<'a> {
+    Scalar(Scalar),
+    Struct {
+        fields: &'a Struct,
+        atomic: bool,
+    },
+    Map {
+        element: &'a FieldType,
+        atomic: bool,
+    },
+    AtomicList(&'a FieldType),
+    Set(&'a FieldType),
+    Keyed {
+        keys: &'a [Name],
+        element: &'a FieldType,
+    },
+    /// Without a schema: lists are one value, maps are owned key by key.
+    Deduced,
+    /// Without a schema and always one value.
+    Opaque,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Scalar {
+    String,
+    Number,
+    Bool,
+    Any,
+}
+
+/// What to do with a value: the form after a look at the value itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Scalar,
+    Map,
+    List,
+}
+
+impl<'a> Shape<'a> {
+    pub(super) fn root(schema: &'a Schema, id: TypeId) -> Self {
+        Self {
+            schema,
+            form: struct_form(schema, id, None),
+        }
+    }
+
+    fn of_type(self, ty: &'a FieldType) -> Self {
+        let form = match ty {
+            FieldType::String | FieldType::Bytes | FieldType::Duration => {
+                Form::Scalar(Scalar::String)
+            }
+            FieldType::Bool => Form::Scalar(Scalar::Bool),
+            FieldType::Int32 | FieldType::Int64 | FieldType::Float64 => {
+                Form::Scalar(Scalar::Number)
+            }
+            FieldType::Quantity
+            | FieldType::IntOrString
+            | FieldType::Time
+            | FieldType::MicroTime => Form::Scalar(Scalar::Any),
+            FieldType::Raw | FieldType::Unknown => Form::Opaque,
+            FieldType::Any
+            | FieldType::SchemaOrBool(_)
+            | FieldType::SchemaOrList(_)
+            | FieldType::SchemaOrStrings(_) => Form::Deduced,
+            FieldType::Struct(id) => struct_form(self.schema, *id, None),
+            FieldType::List(element) | FieldType::Wrapper(element) => Form::AtomicList(element),
+            FieldType::Map(element) => Form::Map {
+                element,
+                atomic: false,
+            },
+        };
+        Self {
+            schema: self.schema,
+            form,
+        }
+    }
+
+    fn of_field(self, field: &'a Field) -> Self {
+        let form = match &field.ty {
+            FieldType::List(element) | FieldType::Wrapper(element) => list_form(field, element),
+            FieldType::Map(element) => Form::Map {
+                element,
+                atomic: field.map_type == Some(MapType::Atomic),
+            },
+            FieldType::Struct(id) => {
+                struct_form(self.schema, *id, field.struct_type.or(field.map_type))
+            }
+            other => return self.of_type(other),
+        };
+        Self {
+            schema: self.schema,
+            form,
+        }
+    }
+
+    /// What lies under a key of a map or struct; `None` for a field that the schema does not know.
+    pub(super) fn field(self, key: &str) -> Option<Self> {
+        match self.form {
+            Form::Struct { fields, .. } => match fields.field(key) {
+                Some(field) => Some(self.of_field(field)),
+                None if fields.type_meta && matches!(key, "kind" | "apiVersion") => Some(Self {
+                    schema: self.schema,
+                    form: Form::Scalar(Scalar::String),
+                }),
+                None => None,
+            },
+            Form::Map { element, .. } => Some(self.of_type(element)),
+            Form::Deduced | Form::Opaque => Some(self),
+            _ => None,
+        }
+    }
+
+    /// Whether the key is a declared field rather than a key of a map.
+    pub(super) fn declares(self, key: &str) -> bool {
+        match self.form {
+            Form::Struct { fields, .. } => {
+                fields.field(key).is_some()
+                    || fields.type_meta && matches!(key, "kind" | "apiVersion")
+            }
+            _ => false,
+        }
+    }
+
+    /// What the items of a list are.
+    pub(super) fn item(self) -> Self {
+        match self.form {
+            Form::AtomicList(element) | Form::Set(element) | Form::Keyed { element, .. } => {
+                self.of_type(element)
+            }
+            _ => Self {
+                schema: self.schema,
+                form: Form::Opaque,
+            },
+        }
+    }
+
+    /// Which of its possible forms a value takes; nothing and null take the first.
+    pub(super) fn kind(self, value: Option<&Value>) -> Kind {
+        match self.form {
+            Form::Scalar(_) => Kind::Scalar,
+            Form::Struct { .. } | Form::Map { .. } => Kind::Map,
+            Form::AtomicList(_) | Form::Set(_) | Form::Keyed { .. } => Kind::List,
+            Form::Deduced | Form::Opaque => match value {
+                None | Some(Value::Null | Value::Object(_)) => Kind::Map,
+                Some(Value::Array(_)) => Kind::List,
+                Some(_) => Kind::Scalar,
+            },
+        }
+    }
+
+    /// Whether a value of that kind is owned as one.
+    pub(super) fn is_atomic(self, kind: Kind) -> bool {
+        match (self.form, kind) {
+            (Form::Struct { atomic, .. } | Form::Map { atomic, .. }, _) => atomic,
+            (Form::AtomicList(_) | Form::Opaque, _) => true,
+            (Form::Deduced, kind) => kind == Kind::List,
+            _ => false,
+        }
+    }
+
+    /// Whether nothing is known of what is inside.
+    pub(super) fn is_deduced(self) -> bool {
+        matches!(self.form, Form::Deduced)
+    }
+
+    /// How an item of a set or keyed list is named in paths; the text says why it cannot be.
+    pub(super) fn item_step(self, item: &Value) -> Result<PathElement, String> {
+        match self.form {
+            Form::Set(_) => match item {
+                Value::Object(_) => {
+                    Err("associative list without keys has an element that's a map type".into())
+                }
+                Value::Array(_) => {
+                    Err("not supported: associative list with lists as elements".into())
+                }
+                Value::Null => Err(
+                    "associative list without keys has an element that's an explicit null".into(),
+                ),
+                other => Ok(PathElement::Value(other.clone())),
+            },
+            Form::Keyed { keys, element } => self.keyed_step(item, keys, element),
+            _ => Err("invalid indexing of non-associative list".into()),
+        }
+    }
+
+    fn keyed_step(
+        self,
+        item: &Value,
+        keys: &[Name],
+        element: &FieldType,
+    ) -> Result<PathElement, String> {
+        let map = match item {
+            Value::Object(map) => map,
+            Value::Null => {
+                return Err("associative list with keys may not have a null element".into());
+            }
+            _ => return Err("associative list with keys may not have non-map elements".into()),
+        };
+        let fields = match element {
+            FieldType::Struct(id) => self.schema.struct_of(*id),
+            _ => None,
+        };
+        let default = |key: &str| {
+            fields
+                .and_then(|s| s.field(key))
+                .and_then(|f| f.default.clone())
+        };
+        let found: Vec<(String, Value)> = keys
+            .iter()
+            .filter_map(|key| {
+                Some((
+                    key.to_string(),
+                    map.get(key.as_ref()).cloned().or_else(|| default(key))?,
+                ))
+            })
+            .collect();
+        if found.is_empty() {
+            let keys: Vec<String> = keys.iter().map(|key| crate::goformat::quote(key)).collect();
+            return Err(format!(
+                "associative list with keys has an element that omits all key fields [{}] \
+                 (and doesn't have default values for any key fields)",
+                keys.join(" ")
+            ));
+        }
+        Ok(PathElement::key(found))
+    }
+}
+
+fn struct_form(schema: &Schema, id: TypeId, overridden: Option<MapType>) -> Form<'_> {
+    let atomic = overridden.or(schema.get(id).struct_type) == Some(MapType::Atomic);
+    match schema.struct_of(id) {
+        Some(fields) => Form::Struct { fields, atomic },
+        None => Form::Deduced,
+    }
+}
+
+/// listType decides; without one, a strategic merge strategy stands in for it.
+fn list_form<'a>(field: &'a Field, element: &'a FieldType) -> Form<'a> {
+    let strategy = field.patch_strategy;
+    match (field.list_type, &field.merge_key) {
+        (Some(ListType::Atomic), _) => Form::AtomicList(element),
+        (Some(ListType::Set), _) => Form::Set(element),
+        (Some(ListType::Map), _) => Form::Keyed {
+            keys: &field.list_map_keys,
+            element,
+        },
+        (None, Some(key)) if strategy.merge => Form::Keyed {
+            keys: std::slice::from_ref(key),
+            element,
+        },
+        (None, None) if strategy.merge => Form::Set(element),
+        (None, _) => Form::AtomicList(element),
+    }
+}

@@ -1,0 +1,308 @@
+//! JSON Patch with the behaviour of evanphx/json-patch v4, which is not quite RFC 6902: `replace` and `test`
+//! take an absent map key for null, a path need not begin with a slash, negative indices count from the end.
+//! A patch applies whole or not at all. Maps that an operation walks through come out with sorted keys.
+
+use serde_json::{Map, Value};
+
+use super::PatchError;
+
+/// Operations in one patch.
+pub const MAX_OPERATIONS: usize = 10_000;
+/// Bytes (of JSON) that all `copy` operations of one patch may add.
+pub const MAX_COPIED_BYTES: usize = 3 << 20;
+
+/// A decoded patch. Operations are looked into only when their turn comes, as upstream does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JsonPatch {
+    operations: Vec<Map<String, Value>>,
+}
+
+impl JsonPatch {
+    /// Takes the decoded body. `typed` checks the types of the fields as field validation Strict and Warn do.
+    pub fn from_value(patch: Value, typed: bool) -> Result<Self, PatchError> {
+        let items = match patch {
+            Value::Array(items) => items,
+            Value::Null => Vec::new(),
+            other if typed => {
+                return Err(mismatch(
+                    &other,
+                    "Go value of type []handlers.jsonPatchOp",
+                    typed,
+                ));
+            }
+            other => return Err(mismatch(&other, "Go value of type jsonpatch.Patch", typed)),
+        };
+        if typed {
+            items.iter().try_for_each(check_types)?;
+        }
+        let mut operations = Vec::with_capacity(items.len());
+        for item in items {
+            match item {
+                Value::Object(operation) => operations.push(operation),
+                Value::Null => operations.push(Map::new()),
+                other => {
+                    return Err(mismatch(
+                        &other,
+                        "Go value of type jsonpatch.Operation",
+                        typed,
+                    ));
+                }
+            }
+        }
+        if operations.len() > MAX_OPERATIONS {
+            return Err(PatchError::TooManyOperations(operations.len()));
+        }
+        Ok(Self { operations })
+    }
+
+    /// Strict decoding's complaints about fields that no operation has.
+    pub fn unknown_fields(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        for (i, operation) in self.operations.iter().enumerate() {
+            for key in operation
+                .keys()
+                .filter(|key| !matches!(key.as_str(), "op" | "path" | "from" | "value"))
+            {
+                problems.push(format!("json patch unknown field \"[{i}].{key}\""));
+            }
+        }
+        problems
+    }
+
+    /// The patched document.
+    pub fn apply(&self, mut document: Value) -> Result<Value, PatchError> {
+        sort(&mut document);
+        let mut copied = 0;
+        for operation in &self.operations {
+            step(&mut document, operation, &mut copied)?;
+        }
+        Ok(document)
+    }
+}
+
+fn step(
+    document: &mut Value,
+    operation: &Map<String, Value>,
+    copied: &mut usize,
+) -> Result<(), PatchError> {
+    let value = || operation.get("value").cloned().unwrap_or(Value::Null);
+    let path = || text(operation, "path");
+    match operation
+        .get("op")
+        .and_then(Value::as_str)
+        .unwrap_or("unknown")
+    {
+        "add" => {
+            let (parent, key) = parent(document, path()?)?;
+            add(parent, &key, value())
+        }
+        "remove" => {
+            let (parent, key) = parent(document, path()?)?;
+            remove(parent, &key).map(drop)
+        }
+        "replace" => replace(document, path()?, value()),
+        "move" => {
+            let (source, key) = parent(document, text(operation, "from")?)?;
+            let value = remove(source, &key)?;
+            let (target, key) = parent(document, path()?)?;
+            add(target, &key, value)
+        }
+        "copy" => {
+            let (source, key) = parent(document, text(operation, "from")?)?;
+            let value = get(source, &key)?.cloned().unwrap_or(Value::Null);
+            let (target, key) = parent(document, path()?)?;
+            *copied += value.to_string().len();
+            if *copied > MAX_COPIED_BYTES {
+                return Err(refused(format!(
+                    "copied more than {MAX_COPIED_BYTES} bytes"
+                )));
+            }
+            add(target, &key, value)
+        }
+        "test" => test(document, path()?, operation.get("value")),
+        other => Err(refused(format!("Unexpected kind: {other}"))),
+    }
+}
+
+fn replace(document: &mut Value, path: &str, value: Value) -> Result<(), PatchError> {
+    if path.is_empty() {
+        if !value.is_object() && !value.is_array() {
+            return Err(refused("replace operation value must be object or array"));
+        }
+        *document = value;
+        sort(document);
+        return Ok(());
+    }
+    let (parent, key) = parent(document, path)?;
+    match parent {
+        Value::Array(items) => {
+            let index = index(&key, items.len()).ok_or_else(|| missing(path))?;
+            items[index] = value;
+        }
+        Value::Object(map) => {
+            map.insert(key, value);
+            map.sort_keys();
+        }
+        _ => return Err(missing(path)),
+    }
+    Ok(())
+}
+
+fn test(document: &mut Value, path: &str, want: Option<&Value>) -> Result<(), PatchError> {
+    let failed = || refused(format!("testing value {path} failed"));
+    if path.is_empty() {
+        return if want == Some(document) {
+            Ok(())
+        } else {
+            Err(failed())
+        };
+    }
+    let (parent, key) = parent(document, path)?;
+    let found = get(parent, &key)?.filter(|value| !value.is_null());
+    if found == want.filter(|value| !value.is_null()) {
+        Ok(())
+    } else {
+        Err(failed())
+    }
+}
+
+/// The map or list that a path's last part is looked up in. The part before the first slash is ignored.
+fn parent<'a>(document: &'a mut Value, path: &str) -> Result<(&'a mut Value, String), PatchError> {
+    let (_, rest) = path.split_once('/').ok_or_else(|| missing(path))?;
+    let mut parts = rest.split('/').map(unescape).peekable();
+    let mut node = document;
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return Ok((node, part));
+        }
+        node = match node {
+            Value::Object(map) => map.get_mut(&part),
+            Value::Array(items) => index(&part, items.len()).and_then(|i| items.get_mut(i)),
+            _ => None,
+        }
+        .filter(|value| value.is_object() || value.is_array())
+        .ok_or_else(|| missing(path))?;
+        sort(node);
+    }
+    Err(missing(path))
+}
+
+fn get<'a>(parent: &'a Value, key: &str) -> Result<Option<&'a Value>, PatchError> {
+    match parent {
+        Value::Array(items) => match index(key, items.len()) {
+            Some(i) => Ok(Some(&items[i])),
+            None => Err(bad_index(key)),
+        },
+        other => Ok(other.get(key)),
+    }
+}
+
+fn add(parent: &mut Value, key: &str, value: Value) -> Result<(), PatchError> {
+    match parent {
+        Value::Object(map) => {
+            map.insert(key.to_owned(), value);
+            map.sort_keys();
+            Ok(())
+        }
+        Value::Array(items) if key == "-" => {
+            items.push(value);
+            Ok(())
+        }
+        Value::Array(items) => {
+            let at = index(key, items.len() + 1).ok_or_else(|| bad_index(key))?;
+            items.insert(at, value);
+            Ok(())
+        }
+        _ => Err(missing(key)),
+    }
+}
+
+fn remove(parent: &mut Value, key: &str) -> Result<Value, PatchError> {
+    match parent {
+        Value::Object(map) => map
+            .shift_remove(key)
+            .ok_or_else(|| refused(format!("Unable to remove nonexistent key: {key}"))),
+        Value::Array(items) => index(key, items.len())
+            .map(|i| items.remove(i))
+            .ok_or_else(|| bad_index(key)),
+        _ => Err(missing(key)),
+    }
+}
+
+/// A place in a list of `len`; counts from the end when negative.
+fn index(key: &str, len: usize) -> Option<usize> {
+    let index: i64 = key.parse().ok()?;
+    let len = i64::try_from(len).ok()?;
+    let index = if index < 0 { index + len } else { index };
+    usize::try_from(index).ok().filter(|_| index < len)
+}
+
+fn unescape(part: &str) -> String {
+    // One pass from the left: `~01` is `~1`.
+    part.replace("~1", "/").replace("~0", "~")
+}
+
+fn text<'a>(operation: &'a Map<String, Value>, key: &str) -> Result<&'a str, PatchError> {
+    operation
+        .get(key)
+        .and_then(Value::as_str)
+        .ok_or_else(|| refused(format!("operation missing {key} field")))
+}
+
+fn sort(node: &mut Value) {
+    if let Value::Object(map) = node {
+        map.sort_keys();
+    }
+}
+
+fn refused(text: impl Into<String>) -> PatchError {
+    PatchError::DoesNotApply(text.into())
+}
+
+fn missing(path: &str) -> PatchError {
+    refused(format!("doc is missing path: {path}: missing value"))
+}
+
+fn bad_index(key: &str) -> PatchError {
+    refused(format!(
+        "Unable to access invalid index: {key}: invalid index referenced"
+    ))
+}
+
+fn check_types(operation: &Value) -> Result<(), PatchError> {
+    let map = match operation {
+        Value::Object(map) => map,
+        Value::Null => return Ok(()),
+        other => {
+            return Err(mismatch(
+                other,
+                "Go value of type handlers.jsonPatchOp",
+                true,
+            ));
+        }
+    };
+    for key in ["op", "path", "from"] {
+        match map.get(key) {
+            None | Some(Value::Null | Value::String(_)) => {}
+            Some(other) => {
+                return Err(mismatch(
+                    other,
+                    &format!("Go struct field jsonPatchOp.{key} of type string"),
+                    true,
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn mismatch(value: &Value, target: &str, typed: bool) -> PatchError {
+    let lead = if typed { "error decoding patch: " } else { "" };
+    PatchError::Malformed(format!(
+        "{lead}json: cannot unmarshal {} into {target}",
+        super::merge::json_kind(value)
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! A type of the schema: struct, alias, wrapper message or special form, with its markers and its life from release to release.
+
+use super::name_index::NameIndex;
+use super::{Field, FieldType, MapType, Name, TypeId};
+
+/// One type.
+#[derive(Debug)]
+pub struct Type {
+    /// `core/v1.Pod`.
+    pub name: Name,
+    /// `Pod`.
+    pub go_name: Name,
+    /// Place of its package in `Schema::packages`.
+    pub package: usize,
+    /// Message name; empty where protobuf has none.
+    pub proto: Name,
+    pub shape: Shape,
+    /// Registered in the scheme as a kind.
+    pub registered: bool,
+    pub deprecated: bool,
+    pub union: bool,
+    pub struct_type: Option<MapType>,
+    pub lifecycle: Lifecycle,
+    /// Values known for it (aliases of string only), and whether these are all.
+    pub values: Vec<Name>,
+    pub closed: bool,
+    /// Raw validation markers of the type.
+    pub markers: Vec<Name>,
+    /// Raw defaulting rules, in order.
+    pub defaults: Vec<Name>,
+}
+
+/// What a type is made of.
+#[derive(Debug)]
+pub enum Shape {
+    Struct(Struct),
+    /// Another name for a type.
+    Alias(FieldType),
+    /// A type with a form of its own, or a wrapper message.
+    Special(FieldType),
+}
+
+/// Fields in Go's JSON order, and the same struct as protobuf sees it.
+#[derive(Debug, Default)]
+pub struct Struct {
+    pub fields: Vec<Field>,
+    /// Ascending field numbers.
+    pub proto: Vec<ProtoField>,
+    /// Carries `kind` and `apiVersion` (they travel in protobuf's envelope).
+    pub type_meta: bool,
+    pub(super) index: NameIndex,
+}
+
+/// One numbered record of a message.
+#[derive(Clone, Copy, Debug)]
+pub struct ProtoField {
+    pub number: u32,
+    pub slot: ProtoSlot,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum ProtoSlot {
+    /// Place in `Struct::fields`.
+    Field(u16),
+    /// An embedded struct: a message over the same JSON object.
+    Inline(TypeId),
+}
+
+/// Releases such as `1.25`, as in upstream's `+k8s:prerelease-lifecycle-gen`; empty where not said.
+#[derive(Clone, Debug, Default)]
+pub struct Lifecycle {
+    pub introduced: Name,
+    pub deprecated: Name,
+    pub removed: Name,
+    pub replacement: Option<Replacement>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Replacement {
+    pub group: Name,
+    pub version: Name,
+    pub kind: Name,
+}
+
+impl Struct {
+    /// The field called so in JSON; names are case-sensitive.
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.position(name).map(|i| &self.fields[i])
+    }
+
+    /// Place of the field called so.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.index.find(name, |i| &self.fields[i].name)
+    }
+
+    /// The record with this number.
+    pub fn record(&self, number: u32) -> Option<ProtoField> {
+        let found = self
+            .proto
+            .binary_search_by_key(&number, |p| p.number)
+            .ok()?;
+        Some(self.proto[found])
+    }
+}

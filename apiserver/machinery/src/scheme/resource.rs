@@ -1,0 +1,184 @@
+//! One resource of a group-version: its names, what may be done with it, how it is stored, named, updated, selected and shown.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+
+use crate::schema::{Lifecycle, Name, TypeId, schema};
+
+/// A resource as the table says it.
+#[derive(Debug, Clone)]
+pub struct Resource {
+    pub group: Name,
+    pub version: Name,
+    pub plural: Name,
+    pub singular: Name,
+    pub kind: Name,
+    pub short_names: Vec<Name>,
+    pub categories: Vec<Name>,
+    pub namespaced: bool,
+    /// In discovery's order (alphabetical).
+    pub verbs: Vec<Name>,
+    /// None for resources that only answer (reviews, bindings, componentstatuses).
+    pub storage: Option<Storage>,
+    pub name_rule: NameRule,
+    /// A tighter bound on the name's length than the rule's.
+    pub name_max: Option<usize>,
+    pub generation: Generation,
+    /// PUT of an absent object makes it.
+    pub create_on_update: bool,
+    /// PUT without a resourceVersion replaces whatever is there.
+    pub unconditional_update: bool,
+    pub graceful_delete: bool,
+    pub gc: GcPolicy,
+    pub served_by_default: bool,
+    pub subresources: Vec<Subresource>,
+    /// Field selectors beside metadata.name and metadata.namespace.
+    pub selectable: Vec<Name>,
+    pub columns: Vec<Column>,
+    pub(crate) type_id: Option<TypeId>,
+    pub(crate) list_type: Option<TypeId>,
+}
+
+/// The version that is written to the store, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Storage {
+    pub group: Name,
+    pub version: Name,
+    /// Key prefix without a slash at the end, `/registry/pods`.
+    pub key: Name,
+}
+
+/// A subresource; group, version and kind are those of the object that it takes or gives.
+#[derive(Debug, Clone)]
+pub struct Subresource {
+    pub name: Name,
+    pub group: Name,
+    pub version: Name,
+    pub kind: Name,
+    pub verbs: Vec<Name>,
+}
+
+/// A table column.
+#[derive(Debug, Clone)]
+pub struct Column {
+    pub name: Name,
+    /// `string`, `integer`, `boolean`, `date`.
+    pub column_type: Name,
+    /// `name` or empty.
+    pub format: Name,
+    /// 0 is always shown, 1 in wide output.
+    pub priority: i32,
+    /// What the cell holds, in words.
+    pub cell: Name,
+}
+
+/// What an object may be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NameRule {
+    /// DNS-1123 subdomain, at most 253 characters.
+    #[default]
+    Subdomain,
+    /// DNS-1123 label, at most 63 characters.
+    Label,
+    /// Neither `.` nor `..`, no `/` and no `%`.
+    PathSegment,
+    /// `<spec.names.plural>.<spec.group>`.
+    CustomResourceDefinition,
+    /// `<spec.version>.<spec.group>`.
+    ApiService,
+    /// An IP address in its canonical form.
+    IpAddress,
+    /// The signer as a prefix when there is one.
+    TrustBundle,
+    /// `<group>.<resource>`.
+    StorageVersion,
+}
+
+/// When metadata.generation moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Generation {
+    /// 1 on create.
+    pub on_create: bool,
+    /// One more whenever something outside metadata and status changes.
+    pub on_update: bool,
+}
+
+/// What a delete without a propagation policy does to dependents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GcPolicy {
+    #[default]
+    DeleteDependents,
+    OrphanDependents,
+    /// Garbage collection does not apply.
+    Unsupported,
+}
+
+impl Resource {
+    /// `apps/v1`, or `v1` in the core group.
+    pub fn group_version(&self) -> String {
+        group_version(&self.group, &self.version)
+    }
+
+    /// The type of its objects.
+    pub fn type_id(&self) -> Option<TypeId> {
+        self.type_id
+    }
+
+    /// The type of its lists; none where it cannot be listed.
+    pub fn list_type(&self) -> Option<TypeId> {
+        self.list_type
+    }
+
+    pub fn list_kind(&self) -> String {
+        format!("{}List", self.kind)
+    }
+
+    pub fn has_verb(&self, verb: &str) -> bool {
+        self.verbs.iter().any(|v| v == verb)
+    }
+
+    pub fn subresource(&self, name: &str) -> Option<&Subresource> {
+        self.subresources.iter().find(|s| s.name == name)
+    }
+
+    /// Whether a field selector may name this field.
+    pub fn selectable(&self, field: &str) -> bool {
+        field == "metadata.name"
+            || field == "metadata.namespace" && self.namespaced
+            || self.selectable.iter().any(|f| f == field)
+    }
+
+    pub fn lifecycle(&self) -> Option<&'static Lifecycle> {
+        self.type_id.map(|id| &schema().get(id).lifecycle)
+    }
+
+    /// Discovery's storageVersionHash: the first eight bytes of SHA-256 over `group/version/kind` of what is stored.
+    pub fn storage_version_hash(&self) -> Option<String> {
+        let storage = self.storage.as_ref()?;
+        let digest = Sha256::digest(format!(
+            "{}/{}/{}",
+            storage.group, storage.version, self.kind
+        ));
+        Some(STANDARD.encode(&digest[..8]))
+    }
+}
+
+impl Subresource {
+    pub fn type_id(&self) -> Option<TypeId> {
+        schema().kind(&self.group, &self.version, &self.kind)
+    }
+
+    pub fn has_verb(&self, verb: &str) -> bool {
+        self.verbs.iter().any(|v| v == verb)
+    }
+}
+
+/// `apps/v1`, or `v1` in the core group.
+pub fn group_version(group: &str, version: &str) -> String {
+    if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    }
+}
