@@ -1,5 +1,7 @@
 //! The pure part of the API server: schema, scheme, codecs, defaulting, patches, selectors, printers. No I/O, no tokio, no
 //! clock; the server calls it, it never calls up.
 
+pub mod codec;
+pub mod quantity;
 pub mod schema;
 pub mod scheme;
