@@ -1,12 +1,14 @@
 //! The pure part of the API server: schema, scheme, codecs, defaulting, patches, selectors, printers. No I/O, no tokio, no
 //! clock; the server calls it, it never calls up.
 
+pub mod codec;
 pub mod duration;
 pub mod goformat;
 pub mod managed_fields;
 pub mod meta;
 pub mod names;
 pub mod patch;
+pub mod quantity;
 pub mod schema;
 pub mod scheme;
 pub mod selector;

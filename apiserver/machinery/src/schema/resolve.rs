@@ -45,7 +45,11 @@ impl Resolver {
                     )
                 }
                 Body::Values { .. } => Shape::Alias(FieldType::String),
-                Body::Wrapper(_) | Body::Special(_) => Shape::Special(self.special(definition)?),
+                Body::Wrapper(target) => {
+                    alias_target.insert(TypeId(position as u32), Name::from(*target));
+                    Shape::Special(self.special(definition)?)
+                }
+                Body::Special(_) => Shape::Special(self.special(definition)?),
             };
             types.push(self.describe(definition, shape));
         }
@@ -273,7 +277,9 @@ impl Resolver {
                     } else if depth == 0 {
                         inlined.push((*number, id));
                     }
-                    type_meta |= *declared == "meta/v1.TypeMeta";
+                    let target = &self.table.definitions[id.0 as usize];
+                    type_meta |= target.name == "TypeMeta"
+                        && self.table.packages[target.package].name == "meta/v1";
                 }
             }
         }
