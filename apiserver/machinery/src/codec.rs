@@ -9,6 +9,7 @@ mod go_quote;
 pub mod json;
 mod normal;
 pub mod protobuf;
+pub mod yaml;
 pub mod time;
 
 use std::fmt;

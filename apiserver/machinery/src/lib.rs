@@ -2,6 +2,9 @@
 //! clock; the server calls it, it never calls up.
 
 pub mod codec;
+pub mod conversion;
+pub mod defaults;
+pub mod printers;
 pub mod duration;
 pub mod goformat;
 pub mod managed_fields;

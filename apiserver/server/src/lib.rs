@@ -1,1 +1,32 @@
+//! The API server of Triad: from TLS to the store's front door. `main.rs` starts what `run` serves.
 
+mod admission;
+mod api;
+mod body;
+mod body_limit;
+mod bootstrap;
+mod cacher;
+mod clock;
+mod controllers;
+mod discovery;
+mod endpoint;
+mod filters;
+mod handlers;
+mod health;
+mod listener;
+mod metrics;
+mod negotiate;
+pub mod options;
+mod paths;
+mod pki;
+mod query;
+mod registry;
+mod reply;
+mod routes;
+mod runtime_config;
+pub mod server;
+mod storage;
+mod tls;
+mod user;
+mod version;
+mod wire;

@@ -30,6 +30,8 @@ pub struct Resource {
     /// PUT without a resourceVersion replaces whatever is there.
     pub unconditional_update: bool,
     pub graceful_delete: bool,
+    /// A finished deletion answers with the object's last state instead of a Status.
+    pub returns_deleted: bool,
     pub gc: GcPolicy,
     pub served_by_default: bool,
     pub subresources: Vec<Subresource>,

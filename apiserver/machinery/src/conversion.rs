@@ -1,0 +1,1 @@
+pub fn convert(_: &mut serde_json::Value, _: (&str, &str), _: (&str, &str), _: &str) {}

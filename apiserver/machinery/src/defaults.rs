@@ -1,0 +1,1 @@
+pub fn apply_defaults(_: &mut serde_json::Value, _: crate::schema::TypeId) {}

@@ -1,0 +1,27 @@
+//! TaintNodesByCondition: a new node takes no pods until it is ready.
+
+use super::{Attributes, Operation, Plugin};
+use serde_json::{Value, json};
+use triad_machinery::status::Status;
+
+pub(super) struct TaintNodesByCondition;
+
+impl Plugin for TaintNodesByCondition {
+    fn name(&self) -> &'static str {
+        "TaintNodesByCondition"
+    }
+
+    fn admit(&self, attributes: &Attributes, object: &mut Value, _old: Option<&Value>) -> Result<(), Status> {
+        if !attributes.is("", "nodes") || !attributes.subresource.is_empty() || attributes.operation != Operation::Create {
+            return Ok(());
+        }
+        const KEY: &str = "node.kubernetes.io/not-ready";
+        let mut taints = object.pointer("/spec/taints").and_then(Value::as_array).cloned().unwrap_or_default();
+        let there = |taint: &Value| taint.get("key") == Some(&json!(KEY)) && taint.get("effect") == Some(&json!("NoSchedule"));
+        if !taints.iter().any(there) {
+            taints.push(json!({"key": KEY, "effect": "NoSchedule"}));
+            object["spec"]["taints"] = taints.into();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,30 @@
+//! The server's shared state: what every handler may reach. Built once by server.rs.
+
+use crate::admission::Chain;
+use crate::cacher::Cacher;
+use crate::discovery::Discovery;
+use crate::endpoint::Endpoints;
+use crate::filters::authenticate::Authenticator;
+use crate::filters::authorize::Authorizer;
+use crate::filters::flow::FlowControl;
+use crate::health::Health;
+use crate::metrics::Metrics;
+use crate::options::Config;
+use std::sync::Arc;
+use triad_kv::Store;
+
+pub(crate) struct Api {
+    pub(crate) config: Config,
+    /// The CA that client certificates are checked against.
+    pub(crate) client_ca_file: std::path::PathBuf,
+    pub(crate) store: Store,
+    pub(crate) cacher: Arc<Cacher>,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) authorizer: Authorizer,
+    pub(crate) flow: FlowControl,
+    pub(crate) admission: Chain,
+    pub(crate) discovery: Discovery,
+    pub(crate) health: Health,
+    pub(crate) metrics: Metrics,
+}

@@ -1,0 +1,55 @@
+//! The body of an answer: shared pieces at hand, or a stream that a handler feeds.
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use http_body::{Frame, SizeHint};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+pub(crate) enum Body {
+    /// Pieces known from the start; their sum is the Content-Length.
+    Pieces(VecDeque<Bytes>),
+    Stream(BoxStream<'static, Bytes>),
+}
+
+impl Body {
+    pub(crate) fn empty() -> Self {
+        Body::Pieces(VecDeque::new())
+    }
+
+    pub(crate) fn len(&self) -> Option<usize> {
+        match self {
+            Body::Pieces(pieces) => Some(pieces.iter().map(Bytes::len).sum()),
+            Body::Stream(_) => None,
+        }
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for Body {
+    fn from(bytes: T) -> Self {
+        let bytes = bytes.into();
+        if bytes.is_empty() { Body::empty() } else { Body::Pieces(VecDeque::from([bytes])) }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut *self {
+            Body::Pieces(pieces) => Poll::Ready(pieces.pop_front().map(|bytes| Ok(Frame::data(bytes)))),
+            Body::Stream(stream) => stream.as_mut().poll_next(context).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Body::Pieces(pieces) if pieces.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.len().map_or_else(SizeHint::default, |length| SizeHint::with_exact(length as u64))
+    }
+}

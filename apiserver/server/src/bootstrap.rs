@@ -1,0 +1,134 @@
+//! The objects that a cluster has from its first start, made or brought up to date before the server is ready.
+//!
+//! `bootstrap/objects.json` holds those that are the same everywhere; the `kubernetes` service, its endpoints, the service
+//! CIDR, the APIServices and the authentication ConfigMap follow the configuration. Each is written through the registry
+//! like any other object.
+
+use crate::api::Api;
+use crate::handlers::create::in_context;
+use crate::pki::first_address;
+use crate::registry::Registry;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use triad_machinery::defaults::apply_defaults;
+use triad_machinery::managed_fields;
+use triad_machinery::meta;
+use triad_machinery::scheme::scheme;
+use triad_machinery::status::{Status, reason};
+
+const MANAGER: &str = "kube-apiserver";
+/// Objects written at a time: enough to fill one log write.
+const AT_ONCE: usize = 32;
+
+/// Makes what is missing.
+pub(crate) async fn run(api: &Arc<Api>) -> Result<(), Status> {
+    let fixed: Vec<Value> = serde_json::from_str(include_str!("bootstrap/objects.json")).map_err(Status::internal)?;
+    let (namespaces, others): (Vec<_>, Vec<_>) = fixed.into_iter().partition(|object| meta::kind(object) == "Namespace");
+    ensure_all(api, namespaces).await?;
+    ensure_all(api, others.into_iter().chain(configured(api)).collect()).await
+}
+
+async fn ensure_all(api: &Arc<Api>, objects: Vec<Value>) -> Result<(), Status> {
+    use futures_util::{StreamExt as _, TryStreamExt as _};
+    futures_util::stream::iter(objects.into_iter().map(|object| ensure(api, object))).buffer_unordered(AT_ONCE).try_collect().await
+}
+
+/// Makes the object unless one of its name is there.
+pub(crate) async fn ensure(api: &Arc<Api>, mut object: Value) -> Result<(), Status> {
+    let (group, version) = meta::group_version(meta::api_version(&object));
+    let Some(resource) = scheme().resource_of_kind(group, version, meta::kind(&object)) else {
+        return Err(Status::internal(format!("the resource table has no {}", meta::kind(&object))));
+    };
+    // A group that --runtime-config switched off gets nothing.
+    let Some(registry) = api.endpoints.registry(group, &resource.plural) else { return Ok(()) };
+    if registry.get_local(meta::namespace(&object), meta::name(&object))?.is_some() {
+        return Ok(());
+    }
+    create(api, registry, &mut object).await
+}
+
+async fn create(api: &Arc<Api>, registry: &Registry, object: &mut Value) -> Result<(), Status> {
+    apply_defaults(object, registry.layout.ty);
+    let status = object.get("status").cloned();
+    if let Some(endpoint) = api.endpoints.get(&registry.resource().group, &registry.resource().version, &registry.resource().plural) {
+        in_context(endpoint, MANAGER, "", |context| managed_fields::update(None, object, context));
+    }
+    registry.fill_system_fields(object);
+    let mut object = object.clone();
+    registry.before_create(&mut object)?;
+    if let Some(status) = status {
+        object["status"] = status;
+    }
+    let extra = registry.strategy.allocate(api, &mut object, None)?;
+    match registry.insert(object, extra, false).await {
+        Ok(_) => Ok(()),
+        // Another server made it meanwhile.
+        Err(status) if status.is(reason::ALREADY_EXISTS) => Ok(()),
+        Err(status) => Err(status),
+    }
+}
+
+fn configured(api: &Api) -> Vec<Value> {
+    let config = &api.config;
+    let port = i64::from(config.bind.port());
+    let node_port = config.kubernetes_service_node_port;
+    let service_type = if node_port == 0 { "ClusterIP" } else { "NodePort" };
+    let mut service_port = json!({"name": "https", "port": 443, "protocol": "TCP", "targetPort": port});
+    if node_port != 0 {
+        service_port["nodePort"] = node_port.into();
+    }
+    let ip = first_address(&config.service_cidr);
+    let family = if ip.is_ipv4() { "IPv4" } else { "IPv6" };
+    let mut objects = vec![
+        json!({"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": {"name": "kubernetes", "finalizers": ["networking.k8s.io/service-cidr-finalizer"]},
+            "spec": {"cidrs": [config.service_cidr.to_string()]},
+            "status": {"conditions": [{"type": "Ready", "status": "True", "reason": "", "message": "Kubernetes Service CIDR is ready", "lastTransitionTime": crate::clock::Clock.now()}]}}),
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"component": "apiserver", "provider": "kubernetes"}},
+            "spec": {"clusterIP": ip.to_string(), "clusterIPs": [ip.to_string()], "type": service_type, "sessionAffinity": "None", "ipFamilies": [family], "ipFamilyPolicy": "SingleStack",
+                     "internalTrafficPolicy": "Cluster", "ports": [service_port]}}),
+        authentication_config(api),
+    ];
+    if config.endpoint_reconciler {
+        let address = config.advertise_address.to_string();
+        let port = json!({"name": "https", "port": port, "protocol": "TCP"});
+        objects.push(json!({"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
+            "subsets": [{"addresses": [{"ip": address}], "ports": [port]}]}));
+        objects.push(json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"kubernetes.io/service-name": "kubernetes"}},
+            "addressType": if config.advertise_address.is_ipv4() { "IPv4" } else { "IPv6" },
+            "endpoints": [{"addresses": [address], "conditions": {"ready": true}}], "ports": [port]}));
+    }
+    objects.extend(api_services(api));
+    objects
+}
+
+fn api_services(api: &Api) -> Vec<Value> {
+    let mut objects = Vec::new();
+    for group in scheme().groups() {
+        for version in group.versions.iter().filter(|version| api.endpoints.serves(&group.name, &version.name) && group.name != "apiregistration.k8s.io") {
+            let mut spec = json!({"version": &*version.name, "groupPriorityMinimum": group.priority, "versionPriority": version.priority});
+            if !group.name.is_empty() {
+                spec["group"] = (&*group.name).into();
+            }
+            objects.push(json!({"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
+                "metadata": {"name": format!("{}.{}", version.name, group.name), "labels": {"kube-aggregator.kubernetes.io/automanaged": "onstart"}},
+                "spec": spec,
+                "status": {"conditions": [{"type": "Available", "status": "True", "reason": "Local", "message": "Local APIServices are always available", "lastTransitionTime": crate::clock::Clock.now()}]}}));
+        }
+    }
+    objects
+}
+
+/// Tells extension servers whom to trust.
+fn authentication_config(api: &Api) -> Value {
+    let read = |path: &std::path::Path| std::fs::read_to_string(path).unwrap_or_default();
+    let list = |names: &[String]| json!(names).to_string();
+    let mut data = json!({"client-ca-file": read(&api.client_ca_file)});
+    if let Some(header) = &api.config.request_header {
+        data["requestheader-client-ca-file"] = read(&header.ca_file).into();
+        data["requestheader-allowed-names"] = list(&header.allowed_names).into();
+        data["requestheader-username-headers"] = list(&header.username_headers).into();
+        data["requestheader-group-headers"] = list(&header.group_headers).into();
+        data["requestheader-extra-headers-prefix"] = list(&header.extra_prefixes).into();
+    }
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "extension-apiserver-authentication", "namespace": "kube-system"}, "data": data})
+}

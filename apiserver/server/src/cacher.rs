@@ -1,0 +1,132 @@
+//! The watch cache: an immutable, ordered map of encoded objects per resource, kept level with the store by one feed.
+//!
+//! Readers take a snapshot (an Arc) and walk it without a lock; watchers hold a cursor into one shared ring of events.
+//! Nothing here decides who may read, and nothing is written: the store is the truth, the cache follows it.
+
+mod cached;
+mod feed;
+mod fields;
+mod ring;
+mod watch;
+
+pub(crate) use cached::Cached;
+pub(crate) use feed::Feed;
+pub(crate) use ring::{Event, Kind};
+pub(crate) use watch::{CacheWatch, WatchError};
+
+use crate::storage::Layout;
+use arc_swap::ArcSwap;
+use imbl::OrdMap;
+use parking_lot::RwLock;
+use ring::Ring;
+use std::sync::Arc;
+use tokio::sync::watch as signal;
+use triad_kv::{Revision, Store};
+
+/// One resource's objects at one moment, ordered by key.
+pub(crate) struct Snapshot {
+    /// The last change to this resource that is in the map.
+    pub(crate) revision: Revision,
+    pub(crate) objects: OrdMap<Arc<str>, Arc<Cached>>,
+}
+
+impl Snapshot {
+    /// The objects whose key starts with `prefix`, in key order, from behind `after` on.
+    pub(crate) fn range<'a>(&'a self, prefix: &'a str, after: Option<&str>) -> impl Iterator<Item = &'a Arc<Cached>> {
+        let start: Arc<str> = Arc::from(after.unwrap_or(prefix));
+        let skip_start = after.is_some();
+        self.objects
+            .range(start.clone()..)
+            .skip_while(move |(key, _)| skip_start && **key == start)
+            .take_while(move |(key, _)| key.starts_with(prefix))
+            .map(|(_, object)| object)
+    }
+}
+
+/// The cache of one stored resource (whatever versions it is served in).
+pub(crate) struct ResourceCache {
+    pub(crate) layout: Layout,
+    snapshot: ArcSwap<Snapshot>,
+    ring: RwLock<Ring>,
+    /// The revision of the newest event in the ring; watchers sleep on it.
+    newest: signal::Sender<Revision>,
+}
+
+impl ResourceCache {
+    fn new(layout: Layout) -> Self {
+        ResourceCache {
+            layout,
+            snapshot: ArcSwap::from_pointee(Snapshot { revision: Revision(0), objects: OrdMap::new() }),
+            ring: RwLock::new(Ring::new()),
+            newest: signal::channel(Revision(0)).0,
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<Arc<Cached>> {
+        self.snapshot.load().objects.get(key).cloned()
+    }
+}
+
+/// All resource caches and how far they are.
+pub(crate) struct Cacher {
+    store: Store,
+    resources: Vec<Arc<ResourceCache>>,
+    /// Every change up to this revision is in the caches.
+    progress: signal::Sender<Revision>,
+}
+
+impl Cacher {
+    pub(crate) fn new(store: Store, layouts: impl IntoIterator<Item = Layout>) -> Self {
+        let mut resources: Vec<_> = layouts.into_iter().map(|layout| Arc::new(ResourceCache::new(layout))).collect();
+        resources.sort_by(|a, b| a.layout.prefix.cmp(&b.layout.prefix));
+        Cacher { store, resources, progress: signal::channel(Revision(0)).0 }
+    }
+
+    pub(crate) fn progress(&self) -> Revision {
+        *self.progress.borrow()
+    }
+
+    /// The cache that owns a key. A key's prefix ends in `/`, so no resource can shadow another.
+    pub(crate) fn owner(&self, key: &str) -> Option<&Arc<ResourceCache>> {
+        let at = self.resources.partition_point(|cache| cache.layout.prefix.as_str() <= key);
+        at.checked_sub(1).map(|at| &self.resources[at]).filter(|cache| key.starts_with(cache.layout.prefix.as_str()))
+    }
+
+    pub(crate) fn by_prefix(&self, prefix: &str) -> Option<&Arc<ResourceCache>> {
+        self.resources.iter().find(|cache| cache.layout.prefix == prefix)
+    }
+
+    /// Waits until the caches hold every change up to `revision`.
+    pub(crate) async fn wait_for(&self, revision: Revision) {
+        let mut receiver = self.progress.subscribe();
+        // The sender lives as long as self, so this ends only by success.
+        let _ = receiver.wait_for(|progress| *progress >= revision).await;
+    }
+
+    /// After it returns, snapshots show every write acknowledged before it was called.
+    pub(crate) async fn barrier(&self) -> Result<Revision, triad_kv::Error> {
+        let revision = self.store.read_barrier().await?;
+        self.wait_for(revision).await;
+        Ok(revision)
+    }
+
+    /// A consistent view of one resource: the snapshot and the revision that a watch may go on from.
+    pub(crate) fn view(&self, cache: &ResourceCache) -> (Revision, Arc<Snapshot>) {
+        let progress = self.progress();
+        let snapshot = cache.snapshot();
+        (progress.max(snapshot.revision), snapshot)
+    }
+
+    /// The latest revision known anywhere here, and a signal of progress.
+    pub(crate) fn progress_signal(&self) -> signal::Receiver<Revision> {
+        self.progress.subscribe()
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+}

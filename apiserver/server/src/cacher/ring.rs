@@ -1,0 +1,70 @@
+//! The shared ring of one resource's latest events. Watchers hold a sequence number, never a queue.
+
+use crate::cacher::Cached;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use triad_kv::Revision;
+
+/// Events kept in memory per resource. When full, the oldest goes: a watcher that stands before it is served from
+/// the store instead.
+const RING_EVENTS: usize = 4096;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Put,
+    Delete,
+}
+
+/// One change: the object after it (before it, for a deletion, with the deletion's revision) and the object before.
+pub(crate) struct Event {
+    pub(crate) revision: Revision,
+    pub(crate) kind: Kind,
+    pub(crate) object: Arc<Cached>,
+    pub(crate) previous: Option<Arc<Cached>>,
+}
+
+pub(super) struct Ring {
+    events: VecDeque<Arc<Event>>,
+    /// The sequence number of the first event in the ring.
+    first: u64,
+    /// Every event with a revision above this one is in the ring.
+    pub(super) complete_after: Revision,
+}
+
+impl Ring {
+    pub(super) fn new() -> Self {
+        Ring { events: VecDeque::new(), first: 0, complete_after: Revision(0) }
+    }
+
+    pub(super) fn push(&mut self, event: Arc<Event>) {
+        if self.events.len() == RING_EVENTS {
+            self.drop_oldest();
+        }
+        self.events.push_back(event);
+    }
+
+    /// Drops the oldest event and the rest of its transaction, so that the ring never starts inside one.
+    fn drop_oldest(&mut self) {
+        let Some(oldest) = self.events.front().map(|event| event.revision) else { return };
+        while self.events.front().is_some_and(|event| event.revision == oldest) {
+            self.events.pop_front();
+            self.first += 1;
+        }
+        self.complete_after = oldest;
+    }
+
+    /// The sequence number of the first event after a revision; None when it is no longer in the ring.
+    pub(super) fn position(&self, after: Revision) -> Option<u64> {
+        (after >= self.complete_after).then(|| self.first + self.events.partition_point(|event| event.revision <= after) as u64)
+    }
+
+    pub(super) fn end(&self) -> u64 {
+        self.first + self.events.len() as u64
+    }
+
+    /// Up to `limit` events from a sequence number on; None when the ring has moved past it.
+    pub(super) fn read(&self, from: u64, limit: usize) -> Option<Vec<Arc<Event>>> {
+        let skip = from.checked_sub(self.first)? as usize;
+        Some(self.events.iter().skip(skip).take(limit).cloned().collect())
+    }
+}

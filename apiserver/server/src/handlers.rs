@@ -1,0 +1,124 @@
+//! The verbs on resources: decode, mutate, hand to the registry, encode. One file per family of verbs.
+
+pub(crate) mod create;
+pub(crate) mod decode;
+pub(crate) mod delete;
+pub(crate) mod list;
+pub(crate) mod params;
+pub(crate) mod patch;
+pub(crate) mod read;
+pub(crate) mod scale;
+pub(crate) mod subresource;
+pub(crate) mod transform;
+pub(crate) mod update;
+pub(crate) mod virtuals;
+pub(crate) mod watch;
+
+use crate::api::Api;
+use crate::endpoint::Endpoint;
+use crate::filters::request_info::RequestInfo;
+use crate::negotiate::{Accepted, Offer, accept};
+use crate::query::Query;
+use crate::registry::Registry;
+use crate::reply::{self, Reply};
+use crate::user::User;
+use bytes::Bytes;
+use http::HeaderMap;
+use serde_json::Value;
+use std::sync::Arc;
+use triad_machinery::meta;
+use triad_machinery::schema::TypeId;
+use triad_machinery::status::Status;
+
+/// One authorized request for a resource, its body read.
+pub(crate) struct Call {
+    pub(crate) api: Arc<Api>,
+    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) info: RequestInfo,
+    pub(crate) query: Query,
+    pub(crate) headers: HeaderMap,
+    pub(crate) user: User,
+    pub(crate) body: Bytes,
+    /// Texts for Warning headers, in order.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Call {
+    /// The registry of a resource that is stored; the router has seen to it that it is.
+    pub(crate) fn registry(&self) -> Result<&Arc<Registry>, Status> {
+        self.endpoint.registry.as_ref().ok_or_else(Status::method_not_allowed)
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        &self.info.namespace
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.info.path_name().unwrap_or("")
+    }
+
+    /// The same caller's request on a named object of another resource, as handlers make it on the caller's behalf.
+    pub(crate) fn on(&self, group: &str, version: &str, plural: &str, name: &str) -> Result<Call, Status> {
+        let endpoint = self.api.endpoints.get(group, version, plural).cloned().ok_or_else(Status::no_such_resource)?;
+        let mut info = self.info.clone();
+        info.parts = vec![plural.to_owned(), name.to_owned()];
+        Ok(Call {
+            api: self.api.clone(),
+            endpoint,
+            info,
+            query: Query::default(),
+            headers: self.headers.clone(),
+            user: self.user.clone(),
+            body: Bytes::new(),
+            warnings: Vec::new(),
+        })
+    }
+
+    pub(crate) fn accepted(&self, offer: Offer) -> Result<Accepted, Status> {
+        accept(&self.headers, &self.query, offer)
+    }
+
+    /// The manager that a write is recorded under: the fieldManager parameter, else the User-Agent up to its first slash.
+    pub(crate) fn manager(&self, field_manager: &str) -> String {
+        let agent = self.headers.get(http::header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or("");
+        triad_machinery::managed_fields::manager_name(field_manager, agent)
+    }
+
+    /// Answers with an object of the storage version, in this endpoint's version and the form asked for.
+    pub(crate) fn answer(&self, code: u16, object: Value, accepted: &Accepted) -> Result<Reply, Status> {
+        let object = self.endpoint.from_storage(object);
+        self.answer_served(code, object, self.endpoint.ty, accepted)
+    }
+
+    /// Answers with an object that is in the served version already.
+    pub(crate) fn answer_served(&self, code: u16, object: Value, ty: TypeId, accepted: &Accepted) -> Result<Reply, Status> {
+        match &accepted.convert {
+            Some(convert) => {
+                let (object, ty) = transform::object(self, object, convert)?;
+                Ok(reply::object(code, &object, ty, accepted))
+            }
+            None => Ok(reply::object(code, &object, ty, accepted)),
+        }
+    }
+
+    /// A Status of success about an object that is gone.
+    pub(crate) fn deleted(&self, object: &Value, accepted: &Accepted) -> Reply {
+        let mut details = serde_json::Map::new();
+        details.insert("name".to_owned(), meta::name(object).into());
+        if !self.endpoint.resource.group.is_empty() {
+            details.insert("group".to_owned(), (*self.endpoint.resource.group).into());
+        }
+        details.insert("kind".to_owned(), (*self.endpoint.resource.plural).into());
+        details.insert("uid".to_owned(), meta::uid(object).into());
+        success(details, accepted)
+    }
+}
+
+/// A Status of success with details.
+pub(crate) fn success(details: serde_json::Map<String, Value>, accepted: &Accepted) -> Reply {
+    let mut status = serde_json::json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
+    if !details.is_empty() {
+        status["details"] = Value::Object(details);
+    }
+    reply::object(200, &status, reply::status_type(), accepted)
+}

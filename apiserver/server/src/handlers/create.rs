@@ -1,0 +1,113 @@
+//! POST to a collection (apiserver pkg/endpoints/handlers/create.go).
+
+use super::Call;
+use super::params::WriteOptions;
+use crate::admission::{Attributes, Operation};
+use crate::clock::Clock;
+use crate::endpoint::Endpoint;
+use crate::negotiate::Offer;
+use crate::registry::before::{GENERATE_ATTEMPTS, has_status};
+use crate::reply::Reply;
+use serde_json::Value;
+use triad_machinery::managed_fields;
+use triad_machinery::meta;
+use triad_machinery::schema::{TypeId, schema};
+use triad_machinery::scheme::scheme;
+use triad_machinery::status::{Status, reason};
+
+/// Creates the object in the body.
+pub(crate) async fn create(call: &mut Call) -> Result<Reply, Status> {
+    let accepted = call.accepted(Offer::Table)?;
+    let options = WriteOptions::parse(&call.query, "CreateOptions", false)?;
+    let mut object = call.decode_object(options.validation)?;
+    match_namespace(call, &mut object)?;
+    let manager = call.manager(&options.field_manager);
+    track(call, None, &mut object, &manager, "");
+    let created = insert(call, object, options.dry_run).await?;
+    call.answer(201, created, &accepted)
+}
+
+/// Admits and stores an object of the served version; the stored one. Generated names that clash are drawn again.
+pub(crate) async fn insert(call: &mut Call, object: Value, dry_run: bool) -> Result<Value, Status> {
+    let registry = call.registry()?.clone();
+    let mut object = call.endpoint.to_storage(object);
+    registry.fill_system_fields(&mut object);
+    let generated = !meta::generate_name(&object).is_empty() && call_names_nothing(call);
+    let attributes = Attributes::new(call, Operation::Create, "", dry_run);
+    call.warnings.extend(call.api.clone().admission.admit(&attributes, &mut object, None).await?);
+    let mut attempt = 0;
+    loop {
+        let mut candidate = object.clone();
+        call.warnings.extend(registry.before_create(&mut candidate)?);
+        call.warnings.extend(call.api.clone().admission.validate(&attributes, Some(&candidate), None).await?);
+        let extra = registry.strategy.allocate(&call.api, &mut candidate, None)?;
+        attempt += 1;
+        match registry.insert(candidate, extra, dry_run).await {
+            Err(status) if status.is(reason::ALREADY_EXISTS) && generated && attempt < GENERATE_ATTEMPTS => {
+                meta::set(&mut object, "name", "");
+                registry.fill_system_fields(&mut object);
+            }
+            Err(status) if status.is(reason::CONFLICT) && attempt < GENERATE_ATTEMPTS => {}
+            Err(status) if status.is(reason::ALREADY_EXISTS) && generated => {
+                return Err(Status::generate_name_conflict(registry.group_resource(), meta::name(&object), 1));
+            }
+            other => return other,
+        }
+    }
+}
+
+fn call_names_nothing(call: &Call) -> bool {
+    call.info.path_name().is_none()
+}
+
+/// The object's namespace is the path's; a different one in the body is refused.
+pub(crate) fn match_namespace(call: &Call, object: &mut Value) -> Result<(), Status> {
+    let (asked, given) = (call.namespace(), meta::namespace(object));
+    if !call.endpoint.resource.namespaced {
+        return match given {
+            "" => Ok(()),
+            _ if &*call.endpoint.resource.plural == "namespaces" => Ok(()),
+            _ => Err(Status::bad_request("the namespace of the provided object does not match the namespace sent on the request")),
+        };
+    }
+    if given.is_empty() {
+        let asked = asked.to_owned();
+        meta::set(object, "namespace", &asked);
+        return Ok(());
+    }
+    if given == asked { Ok(()) } else { Err(Status::bad_request("the namespace of the provided object does not match the namespace sent on the request")) }
+}
+
+/// Records who set which fields; `live` is the object before, in the same version.
+pub(crate) fn track(call: &Call, live: Option<&Value>, object: &mut Value, manager: &str, subresource: &str) {
+    in_context(&call.endpoint, manager, subresource, |context| managed_fields::update(live, object, context));
+}
+
+/// Calls with what a write is: its type, its author and its time.
+pub(crate) fn in_context<T>(endpoint: &Endpoint, manager: &str, subresource: &str, work: impl FnOnce(&managed_fields::Context<'_>) -> T) -> T {
+    let resource = endpoint.resource;
+    let reset_fields = managed_fields::reset_fields(&resource.group, &resource.plural, subresource, has_status(resource));
+    work(&managed_fields::Context {
+        schema: schema(),
+        type_id: endpoint.ty,
+        api_version: &resource.group_version(),
+        kind: &resource.kind,
+        manager,
+        subresource,
+        now: &Clock.now(),
+        reset_fields: &reset_fields,
+        versions: &ServedVersions(endpoint),
+    })
+}
+
+/// The versions that one resource is served in, for managed fields that were set in another.
+struct ServedVersions<'a>(&'a Endpoint);
+
+impl managed_fields::Versions for ServedVersions<'_> {
+    fn convert(&self, object: &Value, api_version: &str) -> Option<(Value, TypeId)> {
+        let (group, version) = meta::group_version(api_version);
+        let target = scheme().resource_of_kind(group, version, &self.0.resource.kind)?;
+        let converted = crate::endpoint::convert(object.clone(), self.0.resource, target);
+        Some((converted, target.type_id()?))
+    }
+}

@@ -1,0 +1,136 @@
+//! Request bodies to objects: the form by Content-Type, kind and version checked, fields validated as asked, defaults set.
+
+use super::Call;
+use super::params::FieldValidation;
+use crate::negotiate::{Media, content};
+use serde_json::Value;
+use triad_machinery::codec::json::TypeMeta;
+use triad_machinery::codec::{DecodeError, Decoded, Strictness, json, protobuf, yaml};
+use triad_machinery::defaults::apply_defaults;
+use triad_machinery::schema::{TypeId, schema};
+use triad_machinery::status::Status;
+use triad_machinery::{goformat, meta};
+
+/// Bytes of a body that error texts quote.
+const QUOTED_BYTES: usize = 30;
+
+/// What a body must be.
+pub(crate) struct Expected<'a> {
+    pub(crate) group: &'a str,
+    pub(crate) version: &'a str,
+    pub(crate) kind: &'a str,
+    pub(crate) ty: TypeId,
+}
+
+impl Expected<'_> {
+    fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) }
+    }
+}
+
+impl Call {
+    pub(crate) fn expected(&self) -> Expected<'static> {
+        let resource = self.endpoint.resource;
+        Expected { group: &resource.group, version: &resource.version, kind: &resource.kind, ty: self.endpoint.ty }
+    }
+
+    /// Decodes the body as the endpoint's own kind and sets its defaults.
+    pub(crate) fn decode_object(&mut self, validation: FieldValidation) -> Result<Value, Status> {
+        let expected = self.expected();
+        let body = self.body.clone();
+        let mut object = self.decode_body(&body, &expected, validation)?;
+        apply_defaults(&mut object, expected.ty);
+        Ok(object)
+    }
+
+    /// Decodes bytes of the request's Content-Type as `expected`, without defaults.
+    pub(crate) fn decode_body(&mut self, body: &[u8], expected: &Expected<'_>, validation: FieldValidation) -> Result<Value, Status> {
+        let media = content(&self.headers)?;
+        let unrecognized = |error: String| {
+            Status::bad_request(format!("the object provided is unrecognized (must be of type {}): {error} ({})", expected.kind, quoted(body)))
+        };
+        let strictness = super::patch::strictness(validation != FieldValidation::Ignore);
+        let decoded = match media {
+            Media::Protobuf => {
+                let envelope = protobuf::open(body).map_err(|e| unrecognized(e.to_string()))?;
+                self.check_kind(&envelope.type_meta, expected)?;
+                protobuf::decode_enveloped(&envelope, expected.ty).map(|value| Decoded { value, strict_errors: Vec::new() })
+            }
+            Media::Json => {
+                let found = json::interpret(body).map_err(|e| unrecognized(e.to_string()))?;
+                self.check_kind(&found, expected)?;
+                json::decode(body, expected.ty, strictness)
+            }
+            Media::Yaml => {
+                let document = yaml::to_json(body).map_err(|e| unrecognized(e.to_string()))?;
+                let found = json::interpret(&document.json).map_err(|e| unrecognized(e.to_string()))?;
+                self.check_kind(&found, expected)?;
+                json::decode(&document.json, expected.ty, strictness).map(|mut decoded| {
+                    if strictness == Strictness::Report {
+                        decoded.strict_errors.splice(0..0, document.strict_errors);
+                    }
+                    decoded
+                })
+            }
+        };
+        let decoded = decoded.map_err(|error| cannot_be_handled(expected, &error))?;
+        self.judge(decoded.strict_errors, expected, validation)?;
+        let mut value = decoded.value;
+        meta::set_type(&mut value, &expected.api_version(), expected.kind);
+        Ok(value)
+    }
+
+    fn check_kind(&self, found: &TypeMeta, expected: &Expected<'_>) -> Result<(), Status> {
+        let (kind, api_version) = (found.kind.as_str(), found.api_version.as_str());
+        let (group, version) = meta::group_version(api_version);
+        let kind = if kind.is_empty() { expected.kind } else { kind };
+        let known = api_version.is_empty() || (group == expected.group && version == expected.version) && kind == expected.kind;
+        if known && kind == expected.kind {
+            return Ok(());
+        }
+        let (group, version) = if api_version.is_empty() { (expected.group, expected.version) } else { (group, version) };
+        let gv = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+        if schema().kind(group, version, kind).is_none() {
+            let text = format!("no kind {} is registered for version {} in scheme", goformat::quote(kind), goformat::quote(&gv));
+            return Err(Status::bad_request(format!("{kind} in version {} cannot be handled as a {}: {text} \"pkg/api/legacyscheme/scheme.go:30\"", goformat::quote(version), expected.kind)));
+        }
+        if kind == expected.kind {
+            return Err(Status::bad_request(format!("the API version in the data ({gv}) does not match the expected API version ({})", expected.api_version())));
+        }
+        Err(Status::bad_request(format!("{kind} in version {} cannot be handled as a {}: converting ({gv}.{kind}) to ({}.{}): unknown conversion", goformat::quote(version), expected.kind, expected.api_version(), expected.kind)))
+    }
+
+    /// Turns unknown and duplicate fields into warnings or an error.
+    pub(crate) fn judge(&mut self, strict_errors: Vec<String>, expected: &Expected<'_>, validation: FieldValidation) -> Result<(), Status> {
+        if strict_errors.is_empty() {
+            return Ok(());
+        }
+        match validation {
+            FieldValidation::Ignore => {}
+            FieldValidation::Warn => self.warnings.extend(strict_errors),
+            FieldValidation::Strict => {
+                let text = format!("strict decoding error: {}", strict_errors.join(", "));
+                return Err(Status::bad_request(format!("{} in version {} cannot be handled as a {}: {text}", expected.kind, goformat::quote(expected.version), expected.kind)));
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn cannot_be_handled(expected: &Expected<'_>, error: &DecodeError) -> Status {
+    Status::bad_request(format!("{} in version {} cannot be handled as a {}: {error}", expected.kind, goformat::quote(expected.version), expected.kind))
+}
+
+/// The beginning of a body as upstream shows it: text as it is, anything else in hex.
+fn quoted(body: &[u8]) -> String {
+    if body.is_empty() {
+        return "<empty>".to_owned();
+    }
+    let head = &body[..body.len().min(QUOTED_BYTES)];
+    let more = if body.len() > QUOTED_BYTES { " ..." } else { "" };
+    if head.first() == Some(&b'{') && head.is_ascii() {
+        return format!("{}{more}", String::from_utf8_lossy(head));
+    }
+    let hex: String = head.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{hex}{more}")
+}

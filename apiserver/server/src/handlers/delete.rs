@@ -1,0 +1,81 @@
+//! DELETE of one object and of a collection (apiserver pkg/endpoints/handlers/delete.go).
+
+use super::decode::Expected;
+use super::list::select;
+use super::params::{DeleteOptions, FieldValidation, ListOptions};
+use super::{Call, list};
+use crate::admission::{Attributes, Operation};
+use crate::negotiate::Offer;
+use crate::registry::delete::Deletion;
+use crate::reply::{Reply, named};
+use triad_machinery::meta;
+use triad_machinery::status::Status;
+
+/// Deletes the object in the path.
+pub(crate) async fn delete(call: &mut Call) -> Result<Reply, Status> {
+    let accepted = call.accepted(Offer::Table)?;
+    let options = options(call)?;
+    let registry = call.registry()?.clone();
+    admit(call, options.dry_run).await?;
+    match registry.delete(call.namespace(), call.name(), &options).await? {
+        Deletion::Gone(object) if returns_object(call) => call.answer(200, object, &accepted),
+        Deletion::Gone(object) => Ok(call.deleted(&object, &accepted)),
+        Deletion::Pending(object) => {
+            let code = if options.orphan_dependents == Some(false) { 202 } else { 200 };
+            call.answer(code, object, &accepted)
+        }
+    }
+}
+
+/// Deletes what a list with the same parameters shows; answers with that list.
+pub(crate) async fn delete_collection(call: &mut Call) -> Result<Reply, Status> {
+    let accepted = call.accepted(Offer::Table)?;
+    let mut selection = ListOptions::parse(&call.query, false)?;
+    let options = options(call)?;
+    selection.limit = 0;
+    let registry = call.registry()?.clone();
+    admit(call, options.dry_run).await?;
+    let selected = select(call, &selection).await?;
+    for item in &selected.items {
+        match registry.delete(&item.namespace, &item.name, &options).await {
+            Ok(_) => {}
+            Err(status) if status.code == 404 => {}
+            Err(status) => return Err(status),
+        }
+    }
+    list::write(call, selected, &accepted)
+}
+
+async fn admit(call: &mut Call, dry_run: bool) -> Result<(), Status> {
+    let old = match call.name() {
+        "" => None,
+        name => call.registry()?.get_local(call.namespace(), name)?.map(|stored| stored.object),
+    };
+    let attributes = Attributes::new(call, Operation::Delete, "", dry_run);
+    let warnings = call.api.clone().admission.validate(&attributes, None, old.as_ref()).await?;
+    call.warnings.extend(warnings);
+    Ok(())
+}
+
+/// Options from the body, or from the query when there is none.
+fn options(call: &mut Call) -> Result<DeleteOptions, Status> {
+    if call.body.is_empty() {
+        return DeleteOptions::from_query(&call.query);
+    }
+    let body = call.body.clone();
+    let resource = call.endpoint.resource;
+    // DeleteOptions is known in every group-version; the body's own version decides.
+    let expected = Expected { group: &resource.group, version: &resource.version, kind: "DeleteOptions", ty: named("meta/v1.DeleteOptions") };
+    let value = call.decode_body(&body, &expected, FieldValidation::Ignore)?;
+    DeleteOptions::from_object(&value)
+}
+
+/// Kinds whose deletion answers with the last state of the object instead of a Status.
+fn returns_object(call: &Call) -> bool {
+    call.endpoint.resource.returns_deleted
+}
+
+/// Whether an object is on its way out.
+pub(crate) fn deleting(object: &serde_json::Value) -> bool {
+    !meta::deletion_timestamp(object).is_empty()
+}

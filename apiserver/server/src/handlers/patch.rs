@@ -1,0 +1,186 @@
+//! PATCH in its four forms (apiserver pkg/endpoints/handlers/patch.go). The patch is applied to the live object in the
+//! served version, again whenever another write gets in between.
+
+use super::create::{in_context, insert, track};
+use super::decode::cannot_be_handled;
+use super::params::{FieldValidation, WriteOptions};
+use super::update::modify;
+use super::Call;
+use crate::negotiate::Offer;
+use crate::registry::before::Part;
+use crate::reply::Reply;
+use http::header::CONTENT_TYPE;
+use serde_json::Value;
+use triad_machinery::codec::{Strictness, json as json_codec, yaml};
+use triad_machinery::defaults::apply_defaults;
+use triad_machinery::managed_fields;
+use triad_machinery::patch::json::JsonPatch;
+use triad_machinery::patch::{merge, strategic};
+use triad_machinery::schema::schema;
+use triad_machinery::status::{FieldError, Status};
+use triad_machinery::codec::json::to_json_value;
+use triad_machinery::{goformat, meta};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Form {
+    Json,
+    Merge,
+    Strategic,
+    Apply,
+}
+
+const FORMS: [(&str, Form); 4] = [
+    ("application/json-patch+json", Form::Json),
+    ("application/merge-patch+json", Form::Merge),
+    ("application/strategic-merge-patch+json", Form::Strategic),
+    ("application/apply-patch+yaml", Form::Apply),
+];
+
+/// A decoded patch.
+enum Patch {
+    Json(JsonPatch),
+    Merge(Value),
+    Strategic(Value),
+}
+
+pub(crate) async fn patch(call: &mut Call, part: Part<'_>) -> Result<Reply, Status> {
+    let form = form(call)?;
+    let accepted = call.accepted(Offer::Table)?;
+    let options = WriteOptions::parse(&call.query, "PatchOptions", form == Form::Apply)?;
+    let manager = call.manager(&options.field_manager);
+    if form == Form::Apply {
+        return apply(call, part, &options, &accepted).await;
+    }
+    let (patch, strict_errors) = decode(call, form, options.validation)?;
+    let registry = call.registry()?.clone();
+    let subresource = if let Part::Sub(name) = part { name } else { "" };
+    let old = registry.get(call.namespace(), call.name()).await?;
+    let changed = modify(call, part, options.dry_run, old, |call, live| {
+        let mut object = patched(call, &patch, live, options.validation, &strict_errors)?;
+        track(call, Some(live), &mut object, &manager, subresource);
+        Ok(object)
+    })
+    .await?;
+    call.answer(200, changed, &accepted)
+}
+
+fn form(call: &Call) -> Result<Form, Status> {
+    let text = call.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let name = text.split(';').next().unwrap_or("").trim();
+    let accepted: Vec<&str> = FORMS.iter().map(|(name, _)| *name).collect();
+    FORMS.iter().find(|(form, _)| *form == name).map(|(_, form)| *form).ok_or_else(|| Status::unsupported_media_type(&accepted))
+}
+
+pub(super) fn strictness(report: bool) -> Strictness {
+    if report { Strictness::Report } else { Strictness::Ignore }
+}
+
+fn decode(call: &Call, form: Form, validation: FieldValidation) -> Result<(Patch, Vec<String>), Status> {
+    let typed = validation != FieldValidation::Ignore;
+    let decoded = json_codec::decode_untyped(&call.body, strictness(typed)).map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?;
+    let mut strict_errors = decoded.strict_errors;
+    let patch = match form {
+        Form::Json => {
+            let patch = JsonPatch::from_value(decoded.value, typed).map_err(|e| e.to_status())?;
+            if typed {
+                strict_errors.extend(patch.unknown_fields());
+            }
+            Patch::Json(patch)
+        }
+        Form::Merge => Patch::Merge(decoded.value),
+        Form::Strategic | Form::Apply => Patch::Strategic(decoded.value),
+    };
+    Ok((patch, strict_errors))
+}
+
+/// Applies a patch to the live object: the JSON that Go would write, patched, then decoded again.
+fn patched(call: &mut Call, patch: &Patch, live: &Value, validation: FieldValidation, strict_errors: &[String]) -> Result<Value, Status> {
+    let expected = call.expected();
+    let document = to_json_value(live, expected.ty);
+    let typed = validation != FieldValidation::Ignore;
+    let mut shown = Value::Null;
+    let document = match patch {
+        Patch::Json(patch) => patch.apply(document),
+        Patch::Merge(patch) => merge::apply(document, patch, typed),
+        Patch::Strategic(patch) => {
+            shown = patch.clone();
+            strategic::apply(document, &mut shown, schema(), expected.ty)
+        }
+    }
+    .map_err(|error| error.to_status())?;
+    let decoded = json_codec::from_json_value(&document, expected.ty, strictness(typed)).map_err(|error| match patch {
+        Patch::Strategic(_) => {
+            let error = FieldError::invalid("patch", goformat::plain(&shown), error.to_string());
+            Status::invalid(call.endpoint.group_kind(), "", &[error])
+        }
+        _ => cannot_be_handled(&expected, &error),
+    })?;
+    let mut errors = strict_errors.to_vec();
+    errors.extend(decoded.strict_errors);
+    if let (Patch::Strategic(_), FieldValidation::Strict, false) = (patch, validation, errors.is_empty()) {
+        let error = FieldError::invalid("patch", goformat::plain(&shown), format!("strict decoding error: {}", errors.join(", ")));
+        return Err(Status::invalid(call.endpoint.group_kind(), "", &[error]));
+    }
+    call.judge(errors, &expected, validation)?;
+    let mut object = decoded.value;
+    check_identity(call, &object)?;
+    apply_defaults(&mut object, expected.ty);
+    Ok(object)
+}
+
+/// A patch cannot make the object another kind.
+fn check_identity(call: &Call, object: &Value) -> Result<(), Status> {
+    let resource = call.endpoint.resource;
+    let (kind, api_version) = (meta::kind(object), meta::api_version(object));
+    if kind == &*resource.kind && api_version == resource.group_version() {
+        return Ok(());
+    }
+    Err(Status::bad_request(format!("the patched object is {api_version} {kind}, the path is of {} {}", resource.group_version(), resource.kind)))
+}
+
+/// Server-side apply: the body says what its manager wants, the rest of the object stays.
+async fn apply(call: &mut Call, part: Part<'_>, options: &WriteOptions, accepted: &crate::negotiate::Accepted) -> Result<Reply, Status> {
+    let expected = call.expected();
+    let body = call.body.clone();
+    let document = yaml::to_json(&body).map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
+    let untyped = json_codec::decode_untyped(&document.json, Strictness::Report).map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
+    if options.validation == FieldValidation::Strict && !document.strict_errors.is_empty() {
+        return Err(Status::bad_request(format!("error strict decoding YAML: {}", document.strict_errors.join(", "))));
+    }
+    if options.validation == FieldValidation::Warn {
+        call.warnings.extend(document.strict_errors);
+    }
+    let config = untyped.value;
+    if config.pointer("/metadata/managedFields").and_then(Value::as_array).is_some_and(|entries| !entries.is_empty()) {
+        return Err(Status::bad_request("metadata.managedFields must be nil"));
+    }
+    let registry = call.registry()?.clone();
+    let subresource = if let Part::Sub(name) = part { name } else { "" };
+    let force = options.force.unwrap_or(false);
+    let applied = |call: &Call, live: Option<&Value>| {
+        let result = in_context(&call.endpoint, &options.field_manager, subresource, |context| managed_fields::apply(live, &config, context, force));
+        result.map_err(|error| error.to_status())
+    };
+    let old = match registry.get(call.namespace(), call.name()).await {
+        Ok(old) => old,
+        Err(status) if status.code == 404 && part == Part::Main => {
+            if !meta::uid(&config).is_empty() {
+                let why = format!("uid mismatch: the provided object specified uid {}, and no existing object was found", meta::uid(&config));
+                return Err(Status::conflict(call.endpoint.group_resource(), call.name(), why));
+            }
+            let mut object = applied(call, None)?;
+            super::create::match_namespace(call, &mut object)?;
+            apply_defaults(&mut object, expected.ty);
+            let created = insert(call, object, options.dry_run).await?;
+            return call.answer(201, created, accepted);
+        }
+        Err(status) => return Err(status),
+    };
+    let changed = modify(call, part, options.dry_run, old, |call, live| {
+        let mut object = applied(call, Some(live))?;
+        apply_defaults(&mut object, expected.ty);
+        Ok(object)
+    })
+    .await?;
+    call.answer(200, changed, accepted)
+}

@@ -1,0 +1,113 @@
+//! PUT of an object, and the shared loop of every read-modify-write (apiserver pkg/endpoints/handlers/update.go).
+
+use super::Call;
+use super::create::{insert, match_namespace, track};
+use super::params::WriteOptions;
+use crate::admission::{Attributes, Operation};
+use crate::negotiate::Offer;
+use crate::registry::Stored;
+use crate::registry::before::Part;
+use crate::reply::Reply;
+use serde_json::Value;
+use triad_machinery::meta;
+use triad_machinery::status::{OBJECT_MODIFIED, Status};
+
+/// How often a write without a resourceVersion is tried again when others write meanwhile.
+const ATTEMPTS: u32 = 32;
+
+/// Replaces the object in the path by the one in the body; creates it where the kind allows that.
+pub(crate) async fn update(call: &mut Call, part: Part<'_>) -> Result<Reply, Status> {
+    let accepted = call.accepted(Offer::Table)?;
+    let options = WriteOptions::parse(&call.query, "UpdateOptions", false)?;
+    let mut object = call.decode_object(options.validation)?;
+    match_namespace(call, &mut object)?;
+    match_name(call, &mut object)?;
+    let manager = call.manager(&options.field_manager);
+    let registry = call.registry()?.clone();
+    let subresource = sub(part).to_owned();
+    let old = match registry.get(call.namespace(), call.name()).await {
+        Ok(old) => old,
+        Err(status) if status.code == 404 && part == Part::Main && registry.resource().create_on_update => {
+            track(call, None, &mut object, &manager, "");
+            let created = insert(call, object, options.dry_run).await?;
+            return call.answer(201, created, &accepted);
+        }
+        Err(status) => return Err(status),
+    };
+    let changed = modify(call, part, options.dry_run, old, |call, live| {
+        let mut object = object.clone();
+        track(call, Some(live), &mut object, &manager, &subresource);
+        Ok(object)
+    })
+    .await?;
+    call.answer(200, changed, &accepted)
+}
+
+fn sub(part: Part<'_>) -> &str {
+    match part {
+        Part::Main => "",
+        Part::Sub(name) => name,
+    }
+}
+
+/// The name in the body must be the path's; an empty one is filled in.
+fn match_name(call: &Call, object: &mut Value) -> Result<(), Status> {
+    let asked = call.name().to_owned();
+    let given = meta::name(object);
+    if given.is_empty() {
+        meta::set(object, "name", &asked);
+        return Ok(());
+    }
+    if given == asked { Ok(()) } else { Err(Status::bad_request(format!("the name of the object ({given}) does not match the name on the URL ({asked})"))) }
+}
+
+/// Changes a stored object: `change` makes the new object of the served version from the live one, as often as others
+/// get in between (never when the change itself names the version it is based on). Returns the stored result.
+pub(crate) async fn modify(
+    call: &mut Call,
+    part: Part<'_>,
+    dry_run: bool,
+    mut old: Stored,
+    change: impl Fn(&mut Call, &Value) -> Result<Value, Status>,
+) -> Result<Value, Status> {
+    let registry = call.registry()?.clone();
+    let api = call.api.clone();
+    let warned = call.warnings.len();
+    for _ in 0..ATTEMPTS {
+        call.warnings.truncate(warned);
+        let live = call.endpoint.from_storage(old.object.clone());
+        let object = change(call, &live)?;
+        let mut object = call.endpoint.to_storage(object);
+        check_uid(call, &object, &old.object)?;
+        registry.check_version(&object, &old.object)?;
+        let attributes = Attributes::new(call, Operation::Update, sub(part), dry_run);
+        call.warnings.extend(api.admission.admit(&attributes, &mut object, Some(&old.object)).await?);
+        call.warnings.extend(registry.before_update(part, &mut object, &old.object)?);
+        call.warnings.extend(api.admission.validate(&attributes, Some(&object), Some(&old.object)).await?);
+        let extra = registry.strategy.allocate(&api, &mut object, Some(&old.object))?;
+        let ends = !meta::deletion_timestamp(&object).is_empty()
+            && meta::finalizers(&object).next().is_none()
+            && !registry.strategy.held(&object)
+            && meta::deletion_grace_period_seconds(&object).unwrap_or(0) == 0;
+        let done = if ends {
+            if dry_run { Some(object.clone()) } else { registry.remove(&old, registry.strategy.release(&object)).await?.map(|_| object.clone()) }
+        } else {
+            registry.replace(&old, object, extra, dry_run).await?
+        };
+        match done {
+            Some(object) => return Ok(object),
+            // Whoever named a version finds it changed in the next round.
+            None => old = registry.get(call.namespace(), call.name()).await?,
+        }
+    }
+    Err(Status::conflict(registry.group_resource(), meta::name(&old.object), OBJECT_MODIFIED))
+}
+
+fn check_uid(call: &Call, object: &Value, old: &Value) -> Result<(), Status> {
+    let (asked, live) = (meta::uid(object), meta::uid(old));
+    if asked.is_empty() || asked == live {
+        return Ok(());
+    }
+    let why = format!("Precondition failed: UID in precondition: {asked}, UID in object meta: {live}");
+    Err(Status::conflict(call.endpoint.group_resource(), meta::name(old), why))
+}

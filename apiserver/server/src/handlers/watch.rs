@@ -1,0 +1,339 @@
+//! Watches: initial state where asked for, then every change in order, as lines of JSON or framed protobuf
+//! (apiserver pkg/endpoints/handlers/watch.go). Selectors turn changes into ADDED, MODIFIED and DELETED.
+
+use super::list::{check_fields, matches};
+use super::params::ListOptions;
+use super::{Call, transform};
+use crate::body::Body;
+use crate::cacher::{CacheWatch, Cached, Event, Kind, ResourceCache, WatchError};
+use crate::negotiate::{Accepted, Convert, Media, Offer};
+use crate::registry::unavailable;
+use crate::reply::{self, Reply};
+use crate::wire;
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use futures_util::stream::unfold;
+use rand::Rng as _;
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use triad_kv::Revision;
+use triad_machinery::codec::protobuf;
+use triad_machinery::goformat::quote;
+use triad_machinery::meta;
+use triad_machinery::selector::field::Term;
+use triad_machinery::status::Status;
+
+/// How often a watch that takes bookmarks gets one.
+const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+/// The last bookmark comes this long before the watch's own end.
+const LAST_BOOKMARK: Duration = Duration::from_secs(2);
+const INITIAL_END: &str = "k8s.io/initial-events-end";
+
+/// What a watch writes next.
+enum Step {
+    /// Objects of the initial state still to be written, then the events.
+    Initial(VecDeque<Arc<Cached>>),
+    Events,
+    /// An ERROR event was written: the watch is over.
+    Over,
+}
+
+struct Stream {
+    call: Call,
+    cache: Arc<ResourceCache>,
+    options: ListOptions,
+    accepted: Accepted,
+    watch: Option<CacheWatch>,
+    step: Step,
+    /// Where the initial state ends, when the client wants to be told.
+    initial_end: Option<Revision>,
+    pending: VecDeque<Arc<Event>>,
+    deadline: Instant,
+    next_bookmark: Option<Instant>,
+    /// Table columns are sent with the first event alone.
+    columns_sent: bool,
+    /// Initial objects written per step; bounds the memory of one step.
+    error: Option<Status>,
+}
+
+const INITIAL_CHUNK: usize = 128;
+
+/// Opens a watch on the collection (or, by the legacy path, on one name).
+pub(crate) async fn watch(call: Call) -> Result<Reply, Status> {
+    let accepted = call.accepted(Offer::Watch)?;
+    let mut options = ListOptions::parse(&call.query, true)?;
+    check_fields(&call, &options.fields)?;
+    if let (true, Some(name)) = (call.info.legacy_watch, call.info.path_name()) {
+        options.fields.terms.push(Term { field: "metadata.name".to_owned(), value: name.to_owned(), equal: true });
+    }
+    let asked = version(&options.resource_version)?;
+    let api = call.api.clone();
+    let registry = call.registry()?.clone();
+    let min = api.config.min_request_timeout;
+    let timeout = match options.timeout_seconds {
+        Some(seconds) if seconds > 0 => Duration::from_secs(seconds as u64),
+        _ => min.mul_f64(1.0 + rand::rng().random::<f64>()),
+    };
+    let content_type = match (accepted.media, accepted.stream) {
+        (Media::Protobuf, _) => "application/vnd.kubernetes.protobuf;stream=watch",
+        (_, true) => "application/json;stream=watch",
+        _ => "application/json",
+    };
+    let start = match asked {
+        None => {
+            api.cacher.barrier().await.map_err(|e| unavailable(&e))?;
+            None
+        }
+        Some(Revision(0)) => None,
+        Some(revision) => Some(revision),
+    };
+    let initial = match options.send_initial_events {
+        Some(wanted) => wanted,
+        None => start.is_none(),
+    };
+    if let (true, Some(revision)) = (initial, start) {
+        super::read::not_older_than(&call, revision).await?;
+    }
+    let now = Instant::now();
+    let mut stream = Stream {
+        cache: registry.cache.clone(),
+        options,
+        accepted,
+        watch: None,
+        step: Step::Events,
+        initial_end: None,
+        pending: VecDeque::new(),
+        deadline: now + timeout,
+        next_bookmark: None,
+        columns_sent: false,
+        error: None,
+        call,
+    };
+    stream.next_bookmark = stream.options.bookmarks.then(|| (now + BOOKMARK_EVERY).min(stream.deadline - LAST_BOOKMARK.min(timeout)));
+    let from = if initial {
+        let (revision, snapshot) = api.cacher.view(&registry.cache);
+        let scope = registry.layout.scope(stream.call.namespace());
+        let objects = snapshot.range(&scope, None).filter(|object| matches(&stream.options, object)).cloned().collect();
+        stream.step = Step::Initial(objects);
+        stream.initial_end = (stream.options.send_initial_events == Some(true) && stream.options.bookmarks).then_some(revision);
+        revision
+    } else {
+        start.unwrap_or_else(|| api.cacher.view(&registry.cache).0)
+    };
+    match CacheWatch::new(api.cacher.clone(), registry.cache.clone(), from) {
+        Ok(watch) => stream.watch = Some(watch),
+        Err(error) => stream.error = Some(watch_status(&error, from)),
+    }
+    let mut reply = reply::empty(200);
+    reply.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+    let watchers = api.metrics.watch_opened(&stream.call.endpoint.resource.group, &stream.call.endpoint.resource.kind);
+    let body = unfold((stream, watchers), |(mut stream, watchers)| async move {
+        let bytes = stream.next().await?;
+        Some((bytes, (stream, watchers)))
+    });
+    *reply.body_mut() = Body::Stream(body.boxed());
+    Ok(reply)
+}
+
+fn version(text: &str) -> Result<Option<Revision>, Status> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let why = if text.bytes().all(|b| b.is_ascii_digit()) { "value out of range" } else { "invalid syntax" };
+    text.parse().map(|number| Some(Revision(number))).map_err(|_| Status::bad_request(format!("invalid resource version: resourceVersion: Invalid value: {}: strconv.ParseUint: parsing {}: {why}", quote(text), quote(text))))
+}
+
+fn watch_status(error: &WatchError, from: Revision) -> Status {
+    match error {
+        WatchError::Expired { oldest } => Status::expired(format!("too old resource version: {from} ({oldest})")),
+        WatchError::Ended(why) => Status::internal(why),
+    }
+}
+
+impl Stream {
+    /// The next bytes; None ends the watch.
+    async fn next(&mut self) -> Option<Bytes> {
+        let mut out = BytesMut::new();
+        if let Some(status) = self.error.take() {
+            self.step = Step::Over;
+            self.frame("ERROR", &status.to_value(), &mut out);
+            return Some(out.freeze());
+        }
+        loop {
+            match &mut self.step {
+                Step::Over => return None,
+                Step::Initial(objects) => {
+                    let chunk: Vec<_> = objects.drain(..objects.len().min(INITIAL_CHUNK)).collect();
+                    let done = objects.is_empty();
+                    for object in &chunk {
+                        self.object("ADDED", object, &mut out);
+                    }
+                    if done {
+                        self.step = Step::Events;
+                        if let Some(revision) = self.initial_end.take() {
+                            self.bookmark(revision, true, &mut out);
+                        }
+                    }
+                    if !out.is_empty() {
+                        return Some(out.freeze());
+                    }
+                }
+                Step::Events => {
+                    while let Some(event) = self.pending.pop_front() {
+                        self.event(&event, &mut out);
+                        if out.len() > 64 * 1024 {
+                            break;
+                        }
+                    }
+                    if !out.is_empty() {
+                        return Some(out.freeze());
+                    }
+                    if !self.wait(&mut out).await {
+                        return (!out.is_empty()).then(|| {
+                            self.step = Step::Over;
+                            out.freeze()
+                        });
+                    }
+                    if !out.is_empty() {
+                        return Some(out.freeze());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for events, a bookmark's time or the end; false is the end.
+    async fn wait(&mut self, out: &mut BytesMut) -> bool {
+        let Some(watch) = &mut self.watch else { return false };
+        let wake = self.next_bookmark.map_or(self.deadline, |at| at.min(self.deadline));
+        tokio::select! {
+            biased;
+            events = watch.next() => match events {
+                Ok(events) => {
+                    self.pending = events;
+                    true
+                }
+                Err(error) => {
+                    let status = watch_status(&error, watch.complete_up_to());
+                    self.frame("ERROR", &status.to_value(), out);
+                    false
+                }
+            },
+            () = tokio::time::sleep_until(wake) => {
+                if Instant::now() >= self.deadline {
+                    return false;
+                }
+                let revision = watch.complete_up_to();
+                self.bookmark(revision, false, out);
+                let next = Instant::now() + BOOKMARK_EVERY;
+                let last = self.deadline - LAST_BOOKMARK;
+                self.next_bookmark = (Instant::now() < last).then(|| next.min(last));
+                true
+            }
+            () = self.call.api.health.draining() => false,
+        }
+    }
+
+    fn in_scope(&self, object: &Cached) -> bool {
+        self.call.namespace().is_empty() || &*object.namespace == self.call.namespace()
+    }
+
+    fn event(&mut self, event: &Event, out: &mut BytesMut) {
+        if !self.in_scope(&event.object) {
+            return;
+        }
+        let was = event.previous.as_ref().is_some_and(|object| matches(&self.options, object));
+        let is = event.kind == Kind::Put && matches(&self.options, &event.object);
+        match (was, is) {
+            (false, true) => self.object("ADDED", &event.object, out),
+            (true, true) => self.object("MODIFIED", &event.object, out),
+            (true, false) => {
+                // The last state that matched, with the revision of the change that ended it.
+                let last = event.previous.as_ref().unwrap_or(&event.object);
+                self.last_state(last, event.revision, out);
+            }
+            (false, false) => {}
+        }
+    }
+
+    fn last_state(&mut self, last: &Cached, revision: Revision, out: &mut BytesMut) {
+        match last.object(&self.cache.layout) {
+            Ok(mut object) => {
+                meta::set(&mut object, "resourceVersion", &revision.to_string());
+                let object = self.call.endpoint.from_storage(object);
+                self.tree("DELETED", object, out);
+            }
+            Err(error) => self.frame("ERROR", &Status::internal(error).to_value(), out),
+        }
+    }
+
+    fn object(&mut self, kind: &str, object: &Cached, out: &mut BytesMut) {
+        let plain = self.accepted.convert.is_none() && !self.accepted.pretty && self.call.endpoint.is_storage_version();
+        if plain && self.accepted.media == Media::Json {
+            if let Ok(json) = object.json(&self.cache.layout) {
+                let resource = self.call.endpoint.resource;
+                out.put_slice(format!("{{\"type\":\"{kind}\",\"object\":{{\"kind\":\"{}\",\"apiVersion\":\"{}\",", resource.kind, resource.group_version()).as_bytes());
+                out.put_slice(&json[1..]);
+                out.put_slice(b"}\n");
+                return;
+            }
+        }
+        match object.object(&self.cache.layout) {
+            Ok(tree) => self.tree(kind, self.call.endpoint.from_storage(tree), out),
+            Err(error) => self.frame("ERROR", &Status::internal(error).to_value(), out),
+        }
+    }
+
+    /// Writes an object of the served version, transformed if the client asked for another kind.
+    fn tree(&mut self, kind: &str, object: Value, out: &mut BytesMut) {
+        let (object, ty) = match &self.accepted.convert {
+            None => (object, self.call.endpoint.ty),
+            Some(convert) => match self.transformed(object, convert, kind == "BOOKMARK") {
+                Ok(transformed) => transformed,
+                Err(status) => return self.frame("ERROR", &status.to_value(), out),
+            },
+        };
+        self.write(kind, &object, ty, out);
+        self.columns_sent = true;
+    }
+
+    fn transformed(&self, object: Value, convert: &Convert, bookmark: bool) -> Result<(Value, triad_machinery::schema::TypeId), Status> {
+        let (mut object, ty) = transform::object(&self.call, object, convert)?;
+        if convert.kind == "Table" && (self.columns_sent || bookmark) {
+            object["columnDefinitions"] = Value::Null;
+        }
+        Ok((object, ty))
+    }
+
+    fn bookmark(&mut self, revision: Revision, initial_end: bool, out: &mut BytesMut) {
+        let resource = self.call.endpoint.resource;
+        let mut object = json!({"kind": &*resource.kind, "apiVersion": resource.group_version(), "metadata": {"resourceVersion": revision.to_string()}});
+        if initial_end {
+            object["metadata"]["annotations"] = json!({INITIAL_END: "true"});
+        }
+        self.tree("BOOKMARK", object, out);
+    }
+
+    fn frame(&self, kind: &str, status: &Value, out: &mut BytesMut) {
+        self.write(kind, status, reply::status_type(), out);
+    }
+
+    fn write(&self, kind: &str, object: &Value, ty: triad_machinery::schema::TypeId, out: &mut BytesMut) {
+        match self.accepted.media {
+            Media::Protobuf => {
+                let inner = protobuf::encode(object, ty, None);
+                let event = wire::watch_event(kind, &inner);
+                out.put_u32(event.len() as u32);
+                out.put_slice(&event);
+            }
+            _ => {
+                out.put_slice(format!("{{\"type\":\"{kind}\",\"object\":").as_bytes());
+                out.put_slice(&triad_machinery::codec::json::encode(object, ty, None));
+                out.put_slice(b"}\n");
+            }
+        }
+    }
+}

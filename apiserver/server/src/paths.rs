@@ -1,0 +1,61 @@
+//! Everything that is not a resource: discovery, OpenAPI, version, health, metrics, and the index of paths.
+
+use crate::api::Api;
+use crate::filters::request_info::RequestInfo;
+use crate::query::Query;
+use crate::reply::{self, Reply};
+use crate::version;
+use http::Method;
+use http::request::Parts;
+use serde_json::json;
+use triad_machinery::status::Status;
+
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
+
+pub(crate) async fn answer(api: &Api, head: &Parts, query: &Query, info: &RequestInfo) -> Result<Reply, Status> {
+    let path = info.path.as_str();
+    if let Some(reply) = api.health.answer(path, query) {
+        return Ok(reply);
+    }
+    match path {
+        "/" => return Ok(index(api)),
+        "/version" | "/version/" => {
+            if head.method != Method::GET {
+                return Err(Status::method_not_allowed());
+            }
+            crate::negotiate::route_accepts(&head.headers, &["application/json"])?;
+            return Ok(pretty_json(&version::document()));
+        }
+        "/metrics" if head.method == Method::DELETE => return Ok(reply::bytes(200, "text/plain; charset=utf-8", "metrics reset\n")),
+        "/metrics" | "/metrics/slis" => return Ok(reply::bytes(200, METRICS_TYPE, api.metrics.render(&api.store))),
+        _ => {}
+    }
+    match api.discovery.answer(&head.method, path, &head.headers, query) {
+        Some(answer) => answer,
+        None => Ok(reply::page_not_found()),
+    }
+}
+
+/// The paths that are served, as upstream's index shows them.
+fn index(api: &Api) -> Reply {
+    let mut paths: Vec<String> = ["/healthz", "/livez", "/readyz", "/metrics", "/openapi/v2", "/openapi/v3", "/version"].map(str::to_owned).to_vec();
+    for endpoint in api.endpoints.all() {
+        let resource = endpoint.resource;
+        if resource.group.is_empty() {
+            paths.push("/api".to_owned());
+            paths.push(format!("/api/{}", resource.version));
+        } else {
+            paths.push("/apis".to_owned());
+            paths.push(format!("/apis/{}", resource.group));
+            paths.push(format!("/apis/{}/{}", resource.group, resource.version));
+        }
+    }
+    paths.sort();
+    paths.dedup();
+    pretty_json(&json!({"paths": paths}))
+}
+
+fn pretty_json(document: &serde_json::Value) -> Reply {
+    let text = serde_json::to_string_pretty(document).unwrap_or_default();
+    reply::bytes(200, "application/json", text)
+}

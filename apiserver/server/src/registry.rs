@@ -1,0 +1,180 @@
+//! The generic registry: create, update, delete and reads of any stored resource (apiserver pkg/registry/generic/registry).
+//!
+//! Strategies (registry/<group>/<resource>.rs) say what is special about a kind; whatever is regular comes from the
+//! resource table. Works on trees in the storage version; knows nothing of HTTP.
+
+pub(crate) mod before;
+mod core;
+pub(crate) mod delete;
+pub(crate) mod object_meta;
+pub(crate) mod strategy;
+
+pub(crate) use strategy::{Extra, Strategy};
+
+use crate::cacher::{Cacher, ResourceCache};
+use crate::clock::Clock;
+use crate::storage::Layout;
+use bytes::Bytes;
+use serde_json::Value;
+use std::sync::Arc;
+use triad_kv::{Change, Compare, Condition, Entry, Revision, Store, Txn, TxnOutcome};
+use triad_machinery::meta;
+use triad_machinery::scheme::Resource;
+use triad_machinery::status::{FieldError, GroupKind, GroupResource, Status};
+
+/// One stored resource with everything that its verbs need.
+pub(crate) struct Registry {
+    pub(crate) layout: Layout,
+    pub(crate) cache: Arc<ResourceCache>,
+    pub(crate) strategy: Box<dyn Strategy>,
+    pub(crate) cacher: Arc<Cacher>,
+    store: Store,
+    pub(crate) clock: Clock,
+    /// The largest encoded object accepted.
+    max_object_bytes: usize,
+    /// Seconds that an object lives; events only.
+    ttl_seconds: Option<u32>,
+}
+
+/// An object as it was read: the tree and the revision that a write must find unchanged.
+pub(crate) struct Stored {
+    pub(crate) object: Value,
+    pub(crate) revision: Revision,
+    pub(crate) bytes: Bytes,
+}
+
+impl Registry {
+    pub(crate) fn new(cache: Arc<ResourceCache>, strategy: Box<dyn Strategy>, cacher: Arc<Cacher>, max_object_bytes: usize, ttl_seconds: Option<u32>) -> Self {
+        let store = cacher.store().clone();
+        Registry { layout: cache.layout.clone(), cache, strategy, cacher, store, clock: Clock, max_object_bytes, ttl_seconds }
+    }
+
+    pub(crate) fn resource(&self) -> &'static Resource {
+        self.layout.resource
+    }
+
+    pub(crate) fn group_resource(&self) -> GroupResource<'static> {
+        GroupResource { group: &self.layout.resource.group, resource: &self.layout.resource.plural }
+    }
+
+    pub(crate) fn group_kind(&self) -> GroupKind<'static> {
+        GroupKind { group: &self.layout.resource.group, kind: &self.layout.resource.kind }
+    }
+
+    pub(crate) fn not_found(&self, name: &str) -> Status {
+        Status::not_found(self.group_resource(), name)
+    }
+
+    /// Reads one object: everything acknowledged before the call is seen.
+    pub(crate) async fn get(&self, namespace: &str, name: &str) -> Result<Stored, Status> {
+        self.store.read_barrier().await.map_err(|e| unavailable(&e))?;
+        self.read(&self.layout.key(namespace, name))?.ok_or_else(|| self.not_found(name))
+    }
+
+    /// Reads one object from the local replica.
+    pub(crate) fn get_local(&self, namespace: &str, name: &str) -> Result<Option<Stored>, Status> {
+        self.read(&self.layout.key(namespace, name))
+    }
+
+    fn read(&self, key: &str) -> Result<Option<Stored>, Status> {
+        let entry = self.store.get(key.as_bytes(), None).map_err(|e| unavailable(&e))?;
+        entry.map(|entry| self.stored(&entry)).transpose()
+    }
+
+    fn stored(&self, entry: &Entry) -> Result<Stored, Status> {
+        let object = self.layout.decode(&entry.value, entry.mod_revision).map_err(|error| {
+            tracing::error!(key = %String::from_utf8_lossy(&entry.key), error, "a stored object cannot be decoded");
+            Status::internal(error)
+        })?;
+        Ok(Stored { object, revision: entry.mod_revision, bytes: entry.value.clone() })
+    }
+
+    /// Stores a new object; the answer bears its resourceVersion. `extra` goes into the same transaction.
+    pub(crate) async fn insert(&self, mut object: Value, extra: Extra, dry_run: bool) -> Result<Value, Status> {
+        let name = meta::name(&object).to_owned();
+        let key = Bytes::from(self.layout.key(meta::namespace(&object), &name));
+        let value = self.encode(&mut object)?;
+        if dry_run {
+            return match self.store.get(&key, None).map_err(|e| unavailable(&e))? {
+                Some(_) => Err(Status::already_exists(self.group_resource(), &name)),
+                None => Ok(object),
+            };
+        }
+        let mut txn = Txn { compares: vec![Compare { key: key.clone(), condition: Condition::Absent }], changes: vec![self.put(&key, value.clone())] };
+        extra.join(&mut txn);
+        match self.store.txn(txn).await.map_err(|e| unavailable(&e))? {
+            TxnOutcome::Committed { revision } => self.decode(&value, revision),
+            TxnOutcome::Conflict { failed, .. } if failed.iter().any(|(at, _)| *at == 0) => Err(Status::already_exists(self.group_resource(), &name)),
+            TxnOutcome::Conflict { .. } => Err(Status::conflict(self.group_resource(), &name, strategy::EXTRA_CONFLICT)),
+        }
+    }
+
+    /// Replaces an object that must still be at the revision it was read at. None: it was not.
+    pub(crate) async fn replace(&self, old: &Stored, mut object: Value, extra: Extra, dry_run: bool) -> Result<Option<Value>, Status> {
+        let key = Bytes::from(self.layout.key(meta::namespace(&object), meta::name(&object)));
+        let value = self.encode(&mut object)?;
+        if value == old.bytes && extra.is_empty() {
+            return self.decode(&value, old.revision).map(Some);
+        }
+        if dry_run {
+            return Ok(Some(object));
+        }
+        let mut txn = Txn { compares: vec![Compare { key: key.clone(), condition: Condition::ModRevision(old.revision) }], changes: vec![self.put(&key, value.clone())] };
+        extra.join(&mut txn);
+        match self.store.txn(txn).await.map_err(|e| unavailable(&e))? {
+            TxnOutcome::Committed { revision } => self.decode(&value, revision).map(Some),
+            TxnOutcome::Conflict { .. } => Ok(None),
+        }
+    }
+
+    /// Deletes an object that must still be at the revision it was read at; the revision of the deletion. None: it was not.
+    pub(crate) async fn remove(&self, old: &Stored, extra: Extra) -> Result<Option<Revision>, Status> {
+        let key = Bytes::from(self.layout.key(meta::namespace(&old.object), meta::name(&old.object)));
+        let mut txn = Txn { compares: vec![Compare { key: key.clone(), condition: Condition::ModRevision(old.revision) }], changes: vec![Change::Delete { key }] };
+        extra.join(&mut txn);
+        match self.store.txn(txn).await.map_err(|e| unavailable(&e))? {
+            TxnOutcome::Committed { revision } => Ok(Some(revision)),
+            TxnOutcome::Conflict { .. } => Ok(None),
+        }
+    }
+
+    fn put(&self, key: &Bytes, value: Bytes) -> Change {
+        Change::Put { key: key.clone(), value, ttl_seconds: self.ttl_seconds }
+    }
+
+    fn encode(&self, object: &mut Value) -> Result<Bytes, Status> {
+        let value = self.layout.encode(object);
+        if value.len() > self.max_object_bytes {
+            let why = format!("the object is {} bytes encoded, the limit is {}", value.len(), self.max_object_bytes);
+            return Err(Status::request_entity_too_large(why));
+        }
+        Ok(value)
+    }
+
+    fn decode(&self, value: &Bytes, revision: Revision) -> Result<Value, Status> {
+        self.layout.decode(value, revision).map_err(Status::internal)
+    }
+
+    pub(crate) fn invalid(&self, name: &str, errors: &[FieldError]) -> Status {
+        Status::invalid(self.group_kind(), name, errors)
+    }
+}
+
+/// The store's errors as the API's answers; the one place where they meet.
+pub(crate) fn unavailable(error: &triad_kv::Error) -> Status {
+    match error {
+        triad_kv::Error::Compacted { .. } => Status::expired("The resourceVersion for the provided list is too old."),
+        triad_kv::Error::FutureRevision { requested, current } => Status::too_large_resource_version(requested.0, current.0, 1),
+        triad_kv::Error::TooLarge { .. } => Status::request_entity_too_large(error),
+        triad_kv::Error::NotLeader { .. } | triad_kv::Error::Unavailable { .. } | triad_kv::Error::Closed => {
+            tracing::warn!(%error, "the store is not available");
+            let mut status = Status::service_unavailable(format!("the store is not available: {error}"));
+            status.details.get_or_insert_default().retry_after_seconds = 1;
+            status
+        }
+        _ => {
+            tracing::error!(%error, "the store failed");
+            Status::internal(error)
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What happens to every object before it is stored (apiserver pkg/registry/rest/create.go and update.go).
+
+use super::{Registry, object_meta};
+use serde_json::{Value, json};
+use triad_machinery::meta;
+use triad_machinery::names;
+use triad_machinery::status::{FieldError, Status};
+
+/// Generated names keep within 63 characters; how often a clash is tried again.
+pub(crate) const GENERATE_ATTEMPTS: u32 = 8;
+
+/// Which write this is: of the object itself or of one of its subresources.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Part<'a> {
+    Main,
+    /// status, or another subresource that reads and writes the object itself.
+    Sub(&'a str),
+}
+
+impl Registry {
+    /// Fills in what the server owns: uid, creation time, generated name.
+    pub(crate) fn fill_system_fields(&self, object: &mut Value) {
+        let now = self.clock.now();
+        meta::set(object, "creationTimestamp", &now);
+        meta::set(object, "uid", &uuid::Uuid::new_v4().to_string());
+        let base = meta::generate_name(object).to_owned();
+        if !base.is_empty() && meta::name(object).is_empty() {
+            meta::set(object, "name", &names::generate_name(&base, rand::random()));
+        }
+    }
+
+    /// Prepares and validates a new object.
+    pub(crate) fn before_create(&self, object: &mut Value) -> Result<Vec<String>, Status> {
+        if let Some(metadata) = meta::metadata_mut(object) {
+            metadata.shift_remove("deletionTimestamp");
+            metadata.shift_remove("deletionGracePeriodSeconds");
+            metadata.shift_remove("selfLink");
+            metadata.shift_remove("generation");
+        }
+        let resource = self.resource();
+        if has_status(resource) {
+            remove(object, "status");
+        }
+        if resource.generation.on_create {
+            set_generation(object, 1);
+        }
+        self.strategy.prepare_for_create(object);
+        let mut errors = object_meta::validate(object, resource);
+        errors.extend(self.strategy.validate(object));
+        self.refuse(object, errors)?;
+        Ok(self.strategy.warnings(object, None))
+    }
+
+    /// Prepares and validates a changed object. Preconditions have been judged already.
+    pub(crate) fn before_update(&self, part: Part<'_>, object: &mut Value, old: &Value) -> Result<Vec<String>, Status> {
+        let resource = self.resource();
+        set_generation(object, meta::generation(old));
+        match part {
+            Part::Main => {
+                if has_status(resource) {
+                    replace_from(object, old, "status");
+                }
+                self.strategy.prepare_for_update(object, old);
+                if resource.generation.on_update && spec_changed(object, old) {
+                    set_generation(object, meta::generation(old) + 1);
+                }
+            }
+            Part::Sub("status") => {
+                keep_all_but_status(object, old);
+                self.strategy.prepare_for_subresource_update("status", object, old);
+            }
+            Part::Sub(subresource) => {
+                self.strategy.prepare_for_subresource_update(subresource, object, old);
+                if resource.generation.on_update && spec_changed(object, old) {
+                    set_generation(object, meta::generation(old) + 1);
+                }
+            }
+        }
+        object_meta::carry_over(object, old);
+        let mut errors = object_meta::validate_update(object, old);
+        errors.extend(match part {
+            Part::Main => self.strategy.validate_update(object, old),
+            Part::Sub(subresource) => self.strategy.validate_subresource_update(subresource, object, old),
+        });
+        self.refuse(object, errors)?;
+        Ok(if part == Part::Main { self.strategy.warnings(object, Some(old)) } else { Vec::new() })
+    }
+
+    fn refuse(&self, object: &Value, errors: Vec<FieldError>) -> Result<(), Status> {
+        if errors.is_empty() { Ok(()) } else { Err(self.invalid(meta::name(object), &errors)) }
+    }
+
+    /// Judges the resourceVersion that an update carries. A conflict is the client's to resolve.
+    pub(crate) fn check_version(&self, object: &Value, old: &Value) -> Result<(), Status> {
+        let asked = meta::resource_version(object);
+        let name = meta::name(old);
+        if asked.is_empty() || asked == "0" {
+            if self.resource().unconditional_update {
+                return Ok(());
+            }
+            let error = FieldError::invalid("metadata.resourceVersion", json!(0), "must be specified for an update");
+            return Err(self.invalid(name, &[error]));
+        }
+        if asked == meta::resource_version(old) { Ok(()) } else { Err(Status::conflict(self.group_resource(), name, triad_machinery::status::OBJECT_MODIFIED)) }
+    }
+}
+
+pub(crate) fn remove(object: &mut Value, field: &str) {
+    if let Some(map) = object.as_object_mut() {
+        map.shift_remove(field);
+    }
+}
+
+/// Takes a top-level field from another object, absence too.
+pub(crate) fn replace_from(object: &mut Value, other: &Value, field: &str) {
+    match other.get(field) {
+        Some(value) => object[field] = value.clone(),
+        None => remove(object, field),
+    }
+}
+
+fn set_generation(object: &mut Value, generation: i64) {
+    if let Some(metadata) = meta::metadata_mut(object) {
+        if generation == 0 {
+            metadata.shift_remove("generation");
+        } else {
+            metadata.insert("generation".to_owned(), json!(generation));
+        }
+    }
+}
+
+/// Whether anything but metadata and status changed: what generation counts.
+fn spec_changed(object: &Value, old: &Value) -> bool {
+    let rest = |object: &Value| -> Vec<(String, Value)> {
+        let skipped = ["metadata", "status", "kind", "apiVersion"];
+        let mut rest: Vec<_> = object.as_object().into_iter().flatten().filter(|(key, _)| !skipped.contains(&key.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect();
+        rest.sort_by(|a, b| a.0.cmp(&b.0));
+        rest
+    };
+    rest(object) != rest(old)
+}
+
+/// A status update changes status and the metadata that clients own, nothing else.
+fn keep_all_but_status(object: &mut Value, old: &Value) {
+    let fields: Vec<String> = [object.as_object(), old.as_object()].into_iter().flatten().flat_map(|map| map.keys().cloned()).collect();
+    for field in fields.iter().filter(|field| !matches!(field.as_str(), "metadata" | "status" | "kind" | "apiVersion")) {
+        replace_from(object, old, field);
+    }
+}
+
+/// Whether status is written through its own subresource.
+pub(crate) fn has_status(resource: &triad_machinery::scheme::Resource) -> bool {
+    resource.subresource("status").is_some()
+}

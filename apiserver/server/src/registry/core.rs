@@ -1,0 +1,6 @@
+//! The core group's kinds that need more than the table says.
+
+pub(super) mod namespaces;
+pub(super) mod pods;
+pub(super) mod secrets;
+pub(super) mod services;

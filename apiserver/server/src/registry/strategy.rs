@@ -1,0 +1,102 @@
+//! What a kind may do differently. Every method has a default that does nothing; the regular rules (generation, status
+//! kept apart, names) are applied around it from the resource table.
+
+use super::core;
+use crate::api::Api;
+use serde_json::Value;
+use triad_kv::{Change, Compare, Txn};
+use triad_machinery::scheme::Resource;
+use triad_machinery::status::{FieldError, Status};
+
+/// What stands in a conflict that a kind's own keys caused (an address taken meanwhile): the caller tries again.
+pub(super) const EXTRA_CONFLICT: &str = "a resource that the object needs was taken by another; please try again";
+
+/// Further compares and changes that go into the same transaction as the object.
+#[derive(Default)]
+pub(crate) struct Extra {
+    pub(crate) compares: Vec<Compare>,
+    pub(crate) changes: Vec<Change>,
+}
+
+impl Extra {
+    pub(super) fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    pub(super) fn join(self, txn: &mut Txn) {
+        txn.compares.extend(self.compares);
+        txn.changes.extend(self.changes);
+    }
+}
+
+pub(crate) trait Strategy: Send + Sync {
+    /// Changes a new object before it is validated; status is empty already where the kind has a status subresource.
+    fn prepare_for_create(&self, _object: &mut Value) {}
+
+    /// Changes an update before it is validated; status is the old one already, generation is handled.
+    fn prepare_for_update(&self, _object: &mut Value, _old: &Value) {}
+
+    /// Changes an update of a subresource that writes the object itself (status and the like).
+    fn prepare_for_subresource_update(&self, _subresource: &str, _object: &mut Value, _old: &Value) {}
+
+    fn validate(&self, _object: &Value) -> Vec<FieldError> {
+        Vec::new()
+    }
+
+    fn validate_update(&self, _object: &Value, _old: &Value) -> Vec<FieldError> {
+        Vec::new()
+    }
+
+    fn validate_subresource_update(&self, _subresource: &str, _object: &Value, _old: &Value) -> Vec<FieldError> {
+        Vec::new()
+    }
+
+    /// Warnings about a new or changed object.
+    fn warnings(&self, _object: &Value, _old: Option<&Value>) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Takes what the object needs from elsewhere (addresses, ports), in the object's own transaction.
+    fn allocate(&self, _api: &Api, _object: &mut Value, _old: Option<&Value>) -> Result<Extra, Status> {
+        Ok(Extra::default())
+    }
+
+    /// Gives back what `allocate` took, when the object goes.
+    fn release(&self, _object: &Value) -> Extra {
+        Extra::default()
+    }
+
+    /// The grace period of a deletion in seconds; None: the object goes at once.
+    fn graceful(&self, _object: &Value, _asked: Option<i64>) -> Option<i64> {
+        None
+    }
+
+    /// A change made when a deletion with grace begins.
+    fn begin_deletion(&self, _object: &mut Value) {}
+
+    /// Whether a deletion may happen at all.
+    fn check_deletion(&self, _object: &Value) -> Result<(), Status> {
+        Ok(())
+    }
+
+    /// Whether the object has more to lose than its finalizers (a namespace's spec.finalizers).
+    fn held(&self, _object: &Value) -> bool {
+        false
+    }
+}
+
+/// A kind about which nothing is special.
+struct Regular;
+
+impl Strategy for Regular {}
+
+/// The strategy of a resource; most are regular.
+pub(crate) fn for_resource(resource: &Resource) -> Box<dyn Strategy> {
+    match (&*resource.group, &*resource.plural) {
+        ("", "namespaces") => Box::new(core::namespaces::Namespaces),
+        ("", "pods") => Box::new(core::pods::Pods),
+        ("", "secrets") => Box::new(core::secrets::Secrets),
+        ("", "services") => Box::new(core::services::Services::default()),
+        _ => Box::new(Regular),
+    }
+}
