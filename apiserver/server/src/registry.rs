@@ -104,7 +104,12 @@ impl Registry {
         extra.join(&mut txn);
         match self.store.txn(txn).await.map_err(|e| unavailable(&e))? {
             TxnOutcome::Committed { revision } => self.decode(&value, revision),
-            TxnOutcome::Conflict { failed, .. } if failed.iter().any(|(at, _)| *at == 0) => Err(Status::already_exists(self.group_resource(), &name)),
+            TxnOutcome::Conflict { failed, .. } if failed.iter().any(|(at, _)| *at == 0) => {
+                let status = Status::already_exists(self.group_resource(), &name);
+                let there = failed.into_iter().find(|(at, _)| *at == 0).and_then(|(_, entry)| self.stored(&entry?).ok());
+                let ending = there.is_some_and(|stored| !meta::deletion_timestamp(&stored.object).is_empty());
+                Err(if ending { status.prefixed("object is being deleted: ") } else { status })
+            }
             TxnOutcome::Conflict { .. } => Err(Status::conflict(self.group_resource(), &name, strategy::EXTRA_CONFLICT)),
         }
     }

@@ -137,6 +137,12 @@ impl ListOptions {
                 if given != "NotOlderThan" {
                     errors.push(FieldError::forbidden("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
                 }
+                if !self.continue_token.is_empty() {
+                    errors.push(FieldError::forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"));
+                }
+            }
+            if !given.is_empty() && given != "NotOlderThan" {
+                errors.push(FieldError::not_supported("resourceVersionMatch", given, &["NotOlderThan"]));
             }
             return errors;
         }

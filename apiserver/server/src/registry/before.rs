@@ -69,6 +69,8 @@ impl Registry {
                 keep_all_but_status(object, old);
                 self.strategy.prepare_for_subresource_update("status", object, old);
             }
+            // Placing a pod is no change of what is wanted of it.
+            Part::Sub("binding") => {}
             Part::Sub(subresource) => {
                 self.strategy.prepare_for_subresource_update(subresource, object, old);
                 if resource.generation.on_update && spec_changed(object, old) {

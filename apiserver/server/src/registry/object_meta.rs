@@ -64,6 +64,9 @@ fn common(object: &Value, errors: &mut Vec<FieldError>) {
         let problems = names::label_key(finalizer);
         errors.extend(problems.into_iter().map(|problem| FieldError::invalid("metadata.finalizers", finalizer, problem)));
     }
+    if meta::finalizers(object).any(|f| f == "orphan") && meta::finalizers(object).any(|f| f == "foregroundDeletion") {
+        errors.push(FieldError::invalid("metadata.finalizers", at_value(object, "finalizers"), "finalizer orphan and foregroundDeletion cannot be both set"));
+    }
     managed_fields(object, errors);
 }
 
