@@ -260,6 +260,7 @@ impl Resolver {
                         return Err(definition.place.error("only structs can be embedded"));
                     };
                     let start = found.len();
+                    let target_name = declared.rsplit('.').next().unwrap_or(declared);
                     let nested = if *number != 0 {
                         nested_in.or(Some(id))
                     } else {
@@ -272,6 +273,12 @@ impl Resolver {
                         found,
                         inlined,
                     )?;
+                    for (field, _) in &mut found[start..] {
+                        field.embedded = match field.embedded.as_ref() {
+                            "" => target_name.into(),
+                            inner => format!("{target_name}.{inner}").into(),
+                        };
+                    }
                     if *number == 0 {
                         found[start..].iter_mut().for_each(|(f, _)| f.number = 0);
                     } else if depth == 0 {
