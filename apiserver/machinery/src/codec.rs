@@ -11,6 +11,8 @@ mod normal;
 pub mod protobuf;
 pub mod time;
 
+pub(crate) use normal::is_zero;
+
 use std::fmt;
 
 /// Whether unknown and duplicate fields are looked for. They never make a decode fail by themselves.

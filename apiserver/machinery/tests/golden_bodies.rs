@@ -63,9 +63,9 @@ fn bodies() -> Option<Vec<Body>> {
                         .replace("<<time>>", "2006-01-02T15:04:05Z")
                         .replace("<<mtime>>", "2006-01-02T15:04:05.000000Z"),
                     warnings,
-                    strict: step["path"]
+                    silent: step["path"]
                         .as_str()
-                        .is_some_and(|p| p.contains("fieldValidation=Strict")),
+                        .is_some_and(|p| p.contains("fieldValidation=")),
                 });
             }
         }

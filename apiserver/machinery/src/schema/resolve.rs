@@ -153,7 +153,7 @@ impl Resolver {
         match &definition.body {
             Body::Struct(_) => Ok((FieldType::Struct(id), None)),
             Body::Values { .. } => Ok((FieldType::String, Some(id))),
-            Body::Wrapper(_) | Body::Special(_) => Ok((self.special(definition)?, Some(id))),
+            Body::Wrapper(_) | Body::Special(_) => Ok((self.special(definition)?, None)),
             Body::Alias(target) => {
                 let (ty, inner) = self.field_type(definition.place, definition.package, target)?;
                 Ok((ty, inner.or(Some(id))))
