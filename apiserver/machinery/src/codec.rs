@@ -11,6 +11,9 @@ mod normal;
 pub mod protobuf;
 pub mod yaml;
 pub mod time;
+pub mod yaml;
+
+pub(crate) use normal::is_zero;
 
 use std::fmt;
 

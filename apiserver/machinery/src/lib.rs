@@ -4,13 +4,13 @@
 pub mod codec;
 pub mod conversion;
 pub mod defaults;
-pub mod printers;
 pub mod duration;
 pub mod goformat;
 pub mod managed_fields;
 pub mod meta;
 pub mod names;
 pub mod patch;
+pub mod printers;
 pub mod quantity;
 pub mod schema;
 pub mod scheme;

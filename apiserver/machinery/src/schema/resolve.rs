@@ -153,7 +153,7 @@ impl Resolver {
         match &definition.body {
             Body::Struct(_) => Ok((FieldType::Struct(id), None)),
             Body::Values { .. } => Ok((FieldType::String, Some(id))),
-            Body::Wrapper(_) | Body::Special(_) => Ok((self.special(definition)?, Some(id))),
+            Body::Wrapper(_) | Body::Special(_) => Ok((self.special(definition)?, None)),
             Body::Alias(target) => {
                 let (ty, inner) = self.field_type(definition.place, definition.package, target)?;
                 Ok((ty, inner.or(Some(id))))
@@ -260,6 +260,7 @@ impl Resolver {
                         return Err(definition.place.error("only structs can be embedded"));
                     };
                     let start = found.len();
+                    let target_name = declared.rsplit('.').next().unwrap_or(declared);
                     let nested = if *number != 0 {
                         nested_in.or(Some(id))
                     } else {
@@ -272,6 +273,12 @@ impl Resolver {
                         found,
                         inlined,
                     )?;
+                    for (field, _) in &mut found[start..] {
+                        field.embedded = match field.embedded.as_ref() {
+                            "" => target_name.into(),
+                            inner => format!("{target_name}.{inner}").into(),
+                        };
+                    }
                     if *number == 0 {
                         found[start..].iter_mut().for_each(|(f, _)| f.number = 0);
                     } else if depth == 0 {

@@ -177,7 +177,13 @@ impl<'s> Decoder<'_, 's> {
         match self.stack.last() {
             None => format!("json: cannot unmarshal {what} into Go value of type {go_type}"),
             Some((owner, _)) => {
-                let names: Vec<&str> = self.stack.iter().map(|(_, f)| f.name.as_ref()).collect();
+                let embedded =
+                    |f: &'s Field| (!f.embedded.is_empty()).then_some(f.embedded.as_ref());
+                let names = self
+                    .stack
+                    .iter()
+                    .flat_map(|(_, f)| embedded(f).into_iter().chain([f.name.as_ref()]));
+                let names: Vec<&str> = names.collect();
                 let owner = &self.schema.get(*owner).go_name;
                 format!(
                     "json: cannot unmarshal {what} into Go struct field {owner}.{} of type {go_type}",
