@@ -29,7 +29,7 @@ impl Running {
         options: &StoreOptions,
         hub: Option<Arc<Hub>>,
     ) -> Result<(Self, Arc<Hub>), Error> {
-        let identity = Identity::load_or_create(&options.dir, options.sync)?;
+        let identity = Identity::load_or_create(&options.dir)?;
         let state = Arc::new(State::open(&options.dir, &options.limits)?);
         let hub = match hub {
             Some(hub) => hub,
