@@ -4,7 +4,8 @@
  * as the harness tells it to, in the same file. Layout and meaning are mirrored in src/lib.rs.
  *
  * What counts as durable, strictly: a file's bytes after fsync or fdatasync of it; a name
- * (created, renamed, made directory) after fsync of its directory. Removal is durable at once. */
+ * (created, renamed, made directory) after fsync of its directory. Removal is durable at once.
+ * After a sync of a file has failed no later one counts: the kernel forgets what it dropped. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -25,7 +26,7 @@
 #define UNDO_BYTES (32u << 20)
 #define FDS 65536
 
-enum { LIVE = 1, NAME_UNSYNCED = 2, DIRECTORY = 4 };
+enum { LIVE = 1, NAME_UNSYNCED = 2, DIRECTORY = 4, POISONED = 8 };
 
 struct file {
     char path[PATH];
@@ -260,6 +261,7 @@ static int sync_fd(int fd) {
     pthread_mutex_lock(&lock);
     shared->syncs++;
     if (shared->fail_sync_errno && matches(f, shared->fail_sync)) {
+        f->flags |= POISONED;
         pthread_mutex_unlock(&lock);
         errno = (int)shared->fail_sync_errno;
         return -1;
@@ -269,7 +271,7 @@ static int sync_fd(int fd) {
             if (parent_is(shared->file[i].path, f->path)) shared->file[i].flags &= ~(uint32_t)NAME_UNSYNCED;
         for (uint64_t i = 0; i < shared->renames; i++)
             if (parent_is(shared->renaming[i].to, f->path)) shared->renaming[i].active = 0;
-    } else {
+    } else if (!(f->flags & POISONED)) {
         struct stat st;
         if (!fstat(fd, &st)) f->synced = (uint64_t)st.st_size;
         for (uint64_t at = 0; at < shared->undo_used;) {

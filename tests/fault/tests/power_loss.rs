@@ -4,10 +4,10 @@
 //!
 //! TRIAD_TORTURE_RUNS sets how many losses there are, TRIAD_TORTURE_SEED where they begin.
 
-#[path = "power_loss/ledger.rs"]
-mod ledger;
-#[path = "power_loss/victim.rs"]
-mod victim;
+#![allow(
+    clippy::print_stderr,
+    reason = "what a long run has proved is worth a line"
+)]
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,8 +15,8 @@ use std::time::Duration;
 use triad_fault::{Dice, Disk};
 use triad_kv::{Store, StoreOptions};
 
-use ledger::Ledger;
-use victim::Victim;
+use crate::ledger::Ledger;
+use crate::victim::Victim;
 
 const DEFAULT_RUNS: u64 = 60;
 /// Losses that one directory goes through before a new one is made.
@@ -35,7 +35,9 @@ fn nothing_acknowledged_is_lost() {
             Err(what) => panic!("seed {seed}: {what}"),
         }
     }
-    println!("{runs} losses from seed {seed}: all of {acknowledged} acknowledged writes are there");
+    eprintln!(
+        "{runs} losses from seed {seed}: all of {acknowledged} acknowledged writes are there"
+    );
     assert!(
         acknowledged > runs,
         "too little was written to prove anything"
@@ -50,7 +52,7 @@ fn switching_syncs_off_is_found_out() {
             .map(|what| (seed, what))
     });
     let (seed, what) = found.expect("a store that never syncs must lose something");
-    println!("seed {seed}: {what}");
+    eprintln!("seed {seed}: {what}");
 }
 
 /// One directory through a number of losses; how many writes were acknowledged in all.
@@ -69,7 +71,7 @@ fn torture(seed: u64, losses: u64, sync: bool) -> Result<u64, String> {
             60 + dice.below(250)
         };
         std::thread::sleep(Duration::from_millis(life));
-        ledger.take(&victim.kill())?;
+        ledger.take(&victim.kill(), false)?;
         disk.lose_power(&mut dice);
         check(&dir, &mut ledger).map_err(|what| format!("loss {loss}: {what}"))?;
     }
@@ -77,7 +79,7 @@ fn torture(seed: u64, losses: u64, sync: bool) -> Result<u64, String> {
 }
 
 /// Opens what is left, in this process, and holds it against the ledger.
-fn check(dir: &Path, ledger: &mut Ledger) -> Result<(), String> {
+pub(crate) fn check(dir: &Path, ledger: &mut Ledger) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

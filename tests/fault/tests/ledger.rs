@@ -18,8 +18,8 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Takes in what a writer said.
-    pub(crate) fn take(&mut self, output: &str) -> Result<(), String> {
+    /// Takes in what a writer said; whether it may have been told of errors.
+    pub(crate) fn take(&mut self, output: &str, errors: bool) -> Result<(), String> {
         for line in output.lines() {
             let words: Vec<&str> = line.split(' ').collect();
             let number = |at: usize| {
@@ -37,6 +37,8 @@ impl Ledger {
                     ));
                 }
                 "open" => {}
+                // Its outcome is unknown, as that of any other that was tried and not acknowledged.
+                "error" if errors => {}
                 "try" => {
                     self.tried.insert(number(1), number(2));
                 }
