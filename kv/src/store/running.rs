@@ -71,7 +71,8 @@ fn node_options(options: &StoreOptions, identity: Identity) -> NodeOptions {
         log: LogOptions {
             dir: options.dir.clone(),
             sync: options.sync,
-            write_buffer_bytes: options.limits.write_buffer_bytes,
+            // Nobody reads what is in it but a restart.
+            write_buffer_bytes: options.limits.write_buffer_bytes / 2,
         },
         frame_weight: options.limits.changes,
         frame_bytes: options.limits.frame_bytes,
