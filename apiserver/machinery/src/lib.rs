@@ -7,6 +7,7 @@ pub mod managed_fields;
 pub mod meta;
 pub mod names;
 pub mod patch;
+pub mod printers;
 pub mod schema;
 pub mod scheme;
 pub mod selector;
