@@ -1,6 +1,8 @@
 //! The pure part of the API server: schema, scheme, codecs, defaulting, patches, selectors, printers. No I/O, no tokio, no
 //! clock; the server calls it, it never calls up.
 
+pub mod codec;
+pub mod defaults;
 pub mod duration;
 pub mod goformat;
 pub mod managed_fields;
@@ -8,6 +10,7 @@ pub mod meta;
 pub mod names;
 pub mod patch;
 pub mod printers;
+pub mod quantity;
 pub mod schema;
 pub mod scheme;
 pub mod selector;

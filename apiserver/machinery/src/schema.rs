@@ -28,6 +28,13 @@ pub type Name = Cow<'static, str>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TypeId(pub(crate) u32);
 
+impl TypeId {
+    /// Its number: types are counted from 0.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// One package of the table: a group-version, or a package of shared types without one.
 #[derive(Clone, Debug)]
 pub struct Package {

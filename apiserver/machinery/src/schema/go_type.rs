@@ -8,19 +8,13 @@ impl Schema {
         self.go_type_of(field.package, field.declared.trim_start_matches('*'))
     }
 
-    /// Element of a list or value of a map, as Go names it.
-    pub fn go_element_type(&self, field: &Field) -> String {
-        let declared = field.declared.trim_start_matches('*');
-        let element = if let Some(rest) = declared.strip_prefix("[]") {
-            rest
-        } else if declared.starts_with("map[") {
-            declared
-                .split_once(']')
-                .map_or(declared, |(_, value)| value)
-        } else {
-            return self.alias_element(field);
-        };
-        self.go_type_of(field.package, element.trim_start_matches('*'))
+    /// The type `level` lists or maps below the field, as Go names it.
+    pub fn go_type_at(&self, field: &Field, level: u8) -> String {
+        let (mut package, mut declared) = (field.package, field.declared.trim_start_matches('*'));
+        for _ in 0..level {
+            (package, declared) = self.element_of(package, declared);
+        }
+        self.go_type_of(package, declared)
     }
 
     /// `v1.Pod`.
@@ -33,21 +27,31 @@ impl Schema {
         )
     }
 
-    fn alias_element(&self, field: &Field) -> String {
-        let target = field.alias.and_then(|id| {
-            self.alias_target
-                .get(&id)
-                .map(|t| (self.get(id).package, t.clone()))
-        });
-        match target {
-            Some((package, target)) => {
-                let element = target
-                    .strip_prefix("[]")
-                    .or_else(|| target.split_once(']').map(|(_, v)| v))
-                    .unwrap_or(&target);
-                self.go_type_of(package, element)
-            }
-            None => self.go_type_of(field.package, &field.declared),
+    /// Element of a declared list or map, through aliases.
+    fn element_of<'a>(&'a self, package: usize, declared: &'a str) -> (usize, &'a str) {
+        if declared == "bytes" {
+            return (package, "uint8");
+        }
+        if let Some(element) = declared.strip_prefix("[]") {
+            return (package, element.trim_start_matches('*'));
+        }
+        if let Some((_, value)) = declared
+            .strip_prefix("map[")
+            .and_then(|rest| rest.split_once(']'))
+        {
+            return (package, value.trim_start_matches('*'));
+        }
+        let full = match declared.contains('.') {
+            true => declared.to_owned(),
+            false => format!("{}.{declared}", self.packages[package].name),
+        };
+        match self
+            .by_name
+            .get(full.as_str())
+            .and_then(|id| Some((self.get(*id).package, self.alias_target.get(id)?)))
+        {
+            Some((package, target)) => self.element_of(package, target),
+            None => (package, declared),
         }
     }
 

@@ -45,7 +45,11 @@ impl Resolver {
                     )
                 }
                 Body::Values { .. } => Shape::Alias(FieldType::String),
-                Body::Wrapper(_) | Body::Special(_) => Shape::Special(self.special(definition)?),
+                Body::Wrapper(target) => {
+                    alias_target.insert(TypeId(position as u32), Name::from(*target));
+                    Shape::Special(self.special(definition)?)
+                }
+                Body::Special(_) => Shape::Special(self.special(definition)?),
             };
             types.push(self.describe(definition, shape));
         }
@@ -149,7 +153,7 @@ impl Resolver {
         match &definition.body {
             Body::Struct(_) => Ok((FieldType::Struct(id), None)),
             Body::Values { .. } => Ok((FieldType::String, Some(id))),
-            Body::Wrapper(_) | Body::Special(_) => Ok((self.special(definition)?, Some(id))),
+            Body::Wrapper(_) | Body::Special(_) => Ok((self.special(definition)?, None)),
             Body::Alias(target) => {
                 let (ty, inner) = self.field_type(definition.place, definition.package, target)?;
                 Ok((ty, inner.or(Some(id))))
@@ -256,6 +260,7 @@ impl Resolver {
                         return Err(definition.place.error("only structs can be embedded"));
                     };
                     let start = found.len();
+                    let target_name = declared.rsplit('.').next().unwrap_or(declared);
                     let nested = if *number != 0 {
                         nested_in.or(Some(id))
                     } else {
@@ -268,12 +273,20 @@ impl Resolver {
                         found,
                         inlined,
                     )?;
+                    for (field, _) in &mut found[start..] {
+                        field.embedded = match field.embedded.as_ref() {
+                            "" => target_name.into(),
+                            inner => format!("{target_name}.{inner}").into(),
+                        };
+                    }
                     if *number == 0 {
                         found[start..].iter_mut().for_each(|(f, _)| f.number = 0);
                     } else if depth == 0 {
                         inlined.push((*number, id));
                     }
-                    type_meta |= *declared == "meta/v1.TypeMeta";
+                    let target = &self.table.definitions[id.0 as usize];
+                    type_meta |= target.name == "TypeMeta"
+                        && self.table.packages[target.package].name == "meta/v1";
                 }
             }
         }

@@ -199,7 +199,7 @@ impl Table {
             }
             return Ok(());
         }
-        if let Some(rule) = text.strip_prefix("default ") {
+        if let Some(rule) = text.strip_prefix("@default ") {
             definition.defaults.push(rule.into());
             return Ok(());
         }

@@ -1,0 +1,159 @@
+//! JSON as Go's encoders and the API server's decoders have it: schema-driven both ways, byte for byte.
+
+mod deep;
+mod interpret;
+mod pretty;
+mod reader;
+mod special;
+mod syntax;
+mod text;
+mod typed;
+mod untyped;
+mod writer;
+
+use serde_json::Value;
+
+use self::reader::{Fail, Reader};
+use self::typed::{Decoder, Strict};
+use super::{DecodeError, Decoded, Strictness};
+use crate::schema::{Schema, TypeId, schema};
+
+pub use interpret::{TypeMeta, interpret};
+pub use pretty::pretty;
+
+pub(crate) use reader::mend;
+pub use writer::Gvk;
+pub(crate) use writer::{Slots, sorted};
+
+/// Decodes an object of a built-in type.
+pub fn decode(data: &[u8], root: TypeId, strictness: Strictness) -> Result<Decoded, DecodeError> {
+    decode_with(schema(), data, root, strictness)
+}
+
+/// Decodes an object of a type of any schema.
+pub fn decode_with(
+    schema: &Schema,
+    data: &[u8],
+    root: TypeId,
+    strictness: Strictness,
+) -> Result<Decoded, DecodeError> {
+    run(schema, data, strictness, |decoder| decoder.document(root))
+}
+
+/// Decodes without a schema: integers that fit into i64 stay integers, other numbers are floats.
+pub fn decode_untyped(data: &[u8], strictness: Strictness) -> Result<Decoded, DecodeError> {
+    run(schema(), data, strictness, |decoder| {
+        let value = decoder.any(false)?;
+        decoder.reader.end()?;
+        Ok(value)
+    })
+}
+
+/// Encodes an object compactly, without a newline. `gvk` replaces the tree's own kind and apiVersion.
+pub fn encode(value: &Value, root: TypeId, gvk: Option<Gvk<'_>>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1024);
+    encode_into(&mut out, value, root, gvk);
+    out
+}
+
+/// Appends an object to a buffer.
+pub fn encode_into(out: &mut Vec<u8>, value: &Value, root: TypeId, gvk: Option<Gvk<'_>>) {
+    encode_with(schema(), out, value, root, gvk);
+}
+
+/// Appends an object of a type of any schema.
+pub fn encode_with(
+    schema: &Schema,
+    out: &mut Vec<u8>,
+    value: &Value,
+    root: TypeId,
+    gvk: Option<Gvk<'_>>,
+) {
+    writer::Writer::new(schema, out).root(value, root, gvk);
+}
+
+/// Encodes a tree without a schema, as Go writes a map of interfaces: keys sorted.
+pub fn encode_untyped(value: &Value) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
+    writer::write_any(&mut out, value);
+    out
+}
+
+/// Encodes raw JSON as protobuf carries it: keys keep their order, HTML is not escaped.
+pub(crate) fn encode_raw(value: &Value) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64);
+    writer::write_stored(&mut out, value);
+    out
+}
+
+/// Decodes raw JSON.
+pub(crate) fn decode_raw(data: &[u8]) -> Result<Value, DecodeError> {
+    let decoded = run(schema(), data, Strictness::Ignore, |decoder| {
+        let value = decoder.any(true)?;
+        decoder.reader.end()?;
+        Ok(value)
+    })?;
+    Ok(decoded.value)
+}
+
+/// The tree that Go would marshal: every field that is written, in its order. Patches and managed fields work on this form.
+pub fn to_json_value(value: &Value, root: TypeId) -> Value {
+    let text = encode(value, root, None);
+    decode_untyped(&text, Strictness::Ignore).map_or(Value::Null, |decoded| decoded.value)
+}
+
+/// Brings a tree from outside (a patched one, say) into the normal form of a type.
+pub fn from_json_value(
+    value: &Value,
+    root: TypeId,
+    strictness: Strictness,
+) -> Result<Decoded, DecodeError> {
+    decode(&encode_untyped(value), root, strictness)
+}
+
+/// Decodes on this stack as deep as that is safe, and on a larger one beyond.
+fn run<F>(
+    schema: &Schema,
+    data: &[u8],
+    strictness: Strictness,
+    read: F,
+) -> Result<Decoded, DecodeError>
+where
+    F: Fn(&mut Decoder<'_, '_>) -> Result<Value, Fail> + Sync,
+{
+    let attempt = |limit: usize| {
+        let mut decoder = Decoder {
+            reader: Reader::new(data),
+            schema,
+            stack: Vec::with_capacity(16),
+            depth: 0,
+            limit,
+            saved: None,
+            strict: (strictness == Strictness::Report).then(Strict::default),
+        };
+        let result = read(&mut decoder);
+        result.map(|value| (value, decoder.saved, decoder.strict))
+    };
+    let mut result = attempt(deep::SHALLOW);
+    if let Err(Fail::Deep) = result {
+        result = deep::on_large_stack(|| attempt(reader::MAX_DEPTH));
+    }
+    match result {
+        Ok((_, Some(message), _)) => Err(DecodeError::Unfit(message)),
+        Ok((value, None, strict)) => Ok(Decoded {
+            value,
+            strict_errors: strict.map(|s| s.errors).unwrap_or_default(),
+        }),
+        Err(Fail::Syntax | Fail::Deep) => Err(DecodeError::Malformed(syntax_message(data))),
+        Err(Fail::Fatal(message)) => Err(match syntax::check(data) {
+            Err(syntax) => DecodeError::Malformed(syntax),
+            Ok(()) => DecodeError::Unfit(message),
+        }),
+    }
+}
+
+fn syntax_message(data: &[u8]) -> String {
+    syntax::check(data)
+        .err()
+        .unwrap_or_else(|| "unexpected end of JSON input".to_owned())
+}

@@ -1,0 +1,453 @@
+//! JSON to a tree in normal form, guided by the schema: what Go's decoder would store, with its errors and the strict decoder's
+//! findings. A mismatch of types is remembered (the first is reported) and decoding goes on, as there.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Number, Value};
+
+use super::reader::{Fail, MAX_DEPTH, Reader};
+use crate::codec::go_quote::quote;
+use crate::codec::normal::{is_absent, zero_element};
+use crate::schema::{Field, FieldType, Schema, Struct, TypeId};
+
+/// What became of a value.
+pub(super) enum Got {
+    /// Nothing is stored: what was there stays.
+    Keep,
+    /// Nil: what was there goes.
+    Nil,
+    Value(Value),
+}
+
+/// The type being decoded, as far as messages need it: a field and how many list or map levels below it.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'s> {
+    pub(super) ty: &'s FieldType,
+    pub(super) field: &'s Field,
+    pub(super) level: u8,
+}
+
+pub(super) struct Decoder<'a, 's> {
+    pub(super) reader: Reader<'a>,
+    pub(super) schema: &'s Schema,
+    /// The structs and fields around the value: Go's error context.
+    pub(super) stack: Vec<(TypeId, &'s Field)>,
+    pub(super) depth: usize,
+    /// Nesting that this thread's stack is trusted with.
+    pub(super) limit: usize,
+    pub(super) saved: Option<String>,
+    pub(super) strict: Option<Strict>,
+}
+
+/// Findings of a strict decode, and the path of the value being decoded.
+#[derive(Default)]
+pub(super) struct Strict {
+    pub(super) errors: Vec<String>,
+    pub(super) path: String,
+    seen: HashSet<String>,
+}
+
+const MAX_STRICT_ERRORS: usize = 100;
+
+impl Strict {
+    fn report(&mut self, what: &str, name: &str) {
+        let path = if self.path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.path)
+        };
+        let message = format!("{what} field {}", quote(&path));
+        if self.errors.len() < MAX_STRICT_ERRORS && self.seen.insert(message.clone()) {
+            self.errors.push(message);
+        }
+    }
+
+    fn push_key(&mut self, key: &str) {
+        if !self.path.is_empty() {
+            self.path.push('.');
+        }
+        self.path.push_str(key);
+    }
+}
+
+impl<'s> Decoder<'_, 's> {
+    /// A whole document of a struct type.
+    pub(super) fn document(&mut self, root: TypeId) -> Result<Value, Fail> {
+        let got = match self.reader.peek()? {
+            b'{' => self.object(root, Map::new())?,
+            b'n' => {
+                self.reader.literal("null")?;
+                Value::Object(Map::new())
+            }
+            _ => {
+                let what = self.skip_naming()?;
+                let message = self.type_error(&what, &self.schema.go_name(root));
+                self.save(message);
+                Value::Object(Map::new())
+            }
+        };
+        self.reader.end()?;
+        Ok(got)
+    }
+
+    /// One value for a target that may already hold `old` (a field that came twice).
+    pub(super) fn value(&mut self, target: Target<'s>, old: Option<Value>) -> Result<Got, Fail> {
+        let next = self.reader.peek()?;
+        match target.ty {
+            FieldType::String if next == b'"' => Ok(Got::Value(Value::String(
+                self.reader.string()?.into_owned(),
+            ))),
+            FieldType::Struct(id) if next == b'{' => {
+                let old = match old {
+                    Some(Value::Object(map)) => map,
+                    _ => Map::new(),
+                };
+                self.object(*id, old).map(Got::Value)
+            }
+            FieldType::List(element) | FieldType::Wrapper(element) if next == b'[' => {
+                self.list(target, element, old)
+            }
+            FieldType::Map(element) if next == b'{' => self.map(target, element, old),
+            FieldType::Bool if matches!(next, b't' | b'f') => {
+                self.reader
+                    .literal(if next == b't' { "true" } else { "false" })?;
+                Ok(Got::Value(Value::Bool(next == b't')))
+            }
+            FieldType::Int32 | FieldType::Int64 | FieldType::Float64
+                if matches!(next, b'-' | b'0'..=b'9') =>
+            {
+                self.number(target)
+            }
+            FieldType::Any => self.any(false).map(Got::Value),
+            FieldType::Bytes
+            | FieldType::Quantity
+            | FieldType::IntOrString
+            | FieldType::Time
+            | FieldType::MicroTime
+            | FieldType::Duration
+            | FieldType::Raw
+            | FieldType::Unknown
+            | FieldType::SchemaOrBool(_)
+            | FieldType::SchemaOrList(_)
+            | FieldType::SchemaOrStrings(_) => self.special(target, next),
+            _ => self.mismatch(target, next),
+        }
+    }
+
+    /// null, or a value of the wrong kind.
+    fn mismatch(&mut self, target: Target<'s>, next: u8) -> Result<Got, Fail> {
+        if next == b'n' {
+            self.reader.literal("null")?;
+            return Ok(match target.ty {
+                FieldType::List(_) | FieldType::Wrapper(_) | FieldType::Map(_) => Got::Nil,
+                _ => Got::Keep,
+            });
+        }
+        let what = self.skip_naming()?;
+        self.save_type_error(&what, target);
+        Ok(Got::Keep)
+    }
+
+    /// Passes over a value; says what Go calls it.
+    pub(super) fn skip_naming(&mut self) -> Result<String, Fail> {
+        let what = match self.reader.peek()? {
+            b'"' => "string",
+            b'{' => "object",
+            b'[' => "array",
+            b't' | b'f' => "bool",
+            b'n' => "null",
+            _ => "number",
+        };
+        self.reader.skip(self.depth)?;
+        Ok(what.to_owned())
+    }
+
+    pub(super) fn save(&mut self, message: String) {
+        self.saved.get_or_insert(message);
+    }
+
+    pub(super) fn save_type_error(&mut self, what: &str, target: Target<'s>) {
+        let go_type = self.schema.go_type_at(target.field, target.level);
+        let message = self.type_error(what, &go_type);
+        self.save(message);
+    }
+
+    /// Go's UnmarshalTypeError with the context that it is in.
+    pub(super) fn type_error(&self, what: &str, go_type: &str) -> String {
+        match self.stack.last() {
+            None => format!("json: cannot unmarshal {what} into Go value of type {go_type}"),
+            Some((owner, _)) => {
+                let embedded =
+                    |f: &'s Field| (!f.embedded.is_empty()).then_some(f.embedded.as_ref());
+                let names = self
+                    .stack
+                    .iter()
+                    .flat_map(|(_, f)| embedded(f).into_iter().chain([f.name.as_ref()]));
+                let names: Vec<&str> = names.collect();
+                let owner = &self.schema.get(*owner).go_name;
+                format!(
+                    "json: cannot unmarshal {what} into Go struct field {owner}.{} of type {go_type}",
+                    names.join(".")
+                )
+            }
+        }
+    }
+
+    pub(super) fn enter(&mut self) -> Result<(), Fail> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(Fail::Syntax);
+        }
+        if self.depth > self.limit {
+            return Err(Fail::Deep);
+        }
+        self.reader.at += 1;
+        Ok(())
+    }
+
+    pub(super) fn object(
+        &mut self,
+        id: TypeId,
+        mut map: Map<String, Value>,
+    ) -> Result<Value, Fail> {
+        self.enter()?;
+        let schema = self.schema;
+        let Some(shape) = schema.struct_of(id) else {
+            return Err(Fail::Fatal(format!("{} is no struct", schema.get(id).name)));
+        };
+        if self.reader.peek()? == b'}' {
+            self.reader.at += 1;
+        } else {
+            let mut seen = Seen::default();
+            loop {
+                self.member(id, shape, &mut map, &mut seen)?;
+                if !self.reader.more(b'}')? {
+                    break;
+                }
+            }
+        }
+        self.depth -= 1;
+        Ok(Value::Object(map))
+    }
+
+    fn member(
+        &mut self,
+        id: TypeId,
+        shape: &'s Struct,
+        map: &mut Map<String, Value>,
+        seen: &mut Seen,
+    ) -> Result<(), Fail> {
+        let key = self.reader.key()?;
+        let guess = shape
+            .fields
+            .get(seen.next)
+            .filter(|f| f.name == key)
+            .map(|_| seen.next);
+        let Some(position) = guess.or_else(|| shape.position(&key)) else {
+            if let Some(strict) = &mut self.strict {
+                strict.report("unknown", &key);
+            }
+            self.reader.skip(self.depth)?;
+            return Ok(());
+        };
+        let field = &shape.fields[position];
+        let again = seen.mark(position);
+        seen.next = position + 1;
+        let mut path_len = 0;
+        if let Some(strict) = &mut self.strict {
+            if again {
+                strict.report("duplicate", &field.name);
+            }
+            path_len = strict.path.len();
+            strict.push_key(&field.name);
+        }
+        self.stack.push((id, field));
+        let target = Target {
+            ty: &field.ty,
+            field,
+            level: 0,
+        };
+        if field.pointer && self.reader.peek()? == b'n' {
+            self.reader.literal("null")?;
+            map.shift_remove(field.name.as_ref());
+        } else {
+            let old = if again {
+                map.get_mut(field.name.as_ref()).map(Value::take)
+            } else {
+                None
+            };
+            let kept = if again { old.clone() } else { None };
+            match self.value(target, old)? {
+                Got::Value(value) if is_absent(field, &value) => {
+                    drop(map.shift_remove(field.name.as_ref()))
+                }
+                Got::Value(value) => drop(map.insert(field.name.as_ref().to_owned(), value)),
+                Got::Nil => drop(map.shift_remove(field.name.as_ref())),
+                Got::Keep if field.pointer && !again => {
+                    map.insert(field.name.as_ref().to_owned(), zero_element(&field.ty));
+                }
+                Got::Keep => {
+                    if let Some(kept) = kept {
+                        map.insert(field.name.as_ref().to_owned(), kept);
+                    }
+                }
+            }
+        }
+        self.stack.pop();
+        if let Some(strict) = &mut self.strict {
+            strict.path.truncate(path_len);
+        }
+        Ok(())
+    }
+
+    fn list(
+        &mut self,
+        target: Target<'s>,
+        element: &'s FieldType,
+        old: Option<Value>,
+    ) -> Result<Got, Fail> {
+        self.enter()?;
+        let mut items: Vec<Value> = Vec::new();
+        let mut before = match old {
+            Some(Value::Array(items)) => items.into_iter(),
+            _ => Vec::new().into_iter(),
+        };
+        if self.reader.peek()? == b']' {
+            self.reader.at += 1;
+            self.depth -= 1;
+            return Ok(Got::Value(Value::Array(items)));
+        }
+        let inner = Target {
+            ty: element,
+            field: target.field,
+            level: target.level + 1,
+        };
+        loop {
+            let path_len = self.strict.as_mut().map_or(0, |strict| {
+                let length = strict.path.len();
+                strict.path.push_str(&format!("[{}]", items.len()));
+                length
+            });
+            let value = match self.value(inner, before.next())? {
+                Got::Value(value) => value,
+                Got::Keep | Got::Nil => zero_element(element),
+            };
+            items.push(value);
+            if let Some(strict) = &mut self.strict {
+                strict.path.truncate(path_len);
+            }
+            if !self.reader.more(b']')? {
+                break;
+            }
+        }
+        self.depth -= 1;
+        Ok(Got::Value(Value::Array(items)))
+    }
+
+    fn map(
+        &mut self,
+        target: Target<'s>,
+        element: &'s FieldType,
+        old: Option<Value>,
+    ) -> Result<Got, Fail> {
+        self.enter()?;
+        // A map that comes twice is merged; only what this one repeats is a duplicate.
+        let (mut map, mut own) = match old {
+            Some(Value::Object(map)) => (map, Some(HashSet::new())),
+            _ => (Map::new(), None),
+        };
+        if self.reader.peek()? == b'}' {
+            self.reader.at += 1;
+            self.depth -= 1;
+            return Ok(Got::Value(Value::Object(map)));
+        }
+        let inner = Target {
+            ty: element,
+            field: target.field,
+            level: target.level + 1,
+        };
+        loop {
+            let key = self.reader.key()?.into_owned();
+            let mut path_len = 0;
+            if let Some(strict) = &mut self.strict {
+                let again = own
+                    .as_mut()
+                    .map_or_else(|| map.contains_key(&key), |own| !own.insert(key.clone()));
+                if again {
+                    strict.report("duplicate", &key);
+                }
+                path_len = strict.path.len();
+                strict.push_key(&key);
+            }
+            let value = match self.value(inner, None)? {
+                Got::Value(value) => value,
+                Got::Keep | Got::Nil => zero_element(element),
+            };
+            map.insert(key, value);
+            if let Some(strict) = &mut self.strict {
+                strict.path.truncate(path_len);
+            }
+            if !self.reader.more(b'}')? {
+                break;
+            }
+        }
+        self.depth -= 1;
+        Ok(Got::Value(Value::Object(map)))
+    }
+
+    fn number(&mut self, target: Target<'s>) -> Result<Got, Fail> {
+        let text = self.reader.number()?;
+        let number = match target.ty {
+            FieldType::Float64 => text.parse().ok().and_then(Number::from_f64),
+            FieldType::Int32 => text.parse::<i32>().ok().map(Number::from),
+            _ => text.parse::<i64>().ok().map(Number::from),
+        };
+        match number {
+            Some(number) => Ok(Got::Value(Value::Number(number))),
+            None => {
+                self.save_type_error(&format!("number {text}"), target);
+                Ok(Got::Keep)
+            }
+        }
+    }
+}
+
+/// Which fields came already, and which is likely next.
+#[derive(Default)]
+struct Seen {
+    bits: [u64; 2],
+    next: usize,
+    more: HashSet<usize>,
+}
+
+impl Seen {
+    /// Marks a field; says whether it was marked before.
+    fn mark(&mut self, position: usize) -> bool {
+        if position >= 128 {
+            return !self.more.insert(position);
+        }
+        let (word, bit) = (&mut self.bits[position / 64], 1 << (position % 64));
+        let before = *word & bit != 0;
+        *word |= bit;
+        before
+    }
+}
+
+impl Strict {
+    /// A key of an untyped object that came before.
+    pub(super) fn duplicate(&mut self, key: &str) {
+        self.report("duplicate", key);
+    }
+
+    pub(super) fn scoped_key(&mut self, key: &str) -> usize {
+        let length = self.path.len();
+        self.push_key(key);
+        length
+    }
+
+    pub(super) fn scoped_index(&mut self, index: usize) -> usize {
+        let length = self.path.len();
+        self.path.push_str(&format!("[{index}]"));
+        length
+    }
+}

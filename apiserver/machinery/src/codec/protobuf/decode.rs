@@ -1,0 +1,253 @@
+//! Protobuf to a tree in normal form. Records of one field merge as gogo's unmarshalers merge them: the last scalar wins, messages
+//! are read into what is there, lists grow.
+
+use serde_json::{Map, Value};
+
+use super::Envelope;
+use super::wire::{Cursor, Tag, WireError};
+use crate::codec::base64;
+use crate::codec::json::mend;
+use crate::codec::normal::{is_absent, zero_element};
+use crate::schema::{Field, FieldType, ProtoSlot, Schema, Struct, TypeId};
+
+/// CRD schemas nest without bound; beyond this a thread's stack would be at stake.
+const MAX_DEPTH: usize = 500;
+
+pub(super) struct Decoder<'s> {
+    schema: &'s Schema,
+    depth: usize,
+}
+
+impl<'s> Decoder<'s> {
+    pub(super) fn new(schema: &'s Schema) -> Self {
+        Decoder { schema, depth: 0 }
+    }
+
+    /// Reads a message into a map.
+    pub(super) fn message(
+        &mut self,
+        mut cursor: Cursor<'_>,
+        id: TypeId,
+        map: &mut Map<String, Value>,
+    ) -> Result<(), WireError> {
+        let schema = self.schema;
+        let Some(shape) = schema.struct_of(id) else {
+            return Ok(());
+        };
+        if self.depth >= MAX_DEPTH {
+            return Err(WireError::TooDeep);
+        }
+        self.depth += 1;
+        while !cursor.is_empty() {
+            let tag = cursor.tag(&schema.get(id).go_name)?;
+            match shape.record(tag.number).map(|r| r.slot) {
+                None => cursor.skip(tag)?,
+                Some(ProtoSlot::Inline(inner)) => {
+                    let name = || schema.get(inner).go_name.clone().into_owned();
+                    let data = delimited(&mut cursor, tag, name)?;
+                    self.message(Cursor::new(data), inner, map)?;
+                }
+                Some(ProtoSlot::Field(position)) => {
+                    self.field(&mut cursor, tag, shape, position, map)?
+                }
+            }
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn field(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        tag: Tag,
+        shape: &Struct,
+        position: u16,
+        map: &mut Map<String, Value>,
+    ) -> Result<(), WireError> {
+        let field = &shape.fields[usize::from(position)];
+        let name = field.name.as_ref();
+        match &field.ty {
+            FieldType::List(element) => {
+                let items = map.entry(name).or_insert_with(|| Value::Array(Vec::new()));
+                let Value::Array(items) = items else {
+                    return Ok(());
+                };
+                self.list_record(cursor, tag, field, element, items)
+            }
+            FieldType::Map(element) => {
+                let data = delimited(cursor, tag, || field.go_name.clone().into_owned())?;
+                let (key, value) = self.entry(data, field, element)?;
+                let entries = map.entry(name).or_insert_with(|| Value::Object(Map::new()));
+                if let Value::Object(entries) = entries {
+                    entries.insert(key, value);
+                }
+                Ok(())
+            }
+            FieldType::Struct(id) => {
+                let data = delimited(cursor, tag, || field.go_name.clone().into_owned())?;
+                let mut inner = match map.get_mut(name).map(Value::take) {
+                    Some(Value::Object(inner)) => inner,
+                    _ => Map::new(),
+                };
+                self.message(Cursor::new(data), *id, &mut inner)?;
+                store(map, field, Value::Object(inner));
+                Ok(())
+            }
+            ty => {
+                let value = self.one(cursor, tag, field, ty)?;
+                store(map, field, value);
+                Ok(())
+            }
+        }
+    }
+
+    fn list_record(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        tag: Tag,
+        field: &Field,
+        element: &FieldType,
+        items: &mut Vec<Value>,
+    ) -> Result<(), WireError> {
+        let packable = matches!(
+            element,
+            FieldType::Bool | FieldType::Int32 | FieldType::Int64 | FieldType::Float64
+        );
+        if tag.wire_type == 2 && packable {
+            let mut packed = Cursor::new(cursor.bytes()?);
+            let wire_type = if *element == FieldType::Float64 { 1 } else { 0 };
+            while !packed.is_empty() {
+                items.push(self.one(&mut packed, Tag { wire_type, ..tag }, field, element)?);
+            }
+        } else {
+            items.push(self.one(cursor, tag, field, element)?);
+        }
+        Ok(())
+    }
+
+    /// A single value.
+    fn one(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        tag: Tag,
+        field: &Field,
+        ty: &FieldType,
+    ) -> Result<Value, WireError> {
+        let wanted = match ty {
+            FieldType::Bool | FieldType::Int32 | FieldType::Int64 => 0,
+            FieldType::Float64 => 1,
+            _ => 2,
+        };
+        if tag.wire_type != wanted {
+            let field = field.go_name.clone().into_owned();
+            return Err(WireError::WrongWireType {
+                wire_type: tag.wire_type,
+                field,
+            });
+        }
+        Ok(match ty {
+            FieldType::Bool => Value::Bool(cursor.varint()? != 0),
+            FieldType::Int32 => Value::from(cursor.varint()? as i32),
+            FieldType::Int64 => Value::from(cursor.varint()? as i64),
+            FieldType::Float64 => Value::from(f64::from_le_bytes(cursor.fixed()?)),
+            FieldType::String => Value::String(mend(cursor.bytes()?)),
+            FieldType::Bytes => Value::String(base64::encode(cursor.bytes()?)),
+            FieldType::Struct(id) => {
+                let mut map = Map::new();
+                self.message(Cursor::new(cursor.bytes()?), *id, &mut map)?;
+                Value::Object(map)
+            }
+            FieldType::Wrapper(element) => {
+                let mut inner = Cursor::new(cursor.bytes()?);
+                let mut items = Vec::new();
+                while !inner.is_empty() {
+                    let tag = inner.tag(&field.go_name)?;
+                    match tag.number {
+                        1 => items.push(self.one(&mut inner, tag, field, element)?),
+                        _ => inner.skip(tag)?,
+                    }
+                }
+                Value::Array(items)
+            }
+            ty => self.special(ty, cursor.bytes()?)?,
+        })
+    }
+
+    fn entry(
+        &mut self,
+        data: &[u8],
+        field: &Field,
+        element: &FieldType,
+    ) -> Result<(String, Value), WireError> {
+        let mut cursor = Cursor::new(data);
+        let (mut key, mut value) = (String::new(), None);
+        while !cursor.is_empty() {
+            let tag = cursor.tag(&field.go_name)?;
+            match (tag.number, tag.wire_type) {
+                (1, 2) => key = mend(cursor.bytes()?),
+                (2, _) => value = Some(self.one(&mut cursor, tag, field, element)?),
+                _ => cursor.skip(tag)?,
+            }
+        }
+        Ok((key, value.unwrap_or_else(|| zero_element(element))))
+    }
+}
+
+fn store(map: &mut Map<String, Value>, field: &Field, value: Value) {
+    if is_absent(field, &value) {
+        map.shift_remove(field.name.as_ref());
+    } else {
+        map.insert(field.name.clone().into_owned(), value);
+    }
+}
+
+fn delimited<'a>(
+    cursor: &mut Cursor<'a>,
+    tag: Tag,
+    field: impl FnOnce() -> String,
+) -> Result<&'a [u8], WireError> {
+    if tag.wire_type != 2 {
+        return Err(WireError::WrongWireType {
+            wire_type: tag.wire_type,
+            field: field(),
+        });
+    }
+    cursor.bytes()
+}
+
+/// runtime.Unknown.
+pub(super) fn envelope(data: &[u8]) -> Result<Envelope<'_>, WireError> {
+    let mut envelope = Envelope::default();
+    let mut cursor = Cursor::new(data);
+    while !cursor.is_empty() {
+        let tag = cursor.tag("Unknown")?;
+        let named = |name: &'static str| move || name.to_owned();
+        match tag.number {
+            1 => {
+                let mut inner = Cursor::new(delimited(&mut cursor, tag, named("TypeMeta"))?);
+                while !inner.is_empty() {
+                    let tag = inner.tag("TypeMeta")?;
+                    match tag.number {
+                        1 => {
+                            envelope.type_meta.api_version =
+                                mend(delimited(&mut inner, tag, named("APIVersion"))?)
+                        }
+                        2 => {
+                            envelope.type_meta.kind =
+                                mend(delimited(&mut inner, tag, named("Kind"))?)
+                        }
+                        _ => inner.skip(tag)?,
+                    }
+                }
+            }
+            2 => envelope.raw = delimited(&mut cursor, tag, named("Raw"))?,
+            3 => {
+                envelope.content_encoding =
+                    mend(delimited(&mut cursor, tag, named("ContentEncoding"))?)
+            }
+            4 => envelope.content_type = mend(delimited(&mut cursor, tag, named("ContentType"))?),
+            _ => cursor.skip(tag)?,
+        }
+    }
+    Ok(envelope)
+}
