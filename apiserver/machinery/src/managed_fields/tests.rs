@@ -430,3 +430,47 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_filled_form_is_what_the_codec_writes() {
+    let empty = Value::Object(serde_json::Map::new());
+    let mut differ = Vec::new();
+    for id in schema().type_ids().filter(|id| schema().has_type_meta(*id)) {
+        let ours = filled::filled(&empty, schema(), id);
+        let theirs = crate::codec::json::to_json_value(&empty, id);
+        if ours != theirs {
+            differ.push(format!("{}\n {ours}\n {theirs}", schema().get(id).name));
+        }
+    }
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
+}
+
+/// Reads the vectors beside the repository and skips where they are absent.
+#[test]
+fn the_filled_form_of_whole_objects_is_what_the_codec_writes() {
+    let root =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/HEAD");
+    let mut compared = 0;
+    for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
+        let Ok(text) = std::fs::read(entry.path()) else {
+            continue;
+        };
+        let Ok(object) = serde_json::from_slice::<Value>(&text) else {
+            continue;
+        };
+        let (group, version) = meta::group_version(meta::api_version(&object));
+        let Some(id) = schema().kind(group, version, meta::kind(&object)) else {
+            continue;
+        };
+        let decoded = crate::codec::json::decode(&text, id, crate::codec::Strictness::Ignore)
+            .expect("decodes");
+        let theirs = crate::codec::json::to_json_value(&decoded.value, id);
+        let mut ours = filled::filled(&decoded.value, schema(), id);
+        ours.sort_all_objects();
+        let mut sorted = theirs;
+        sorted.sort_all_objects();
+        assert_eq!(ours.to_string(), sorted.to_string(), "{:?}", entry.path());
+        compared += 1;
+    }
+    assert!(compared == 0 || compared > 100, "only {compared} vectors");
+}
