@@ -355,6 +355,27 @@ fn names_of_managers() {
 }
 
 #[test]
+fn bad_names_of_managers() {
+    assert!(check_manager("kubectl é").is_empty());
+    let shown: Vec<String> = check_manager("a\0b")
+        .iter()
+        .map(FieldError::to_string)
+        .collect();
+    assert_eq!(
+        shown,
+        ["fieldManager: Invalid value: \"a\\x00b\": invalid character U+0000 (at position 1)"]
+    );
+    let shown: Vec<String> = check_manager(&"x".repeat(129))
+        .iter()
+        .map(FieldError::to_string)
+        .collect();
+    assert_eq!(
+        shown,
+        ["fieldManager: Too long: may not be more than 128 bytes"]
+    );
+}
+
+#[test]
 fn unchanged_objects_keep_their_times() {
     let kind = Kind::new("v1", "ConfigMap");
     let old = kind.created("m", json!({"data": {"a": "1"}}));
