@@ -18,6 +18,8 @@ mod typed;
 mod update;
 mod validate;
 
+use std::sync::OnceLock;
+
 use serde_json::Value;
 
 pub use apply::{ApplyError, Conflict, apply};
@@ -65,6 +67,21 @@ pub struct OneVersion;
 impl Versions for OneVersion {
     fn convert(&self, _: &Value, _: &str) -> Option<(Value, TypeId)> {
         None
+    }
+}
+
+/// For kinds whose versions have the same fields, as most built-in kinds do.
+pub struct SameFields<'a>(pub &'a Schema);
+
+impl Versions for SameFields<'_> {
+    fn convert(&self, object: &Value, api_version: &str) -> Option<(Value, TypeId)> {
+        let (group, version) = meta::group_version(api_version);
+        let type_id = self.0.kind(group, version, meta::kind(object))?;
+        let mut object = object.clone();
+        if let Value::Object(root) = &mut object {
+            root.insert("apiVersion".into(), api_version.into());
+        }
+        Some((object, type_id))
     }
 }
 
@@ -133,21 +150,24 @@ fn without_times(entries: &Value) -> Value {
 
 /// The set without the identity of the object, which nobody owns.
 fn stripped(set: &FieldSet) -> FieldSet {
-    let identity = FieldSet::of_fields(&[
-        &["apiVersion"],
-        &["kind"],
-        &["metadata"],
-        &["metadata", "name"],
-        &["metadata", "namespace"],
-        &["metadata", "creationTimestamp"],
-        &["metadata", "selfLink"],
-        &["metadata", "uid"],
-        &["metadata", "clusterName"],
-        &["metadata", "generation"],
-        &["metadata", "managedFields"],
-        &["metadata", "resourceVersion"],
-    ]);
-    set.difference(&identity)
+    static IDENTITY: OnceLock<FieldSet> = OnceLock::new();
+    let identity = IDENTITY.get_or_init(|| {
+        FieldSet::of_fields(&[
+            &["apiVersion"],
+            &["kind"],
+            &["metadata"],
+            &["metadata", "name"],
+            &["metadata", "namespace"],
+            &["metadata", "creationTimestamp"],
+            &["metadata", "selfLink"],
+            &["metadata", "uid"],
+            &["metadata", "clusterName"],
+            &["metadata", "generation"],
+            &["metadata", "managedFields"],
+            &["metadata", "resourceVersion"],
+        ])
+    });
+    set.difference(identity)
 }
 
 #[cfg(test)]

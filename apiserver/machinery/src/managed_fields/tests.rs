@@ -249,6 +249,37 @@ fn conflicts_name_field_and_owner() {
 }
 
 #[test]
+fn entries_of_another_version_are_seen_through_conversion() {
+    let kind = Kind::new("networking.k8s.io/v1", "IPAddress");
+    let parent =
+        |name: &str| json!({"spec": {"parentRef": {"resource": "services", "name": name}}});
+    let mut live = kind.created("old", parent("a"));
+    live["metadata"]["managedFields"][0]["apiVersion"] = "networking.k8s.io/v1beta1".into();
+    let mut new = kind.object(parent("b"));
+    meta::set(&mut new, "uid", "u");
+    let mut dropped = new.clone();
+    update(Some(&live), &mut dropped, &kind.context("new", T2));
+    assert_eq!(
+        owners(&dropped),
+        r#"new Update 02 {"f:spec":{"f:parentRef":{"f:name":{}}}}"#
+    );
+    let versions = SameFields(schema());
+    update(
+        Some(&live),
+        &mut new,
+        &Context {
+            versions: &versions,
+            ..kind.context("new", T2)
+        },
+    );
+    assert_eq!(
+        owners(&new),
+        "old Update 01 {\"f:spec\":{\"f:parentRef\":{\".\":{},\"f:resource\":{}}}}\n\
+         new Update 02 {\"f:spec\":{\"f:parentRef\":{\"f:name\":{}}}}"
+    );
+}
+
+#[test]
 fn keyed_lists_merge_in_the_applied_order() {
     let kind = Kind::new("v1", "Pod");
     let containers = |names: &[&str]| {
