@@ -144,9 +144,28 @@ fn status_is_owned_through_its_subresource_alone() {
         owners(&object),
         r#"m Update 01 {"f:metadata":{"f:labels":{".":{},"f:x":{}}}}"#
     );
-    kind.reset = reset_fields("", "pods", "resize", true);
-    let set = FieldSet::of_fields(&[&["spec", "nodeName"], &["spec", "ephemeralContainers"]]);
-    assert!(kind.reset.keep(&set).is_empty());
+    let set = FieldSet::of_fields(&[&["metadata", "labels"], &["spec", "x"], &["status", "y"]]);
+    let kept = |group: &str, resource: &str, subresource: &str| {
+        let kept = reset_fields(group, resource, subresource, true).keep(&set);
+        kept.paths()
+            .iter()
+            .map(|path| path_text(path))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        kept("apps", "deployments", ""),
+        [".metadata.labels", ".spec.x"]
+    );
+    assert_eq!(kept("apps", "deployments", "status"), [".status.y"]);
+    assert_eq!(
+        kept("apps", "daemonsets", "status"),
+        [".metadata.labels", ".status.y"]
+    );
+    assert_eq!(kept("", "pods", "resize").len(), 3);
+    assert_eq!(
+        custom_reset_fields("status", true).keep(&set).paths().len(),
+        1
+    );
 }
 
 #[test]
