@@ -10,6 +10,7 @@ pub mod json;
 mod normal;
 pub mod protobuf;
 pub mod time;
+pub mod yaml;
 
 pub(crate) use normal::is_zero;
 

@@ -2,6 +2,7 @@
 //! clock; the server calls it, it never calls up.
 
 pub mod codec;
+pub mod conversion;
 pub mod defaults;
 pub mod duration;
 pub mod goformat;
