@@ -9,6 +9,7 @@ pub mod goformat;
 pub mod managed_fields;
 pub mod meta;
 pub mod names;
+mod nesting;
 pub mod patch;
 pub mod printers;
 pub mod quantity;
