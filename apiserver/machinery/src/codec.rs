@@ -9,7 +9,6 @@ mod go_quote;
 pub mod json;
 mod normal;
 pub mod protobuf;
-pub mod yaml;
 pub mod time;
 pub mod yaml;
 

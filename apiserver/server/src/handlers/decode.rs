@@ -5,8 +5,8 @@ use super::params::FieldValidation;
 use crate::negotiate::{Media, content};
 use serde_json::Value;
 use triad_machinery::codec::json::TypeMeta;
-use triad_machinery::codec::{DecodeError, Decoded, Strictness, json, protobuf, yaml};
-use triad_machinery::defaults::apply_defaults;
+use triad_machinery::codec::{DecodeError, Decoded, json, protobuf, yaml};
+use triad_machinery::defaults::apply_defaults_at;
 use triad_machinery::schema::{TypeId, schema};
 use triad_machinery::status::Status;
 use triad_machinery::{goformat, meta};
@@ -39,7 +39,7 @@ impl Call {
         let expected = self.expected();
         let body = self.body.clone();
         let mut object = self.decode_body(&body, &expected, validation)?;
-        apply_defaults(&mut object, expected.ty);
+        apply_defaults_at(&mut object, expected.ty, &crate::clock::Clock.now());
         Ok(object)
     }
 
@@ -62,15 +62,10 @@ impl Call {
                 json::decode(body, expected.ty, strictness)
             }
             Media::Yaml => {
-                let document = yaml::to_json(body).map_err(|e| unrecognized(e.to_string()))?;
-                let found = json::interpret(&document.json).map_err(|e| unrecognized(e.to_string()))?;
+                let text = yaml::to_json(body).map_err(|e| unrecognized(e.to_string()))?;
+                let found = json::interpret(&text).map_err(|e| unrecognized(e.to_string()))?;
                 self.check_kind(&found, expected)?;
-                json::decode(&document.json, expected.ty, strictness).map(|mut decoded| {
-                    if strictness == Strictness::Report {
-                        decoded.strict_errors.splice(0..0, document.strict_errors);
-                    }
-                    decoded
-                })
+                yaml::decode(body, expected.ty, strictness)
             }
         };
         let decoded = decoded.map_err(|error| cannot_be_handled(expected, &error))?;
@@ -107,7 +102,7 @@ impl Call {
         }
         match validation {
             FieldValidation::Ignore => {}
-            FieldValidation::Warn => self.warnings.extend(strict_errors),
+            FieldValidation::Warn => self.warnings.extend(yaml::warnings(&strict_errors)),
             FieldValidation::Strict => {
                 let text = format!("strict decoding error: {}", strict_errors.join(", "));
                 return Err(Status::bad_request(format!("{} in version {} cannot be handled as a {}: {text}", expected.kind, goformat::quote(expected.version), expected.kind)));

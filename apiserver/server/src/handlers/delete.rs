@@ -71,7 +71,7 @@ fn options(call: &mut Call) -> Result<DeleteOptions, Status> {
             (envelope.type_meta.clone(), protobuf::decode_enveloped(&envelope, ty).map_err(refuse)?)
         }
         media => {
-            let text = if media == Media::Yaml { yaml::to_json(&body).map_err(refuse)?.json } else { body.to_vec() };
+            let text = if media == Media::Yaml { yaml::to_json(&body).map_err(refuse)? } else { body.to_vec() };
             (json::interpret(&text).map_err(refuse)?, json::decode(&text, ty, Strictness::Ignore).map_err(refuse)?.value)
         }
     };

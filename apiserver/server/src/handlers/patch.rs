@@ -142,15 +142,16 @@ fn check_identity(call: &Call, object: &Value) -> Result<(), Status> {
 async fn apply(call: &mut Call, part: Part<'_>, options: &WriteOptions, accepted: &crate::negotiate::Accepted) -> Result<Reply, Status> {
     let expected = call.expected();
     let body = call.body.clone();
-    let document = yaml::to_json(&body).map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
-    let untyped = json_codec::decode_untyped(&document.json, Strictness::Report).map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
-    if options.validation == FieldValidation::Strict && !document.strict_errors.is_empty() {
-        return Err(Status::bad_request(format!("error strict decoding YAML: {}", document.strict_errors.join(", "))));
+    let text = yaml::to_json(&body).map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
+    let config = json_codec::decode_untyped(&text, Strictness::Ignore).map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?.value;
+    // Checked against the type for what it says too much or twice; the configuration itself is applied as it came.
+    if options.validation != FieldValidation::Ignore {
+        let strict_errors = yaml::decode(&body, expected.ty, Strictness::Report).map_or_else(|_| Vec::new(), |decoded| decoded.strict_errors);
+        if options.validation == FieldValidation::Strict && !strict_errors.is_empty() {
+            return Err(Status::bad_request(format!("error strict decoding YAML: {}", strict_errors.join(", "))));
+        }
+        call.warnings.extend(yaml::warnings(&strict_errors));
     }
-    if options.validation == FieldValidation::Warn {
-        call.warnings.extend(document.strict_errors);
-    }
-    let config = untyped.value;
     if config.pointer("/metadata/managedFields").and_then(Value::as_array).is_some_and(|entries| !entries.is_empty()) {
         return Err(Status::bad_request("metadata.managedFields must be nil"));
     }

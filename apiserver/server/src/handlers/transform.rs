@@ -6,7 +6,8 @@ use crate::negotiate::{Accepted, Convert};
 use crate::reply::named;
 use serde_json::{Value, json};
 use triad_machinery::meta;
-use triad_machinery::printers;
+use triad_machinery::codec::json::to_json_value;
+use triad_machinery::printers::{IncludeObject, Table, columns_of};
 use triad_machinery::schema::TypeId;
 use triad_machinery::status::Status;
 
@@ -52,25 +53,21 @@ fn partial(object: &Value, convert: &Convert) -> Value {
 
 fn table(call: &Call, objects: Vec<Value>, metadata: Value, convert: &Convert) -> Result<(Value, TypeId), Status> {
     let include = include_object(&call.query, &Accepted { convert: Some(convert.clone()), ..Accepted::json() })?;
-    let columns = printers::columns(call.endpoint.resource);
-    let now = crate::clock::Clock.unix_seconds();
-    let rows: Vec<Value> = objects
-        .into_iter()
-        .map(|object| {
-            let row = printers::row(call.endpoint.resource, &object, now);
-            let shown = match include.as_str() {
-                "None" => Value::Null,
-                "Object" => triad_machinery::codec::json::to_json_value(&object, call.endpoint.ty),
-                _ => partial(&object, convert),
-            };
-            let mut out = json!({"cells": row.cells});
-            if !row.conditions.is_empty() {
-                out["conditions"] = Value::Array(row.conditions);
-            }
-            out["object"] = shown;
-            out
-        })
-        .collect();
-    let table = json!({"kind": "Table", "apiVersion": meta_version(convert), "metadata": metadata, "columnDefinitions": columns, "rows": rows});
+    let include = match include.as_str() {
+        "None" => IncludeObject::None,
+        "Object" => IncludeObject::Object,
+        _ => IncludeObject::Metadata,
+    };
+    let mut table = Table::new(columns_of(&call.endpoint.resource.group, &call.endpoint.resource.kind), include, crate::clock::Clock.unix_seconds());
+    let shown: Vec<Value> = if include == IncludeObject::Object { objects.iter().map(|object| to_json_value(object, call.endpoint.ty)).collect() } else { objects };
+    table.extend(shown.iter());
+    let metadata = match metadata {
+        Value::Object(map) => map,
+        _ => serde_json::Map::new(),
+    };
+    let mut table = table.into_value(metadata, true);
+    if convert.version != "v1" {
+        table["apiVersion"] = meta_version(convert).into();
+    }
     Ok((table, named("meta/v1.Table")))
 }
