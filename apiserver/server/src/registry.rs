@@ -122,6 +122,7 @@ impl Registry {
             return self.decode(&value, old.revision).map(Some);
         }
         if dry_run {
+            meta::set(&mut object, "resourceVersion", &old.revision.to_string());
             return Ok(Some(object));
         }
         let mut txn = Txn { compares: vec![Compare { key: key.clone(), condition: Condition::ModRevision(old.revision) }], changes: vec![self.put(&key, value.clone())] };

@@ -22,9 +22,16 @@ fn expected() -> Expected<'static> {
 }
 
 pub(crate) async fn get(call: &Call) -> Result<Reply, Status> {
-    let accepted = call.accepted(Offer::Plain)?;
+    let accepted = call.accepted(Offer::Table)?;
     let stored = call.registry()?.get(call.namespace(), call.name()).await?;
-    Ok(answer(200, &scale_of(&stored.object), &accepted))
+    let scale = scale_of(&stored.object);
+    match &accepted.convert {
+        Some(convert) => {
+            let (object, ty) = super::transform::of_kind(call, ("autoscaling", "Scale"), named("autoscaling/v1.Scale"), scale, convert)?;
+            Ok(reply::object(200, &object, ty, &accepted))
+        }
+        None => Ok(answer(200, &scale, &accepted)),
+    }
 }
 
 pub(crate) async fn update(call: &mut Call) -> Result<Reply, Status> {

@@ -13,10 +13,16 @@ use triad_machinery::status::Status;
 
 /// Transforms one object of the served version.
 pub(crate) fn object(call: &Call, object: Value, convert: &Convert) -> Result<(Value, TypeId), Status> {
+    let resource = call.endpoint.resource;
+    of_kind(call, (&resource.group, &resource.kind), call.endpoint.ty, object, convert)
+}
+
+/// Transforms one object of a kind that need not be the endpoint's own.
+pub(crate) fn of_kind(call: &Call, group_kind: (&str, &str), ty: TypeId, object: Value, convert: &Convert) -> Result<(Value, TypeId), Status> {
     match convert.kind.as_str() {
         "Table" => {
             let metadata = json!({"resourceVersion": meta::resource_version(&object)});
-            table(call, vec![object], metadata, convert)
+            table(call, group_kind, ty, vec![object], metadata, convert)
         }
         "PartialObjectMetadata" => Ok((partial(&object, convert), named("meta/v1.PartialObjectMetadata"))),
         _ => Err(Status::not_acceptable_conversion(&convert.kind, &crate::negotiate::MEDIA_TYPES)),
@@ -26,7 +32,7 @@ pub(crate) fn object(call: &Call, object: Value, convert: &Convert) -> Result<(V
 /// Transforms a list of objects of the served version.
 pub(crate) fn list(call: &Call, objects: Vec<Value>, metadata: Value, convert: &Convert) -> Result<(Value, TypeId), Status> {
     match convert.kind.as_str() {
-        "Table" => table(call, objects, metadata, convert),
+        "Table" => table(call, (&call.endpoint.resource.group, &call.endpoint.resource.kind), call.endpoint.ty, objects, metadata, convert),
         "PartialObjectMetadataList" => {
             let items: Vec<Value> = objects
                 .iter()
@@ -51,15 +57,15 @@ fn partial(object: &Value, convert: &Convert) -> Value {
     json!({"kind": "PartialObjectMetadata", "apiVersion": meta_version(convert), "metadata": object.get("metadata").cloned().unwrap_or_else(|| json!({}))})
 }
 
-fn table(call: &Call, objects: Vec<Value>, metadata: Value, convert: &Convert) -> Result<(Value, TypeId), Status> {
+fn table(call: &Call, (group, kind): (&str, &str), ty: TypeId, objects: Vec<Value>, metadata: Value, convert: &Convert) -> Result<(Value, TypeId), Status> {
     let include = include_object(&call.query, &Accepted { convert: Some(convert.clone()), ..Accepted::json() })?;
     let include = match include.as_str() {
         "None" => IncludeObject::None,
         "Object" => IncludeObject::Object,
         _ => IncludeObject::Metadata,
     };
-    let mut table = Table::new(columns_of(&call.endpoint.resource.group, &call.endpoint.resource.kind), include, crate::clock::Clock.unix_seconds());
-    let shown: Vec<Value> = if include == IncludeObject::Object { objects.iter().map(|object| to_json_value(object, call.endpoint.ty)).collect() } else { objects };
+    let mut table = Table::new(columns_of(group, kind), include, crate::clock::Clock.unix_seconds());
+    let shown: Vec<Value> = if include == IncludeObject::Object { objects.iter().map(|object| to_json_value(object, ty)).collect() } else { objects };
     table.extend(shown.iter());
     let metadata = match metadata {
         Value::Object(map) => map,
