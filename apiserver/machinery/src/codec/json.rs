@@ -4,6 +4,7 @@ mod interpret;
 mod pretty;
 mod reader;
 mod special;
+mod strict;
 mod syntax;
 mod text;
 mod typed;
@@ -13,7 +14,8 @@ mod writer;
 use serde_json::Value;
 
 use self::reader::{Fail, Reader};
-use self::typed::{Decoder, Strict};
+use self::strict::Strict;
+use self::typed::Decoder;
 use super::{DecodeError, Decoded, Strictness};
 use crate::schema::{Schema, TypeId, schema};
 

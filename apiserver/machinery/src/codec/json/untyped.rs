@@ -50,7 +50,7 @@ impl Decoder<'_, '_> {
             self.reader.at += 1;
         } else {
             loop {
-                let path_len = self.strict.as_mut().map(|s| s.scoped_index(items.len()));
+                let path_len = self.strict.as_mut().map(|s| s.enter_index(items.len()));
                 items.push(self.any(raw)?);
                 self.leave(path_len);
                 if !self.reader.more(b']')? {
@@ -75,7 +75,7 @@ impl Decoder<'_, '_> {
                     if map.contains_key(&key) {
                         strict.duplicate(&key);
                     }
-                    path_len = Some(strict.scoped_key(&key));
+                    path_len = Some(strict.enter_key(&key));
                 }
                 let value = self.any(raw)?;
                 self.leave(path_len);
@@ -91,7 +91,7 @@ impl Decoder<'_, '_> {
 
     fn leave(&mut self, path_len: Option<usize>) {
         if let (Some(strict), Some(length)) = (&mut self.strict, path_len) {
-            strict.path.truncate(length);
+            strict.leave(length);
         }
     }
 }
