@@ -53,14 +53,19 @@ pub struct Context<'a> {
     /// Fields that the strategy overwrites, which nobody can own this way; see [`reset_fields`].
     pub reset_fields: &'a ResetFields,
     pub versions: &'a dyn Versions,
-    /// The request empties the list of managers; see [`asks_to_forget`].
-    pub forget: bool,
 }
 
 /// Whether an object as a request wrote it asks to forget all managers: its list is empty, or holds one empty entry.
 /// To be asked before decoding, which does not tell an empty list from none.
 pub fn asks_to_forget(request: &Value) -> bool {
     Managed::is_reset(request)
+}
+
+/// Carries that wish over to the decoded object.
+pub fn ask_to_forget(object: &mut Value) {
+    if let Some(metadata) = meta::metadata_mut(object) {
+        metadata.insert("managedFields".into(), Value::Array(Vec::new()));
+    }
 }
 
 /// Conversion between the versions of one kind, needed when entries of several versions meet.

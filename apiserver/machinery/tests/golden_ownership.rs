@@ -156,7 +156,6 @@ impl<'a> Write<'a> {
             now: "<<time>>",
             reset_fields: reset,
             versions: &OneVersion,
-            forget: false,
         }
     }
 }

@@ -38,7 +38,6 @@ impl Kind {
             now,
             reset_fields: &self.reset,
             versions: &OneVersion,
-            forget: false,
         }
     }
 
@@ -555,10 +554,7 @@ fn an_emptied_list_is_seen_before_decoding() {
     assert!(asks_to_forget(&raw) && !asks_to_forget(&live));
     // The normal form that decoding gives has no empty lists.
     let mut decoded = kind.object(json!({"metadata": {"name": "a", "uid": "u"}}));
-    let context = Context {
-        forget: true,
-        ..kind.context("m", T2)
-    };
-    update(Some(&live), &mut decoded, &context);
+    ask_to_forget(&mut decoded);
+    update(Some(&live), &mut decoded, &kind.context("m", T2));
     assert_eq!(owners(&decoded), "");
 }

@@ -43,7 +43,7 @@ fn decoded(live: &Value, new: &Value, context: &Context<'_>) -> Managed {
     if !context.subresource.is_empty() {
         return of_live();
     }
-    if context.forget || Managed::is_reset(new) {
+    if Managed::is_reset(new) {
         return Managed::default();
     }
     match Managed::of(new) {
