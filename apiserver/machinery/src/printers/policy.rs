@@ -133,7 +133,7 @@ pub(super) fn pod_certificate_state(request: &Value, _: i64) -> Value {
         .map(|c| text(c, "type"));
     kinds
         .filter(|kind| known.contains(kind))
-        .last()
+        .next_back()
         .unwrap_or("Pending")
         .into()
 }
@@ -259,7 +259,7 @@ pub(super) fn migration_status(migration: &Value, _: i64) -> Value {
     conditions
         .map(|c| text(c, "type"))
         .filter(|kind| known.contains(kind))
-        .last()
+        .next_back()
         .unwrap_or("Unknown")
         .into()
 }
