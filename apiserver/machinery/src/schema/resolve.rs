@@ -246,7 +246,7 @@ impl Resolver {
         for member in members {
             match member {
                 Member::Field(field) => {
-                    let mut field = field.clone();
+                    let mut field = Field::clone(field);
                     (field.ty, field.alias) =
                         self.field_type(definition.place, field.package, &field.declared)?;
                     field.pointer = field.declared.starts_with('*');

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Number, Value};
 
 use super::reader::{Fail, MAX_DEPTH, Reader};
+use crate::codec::deep::at_depth;
 use crate::codec::go_quote::quote;
 use crate::codec::normal::{is_absent, zero_element};
 use crate::schema::{Field, FieldType, Schema, Struct, TypeId};
@@ -33,8 +34,6 @@ pub(super) struct Decoder<'a, 's> {
     /// The structs and fields around the value: Go's error context.
     pub(super) stack: Vec<(TypeId, &'s Field)>,
     pub(super) depth: usize,
-    /// Nesting that this thread's stack is trusted with.
-    pub(super) limit: usize,
     pub(super) saved: Option<String>,
     pub(super) strict: Option<Strict>,
 }
@@ -92,6 +91,10 @@ impl<'s> Decoder<'_, 's> {
 
     /// One value for a target that may already hold `old` (a field that came twice).
     pub(super) fn value(&mut self, target: Target<'s>, old: Option<Value>) -> Result<Got, Fail> {
+        at_depth(self.depth, || self.value_here(target, old))
+    }
+
+    fn value_here(&mut self, target: Target<'s>, old: Option<Value>) -> Result<Got, Fail> {
         let next = self.reader.peek()?;
         match target.ty {
             FieldType::String if next == b'"' => Ok(Got::Value(Value::String(
@@ -197,9 +200,6 @@ impl<'s> Decoder<'_, 's> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(Fail::Syntax);
-        }
-        if self.depth > self.limit {
-            return Err(Fail::Deep);
         }
         self.reader.at += 1;
         Ok(())

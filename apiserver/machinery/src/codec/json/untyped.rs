@@ -4,10 +4,15 @@ use serde_json::{Map, Number, Value};
 
 use super::reader::Fail;
 use super::typed::Decoder;
+use crate::codec::deep::at_depth;
 
 impl Decoder<'_, '_> {
     /// Any value. `raw` keeps integers beyond i64 where they fit into u64 (nothing decodes them yet).
     pub(super) fn any(&mut self, raw: bool) -> Result<Value, Fail> {
+        at_depth(self.depth, || self.any_here(raw))
+    }
+
+    fn any_here(&mut self, raw: bool) -> Result<Value, Fail> {
         match self.reader.peek()? {
             b'"' => Ok(Value::String(self.reader.string()?.into_owned())),
             b'{' => self.any_object(raw),
