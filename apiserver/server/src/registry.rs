@@ -4,6 +4,7 @@
 //! resource table. Works on trees in the storage version; knows nothing of HTTP.
 
 pub(crate) mod before;
+mod apps;
 mod core;
 pub(crate) mod delete;
 pub(crate) mod object_meta;

@@ -63,8 +63,7 @@ fn field_manager_errors(manager: &str, errors: &mut Vec<FieldError>) {
         errors.push(FieldError::too_long("fieldManager", 128));
     }
     if let Some((at, c)) = manager.char_indices().find(|(_, c)| c.is_control()) {
-        let text = format!("invalid character {:?} (at position {at})", c).replace('"', "'");
-        errors.push(FieldError::invalid("fieldManager", manager, format!("should only contain printable characters (found {text})")));
+        errors.push(FieldError::invalid("fieldManager", manager, format!("invalid character U+{:04X} (at position {at})", u32::from(c))));
     }
 }
 

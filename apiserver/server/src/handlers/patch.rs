@@ -14,9 +14,9 @@ use triad_machinery::codec::{Strictness, json as json_codec, yaml};
 use triad_machinery::defaults::apply_defaults_at;
 use triad_machinery::managed_fields;
 use triad_machinery::patch::json::JsonPatch;
-use triad_machinery::patch::{merge, strategic};
+use triad_machinery::patch::{merge, strategic, undecodable};
 use triad_machinery::schema::schema;
-use triad_machinery::status::{FieldError, GroupKind, Status};
+use triad_machinery::status::Status;
 use triad_machinery::codec::json::to_json_value;
 use triad_machinery::{goformat, meta};
 
@@ -54,7 +54,7 @@ pub(crate) async fn patch(call: &mut Call, part: Part<'_>) -> Result<Reply, Stat
     let registry = call.registry()?.clone();
     let subresource = if let Part::Sub(name) = part { name } else { "" };
     let old = registry.get(call.namespace(), call.name()).await?;
-    let changed = modify(call, part, options.dry_run, old, |call, live| {
+    let changed = modify(call, part, options.dry_run, false, old, |call, live| {
         let mut object = patched(call, &patch, live, options.validation, &strict_errors)?;
         track(call, Some(live), &mut object, &manager, subresource);
         Ok(object)
@@ -108,12 +108,12 @@ fn patched(call: &mut Call, patch: &Patch, live: &Value, validation: FieldValida
     }
     .map_err(|error| error.to_status())?;
     if let Patch::Json(_) | Patch::Merge(_) = patch {
-        shown = Value::String(String::from_utf8_lossy(&json_codec::encode_untyped(&document)).into_owned());
+        shown = Value::String(goformat::json_text(&document));
     } else {
         shown = Value::String(goformat::plain(&shown));
     }
-    // Upstream names no kind here.
-    let refuse = |why: String| Status::invalid(GroupKind { group: "", kind: "" }, "", &[FieldError::invalid("patch", shown.clone(), why)]);
+    let shown = shown.as_str().unwrap_or("").to_owned();
+    let refuse = |why: String| undecodable(shown.clone(), why);
     let decoded = json_codec::from_json_value(&document, expected.ty, strictness(typed)).map_err(|error| refuse(error.to_string()))?;
     let mut errors = strict_errors.to_vec();
     errors.extend(decoded.strict_errors);
@@ -123,6 +123,7 @@ fn patched(call: &mut Call, patch: &Patch, live: &Value, validation: FieldValida
     call.judge(errors, &expected, validation)?;
     let mut object = decoded.value;
     check_identity(call, &mut object)?;
+    call.normalise(&mut object);
     apply_defaults_at(&mut object, expected.ty, &crate::clock::Clock.now());
     Ok(object)
 }
@@ -149,8 +150,11 @@ fn check_identity(call: &Call, object: &mut Value) -> Result<(), Status> {
 async fn apply(call: &mut Call, part: Part<'_>, options: &WriteOptions, accepted: &crate::negotiate::Accepted) -> Result<Reply, Status> {
     let expected = call.expected();
     let body = call.body.clone();
-    let text = yaml::to_json(&body).map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
-    let config = json_codec::decode_untyped(&text, Strictness::Ignore).map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?.value;
+    let config = yaml::to_value(&body).map_err(|error| Status::bad_request(format!("error encoding patch: {error}")))?;
+    if !config.is_object() {
+        let kind = if config.is_array() { "array" } else if config.is_string() { "string" } else if config.is_number() { "number" } else { "null" };
+        return Err(Status::bad_request(format!("error decoding patch: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}")));
+    }
     let strict_errors = if options.validation == FieldValidation::Ignore {
         Vec::new()
     } else {
@@ -164,9 +168,6 @@ async fn apply(call: &mut Call, part: Part<'_>, options: &WriteOptions, accepted
         call.warnings.extend(yaml::warnings(&strict_errors));
         Ok(())
     };
-    if config.pointer("/metadata/managedFields").and_then(Value::as_array).is_some_and(|entries| !entries.is_empty()) {
-        return Err(Status::bad_request("metadata.managedFields must be nil"));
-    }
     let registry = call.registry()?.clone();
     let subresource = if let Part::Sub(name) = part { name } else { "" };
     let force = options.force.unwrap_or(false);
@@ -183,16 +184,19 @@ async fn apply(call: &mut Call, part: Part<'_>, options: &WriteOptions, accepted
             }
             let mut object = applied(call, None)?;
             judge(call)?;
-            super::create::match_namespace(call, &mut object)?;
+            check_identity(call, &mut object)?;
+            call.normalise(&mut object);
             apply_defaults_at(&mut object, expected.ty, &crate::clock::Clock.now());
             let created = insert(call, object, options.dry_run).await?;
             return call.answer(201, created, accepted);
         }
         Err(status) => return Err(status),
     };
-    let changed = modify(call, part, options.dry_run, old, |call, live| {
+    let changed = modify(call, part, options.dry_run, false, old, |call, live| {
         let mut object = applied(call, Some(live))?;
         judge(call)?;
+        check_identity(call, &mut object)?;
+        call.normalise(&mut object);
         apply_defaults_at(&mut object, expected.ty, &crate::clock::Clock.now());
         Ok(object)
     })

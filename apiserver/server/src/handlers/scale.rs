@@ -72,7 +72,7 @@ async fn write(call: &mut Call, options: &WriteOptions, accepted: Accepted, chan
     let manager = call.manager(&options.field_manager);
     let registry = call.registry()?.clone();
     let old = registry.get(call.namespace(), call.name()).await?;
-    let changed = modify(call, Part::Sub("scale"), options.dry_run, old, |call, live| {
+    let changed = modify(call, Part::Sub("scale"), options.dry_run, false, old, |call, live| {
         let current = scale_of(live);
         let scale = change(call, &current)?;
         let errors = validate(&scale);

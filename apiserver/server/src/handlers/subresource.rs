@@ -63,7 +63,7 @@ pub(crate) async fn bind(call: &mut Call) -> Result<Reply, Status> {
     let old = registry.get(call.namespace(), &pod).await?;
     let (uid, version) = (meta::uid(&binding).to_owned(), meta::resource_version(&binding).to_owned());
     let annotations: Vec<(String, String)> = meta::annotations(&binding).map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
-    modify(&mut pods, Part::Sub("binding"), options.dry_run, old, move |call, live| {
+    modify(&mut pods, Part::Sub("binding"), options.dry_run, false, old, move |call, live| {
         let storage_error = |what: &str, asked: &str, found: &str| {
             let key = call.registry()?.layout.key(call.namespace(), meta::name(live));
             let why = format!("StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: {what} in precondition: {asked}, {what} in object meta: {found}");

@@ -34,14 +34,7 @@ pub(crate) fn list(call: &Call, objects: Vec<Value>, metadata: Value, convert: &
     match convert.kind.as_str() {
         "Table" => table(call, (&call.endpoint.resource.group, &call.endpoint.resource.kind), call.endpoint.ty, objects, metadata, convert),
         "PartialObjectMetadataList" => {
-            let items: Vec<Value> = objects
-                .iter()
-                .map(|object| {
-                    let mut item = partial(object, convert);
-                    meta::clear_type(&mut item);
-                    item
-                })
-                .collect();
+            let items: Vec<Value> = objects.iter().map(|object| partial(object, convert)).collect();
             let list = json!({"kind": "PartialObjectMetadataList", "apiVersion": meta_version(convert), "metadata": metadata, "items": items});
             Ok((list, named("meta/v1.PartialObjectMetadataList")))
         }

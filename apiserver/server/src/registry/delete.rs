@@ -61,8 +61,9 @@ impl Registry {
     }
 
     fn preconditions(&self, object: &Value, options: &DeleteOptions) -> Result<(), Status> {
-        // Here upstream names the kind, not the resource.
-        let kind = GroupResource { group: &self.resource().group, resource: &self.resource().kind };
+        // Here upstream names the kind, not the resource, but where a kind deletes by itself.
+        let shown = if self.strategy.ends_by_itself() { &self.resource().plural } else { &self.resource().kind };
+        let kind = GroupResource { group: &self.resource().group, resource: shown };
         let conflict = |why: String| Err(Status::conflict(kind, meta::name(object), why));
         if let Some(asked) = options.uid.as_deref().filter(|asked| *asked != meta::uid(object)) {
             return conflict(format!(
@@ -99,7 +100,7 @@ impl Registry {
         if finalizers.is_empty() && !self.strategy.held(&object) {
             return Plan::Remove(object);
         }
-        if deleting && !finalizers_change && meta::deletion_grace_period_seconds(old) == Some(0) {
+        if deleting && !finalizers_change && (meta::deletion_grace_period_seconds(old) == Some(0) || self.strategy.ends_by_itself()) {
             return Plan::Nothing;
         }
         self.mark(&mut object);
@@ -143,6 +144,12 @@ impl Registry {
             bump_generation(object);
         }
         let now = self.clock.unix_seconds();
+        if self.strategy.ends_by_itself() {
+            if meta::deletion_timestamp(object).is_empty() {
+                meta::set(object, "deletionTimestamp", &triad_machinery::duration::format_time(now));
+            }
+            return;
+        }
         let set = triad_machinery::duration::parse_time(meta::deletion_timestamp(object)).filter(|(seconds, _)| *seconds <= now);
         self.wait_until(object, set.map_or(now, |(seconds, _)| seconds), 0);
     }
