@@ -90,6 +90,7 @@ const KNOWN: [&str; 39] = [
 
 /// The caches that plugins look things up in.
 pub(crate) struct Lookup {
+    store: triad_kv::Store,
     pub(crate) namespaces: Arc<ResourceCache>,
     pub(crate) service_accounts: Arc<ResourceCache>,
     pub(crate) priority_classes: Arc<ResourceCache>,
@@ -98,13 +99,21 @@ pub(crate) struct Lookup {
 impl Lookup {
     pub(crate) fn new(cacher: &Cacher) -> Option<Self> {
         let cache = |plural: &str| cacher.by_prefix(&format!("/registry/{plural}/")).cloned();
-        Some(Lookup { namespaces: cache("namespaces")?, service_accounts: cache("serviceaccounts")?, priority_classes: cache("priorityclasses")? })
+        Some(Lookup { store: cacher.store().clone(), namespaces: cache("namespaces")?, service_accounts: cache("serviceaccounts")?, priority_classes: cache("priorityclasses")? })
     }
 }
 
-/// An object of a cache by namespace and name.
-fn find(cache: &ResourceCache, namespace: &str, name: &str) -> Option<Value> {
-    cache.get(&cache.layout.key(namespace, name))?.object(&cache.layout).ok()
+impl Lookup {
+    /// An object by namespace and name. The cache may be a moment behind an object just made: the store decides before
+    /// anything counts as absent.
+    fn find(&self, cache: &ResourceCache, namespace: &str, name: &str) -> Option<Value> {
+        let key = cache.layout.key(namespace, name);
+        if let Some(cached) = cache.get(&key) {
+            return cached.object(&cache.layout).ok();
+        }
+        let entry = self.store.get(key.as_bytes(), None).ok()??;
+        cache.layout.decode(&entry.value, entry.mod_revision).ok()
+    }
 }
 
 pub(crate) struct Chain {
@@ -112,7 +121,7 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    pub(crate) fn new(lookup: Lookup, store: triad_kv::Store, config: &Config) -> Result<Self, Exit> {
+    pub(crate) fn new(lookup: Lookup, config: &Config) -> Result<Self, Exit> {
         for name in config.enabled_admission.iter().chain(&config.disabled_admission) {
             if !KNOWN.contains(&name.as_str()) {
                 return Err(Exit { code: 1, text: format!("admission plugin {name:?} is unknown; the known ones are {}\n", KNOWN.join(", ")) });
@@ -123,7 +132,7 @@ impl Chain {
         }
         let lookup = Arc::new(lookup);
         let all: Vec<Box<dyn Plugin>> = vec![
-            Box::new(namespace_lifecycle::NamespaceLifecycle { lookup: lookup.clone(), store }),
+            Box::new(namespace_lifecycle::NamespaceLifecycle { lookup: lookup.clone() }),
             Box::new(service_account::ServiceAccount { lookup: lookup.clone() }),
             Box::new(taint_nodes::TaintNodesByCondition),
             Box::new(priority::Priority { lookup }),

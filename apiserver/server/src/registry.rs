@@ -5,6 +5,7 @@
 
 pub(crate) mod before;
 mod apps;
+mod batch;
 mod core;
 pub(crate) mod delete;
 pub(crate) mod object_meta;

@@ -102,7 +102,7 @@ fn build(config: Config, store: Store, pki: &Pki, bound: std::net::SocketAddr) -
         authenticator: Authenticator::new(&pki.client_ca, &config)?,
         authorizer: Authorizer::new(&cacher, config.authorization_modes.clone()).ok_or_else(missing)?,
         flow: FlowControl::new(&cacher).ok_or_else(missing)?,
-        admission: admission::Chain::new(lookup, store.clone(), &config).map_err(|exit| anyhow!(exit.text))?,
+        admission: admission::Chain::new(lookup, &config).map_err(|exit| anyhow!(exit.text))?,
         discovery: Discovery::new(&endpoints, advertised),
         health: Health::new(store.clone()),
         metrics: Metrics::default(),

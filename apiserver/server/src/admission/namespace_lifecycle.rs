@@ -1,7 +1,7 @@
 //! NamespaceLifecycle: nothing new in a namespace that is absent or ending; the system's namespaces stay
 //! (apiserver pkg/admission/plugin/namespace/lifecycle).
 
-use super::{Attributes, Lookup, Operation, Plugin, find};
+use super::{Attributes, Lookup, Operation, Plugin};
 use serde_json::Value;
 use std::sync::Arc;
 use triad_machinery::meta;
@@ -11,18 +11,6 @@ const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
 
 pub(super) struct NamespaceLifecycle {
     pub(super) lookup: Arc<Lookup>,
-    pub(super) store: triad_kv::Store,
-}
-
-impl NamespaceLifecycle {
-    /// The cache may be a moment behind a namespace just made: the store decides before anything is refused.
-    fn namespace(&self, name: &str) -> Option<Value> {
-        let cache = &self.lookup.namespaces;
-        find(cache, "", name).or_else(|| {
-            let entry = self.store.get(cache.layout.key("", name).as_bytes(), None).ok()??;
-            cache.layout.decode(&entry.value, entry.mod_revision).ok()
-        })
-    }
 }
 
 impl Plugin for NamespaceLifecycle {
@@ -53,7 +41,7 @@ impl NamespaceLifecycle {
             return Ok(());
         }
         let name = &attributes.namespace;
-        let Some(namespace) = self.namespace(name) else {
+        let Some(namespace) = self.lookup.find(&self.lookup.namespaces, "", name) else {
             return Err(Status::not_found(GroupResource { group: "", resource: "namespaces" }, name));
         };
         let ending = !meta::deletion_timestamp(&namespace).is_empty() || namespace.pointer("/status/phase").and_then(Value::as_str) == Some("Terminating");

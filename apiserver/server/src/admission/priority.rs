@@ -1,7 +1,7 @@
 //! Priority: a pod's class becomes its number and preemption policy; classes keep to their rules
 //! (kubernetes plugin/pkg/admission/priority).
 
-use super::{Attributes, Lookup, Operation, Plugin, find};
+use super::{Attributes, Lookup, Operation, Plugin};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use triad_machinery::status::Status;
@@ -47,7 +47,7 @@ impl Plugin for Priority {
             return Ok(());
         }
         let asked = object.pointer("/spec/priorityClassName").and_then(Value::as_str).unwrap_or("").to_owned();
-        let class = if asked.is_empty() { self.global_default() } else { find(&self.lookup.priority_classes, "", &asked) };
+        let class = if asked.is_empty() { self.global_default() } else { self.lookup.find(&self.lookup.priority_classes, "", &asked) };
         if class.is_none() && !asked.is_empty() {
             return Err(attributes.forbidden(Some(object), format!("no PriorityClass with name {asked} was found")));
         }

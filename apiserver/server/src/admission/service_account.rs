@@ -1,7 +1,7 @@
 //! ServiceAccount: a pod runs as an account that exists, with its image pull secrets and its token mounted
 //! (kubernetes plugin/pkg/admission/serviceaccount).
 
-use super::{Attributes, Lookup, Operation, Plugin, find};
+use super::{Attributes, Lookup, Operation, Plugin};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use triad_machinery::meta;
@@ -35,7 +35,7 @@ impl Plugin for ServiceAccount {
         }
         let name = pod["spec"]["serviceAccountName"].as_str().unwrap_or("default").to_owned();
         pod["spec"]["serviceAccount"] = json!(name);
-        let Some(account) = find(&self.lookup.service_accounts, &attributes.namespace, &name) else {
+        let Some(account) = self.lookup.find(&self.lookup.service_accounts, &attributes.namespace, &name) else {
             let why = format!("error looking up service account {}/{name}: serviceaccount {name:?} not found", attributes.namespace);
             return Err(attributes.forbidden(Some(pod), why));
         };

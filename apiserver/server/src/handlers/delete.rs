@@ -16,6 +16,8 @@ pub(crate) async fn delete(call: &mut Call) -> Result<Reply, Status> {
     let accepted = call.accepted(Offer::Table)?;
     let options = options(call)?;
     let registry = call.registry()?.clone();
+    let chosen = options.propagation_policy.is_some() || options.orphan_dependents.is_some();
+    call.warnings.extend(registry.strategy.deletion_warnings(chosen));
     admit(call, options.dry_run).await?;
     match registry.delete(call.namespace(), call.name(), &options).await? {
         Deletion::Gone(object) if returns_object(call) => call.answer(200, object, &accepted),

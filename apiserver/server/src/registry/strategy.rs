@@ -1,7 +1,7 @@
 //! What a kind may do differently. Every method has a default that does nothing; the regular rules (generation, status
 //! kept apart, names) are applied around it from the resource table.
 
-use super::{apps, core};
+use super::{apps, batch, core};
 use crate::api::Api;
 use serde_json::Value;
 use triad_kv::{Change, Compare, Txn};
@@ -97,6 +97,11 @@ pub(crate) trait Strategy: Send + Sync {
         Ok(())
     }
 
+    /// Warnings about a deletion; `chosen` says whether the client said what happens to dependents.
+    fn deletion_warnings(&self, _chosen: bool) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Whether the object has more to lose than its finalizers (a namespace's spec.finalizers).
     fn held(&self, _object: &Value) -> bool {
         false
@@ -118,6 +123,9 @@ pub(crate) fn for_resource(resource: &Resource) -> Box<dyn Strategy> {
         ("", "pods") => Box::new(core::pods::Pods),
         ("", "secrets") => Box::new(core::secrets::Secrets),
         ("", "services") => Box::new(core::services::Services::default()),
+        ("", "limitranges") => Box::new(core::limit_ranges::LimitRanges),
+        ("apps", "daemonsets") => Box::new(apps::daemon_sets::DaemonSets),
+        ("batch", "jobs") => Box::new(batch::jobs::Jobs),
         ("apps", "deployments") => Box::new(apps::deployments::Deployments),
         _ => Box::new(Regular),
     }
