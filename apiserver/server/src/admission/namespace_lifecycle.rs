@@ -18,11 +18,21 @@ impl Plugin for NamespaceLifecycle {
         "NamespaceLifecycle"
     }
 
-    fn admit(&self, attributes: &Attributes, object: &mut Value, _old: Option<&Value>) -> Result<(), Status> {
+    fn admit(
+        &self,
+        attributes: &Attributes,
+        object: &mut Value,
+        _old: Option<&Value>,
+    ) -> Result<(), Status> {
         self.check(attributes, Some(object))
     }
 
-    fn validate(&self, attributes: &Attributes, object: Option<&Value>, _old: Option<&Value>) -> Result<(), Status> {
+    fn validate(
+        &self,
+        attributes: &Attributes,
+        object: Option<&Value>,
+        _old: Option<&Value>,
+    ) -> Result<(), Status> {
         self.check(attributes, object)
     }
 }
@@ -37,16 +47,30 @@ impl NamespaceLifecycle {
             return Ok(());
         }
         // Reviews must work for namespaces that are ending, and namespaces are not in one.
-        if of_namespaces || attributes.namespace.is_empty() || attributes.is("authorization.k8s.io", "localsubjectaccessreviews") {
+        if of_namespaces
+            || attributes.namespace.is_empty()
+            || attributes.is("authorization.k8s.io", "localsubjectaccessreviews")
+        {
             return Ok(());
         }
         let name = &attributes.namespace;
         let Some(namespace) = self.lookup.find(&self.lookup.namespaces, "", name) else {
-            return Err(Status::not_found(GroupResource { group: "", resource: "namespaces" }, name));
+            return Err(Status::not_found(
+                GroupResource {
+                    group: "",
+                    resource: "namespaces",
+                },
+                name,
+            ));
         };
-        let ending = !meta::deletion_timestamp(&namespace).is_empty() || namespace.pointer("/status/phase").and_then(Value::as_str) == Some("Terminating");
+        let ending = !meta::deletion_timestamp(&namespace).is_empty()
+            || namespace.pointer("/status/phase").and_then(Value::as_str) == Some("Terminating");
         if attributes.operation == Operation::Create && ending {
-            let cause = Cause { reason: "NamespaceTerminating".into(), message: format!("namespace {name} is being terminated"), field: "metadata.namespace".to_owned() };
+            let cause = Cause {
+                reason: "NamespaceTerminating".into(),
+                message: format!("namespace {name} is being terminated"),
+                field: "metadata.namespace".to_owned(),
+            };
             return Err(attributes.forbidden(object, format!("unable to create new content in namespace {name} because it is being terminated")).with_cause(cause));
         }
         Ok(())

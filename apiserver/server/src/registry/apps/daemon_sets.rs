@@ -10,7 +10,9 @@ const GENERATION: &str = "deprecated.daemonset.template.generation";
 pub(in crate::registry) struct DaemonSets;
 
 fn count(object: &Value) -> i64 {
-    meta::annotation(object, GENERATION).and_then(|text| text.parse().ok()).unwrap_or(0)
+    meta::annotation(object, GENERATION)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0)
 }
 
 fn set(object: &mut Value, count: i64) {
@@ -31,5 +33,9 @@ impl Strategy for DaemonSets {
         let template = |object: &Value| object.pointer("/spec/template").cloned();
         let changed = template(object) != template(old);
         set(object, count(old) + i64::from(changed));
+    }
+
+    fn prepare_for_subresource_update(&self, _subresource: &str, object: &mut Value, old: &Value) {
+        set(object, count(old));
     }
 }

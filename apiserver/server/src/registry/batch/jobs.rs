@@ -17,7 +17,12 @@ impl Strategy for Jobs {
         }
         let (uid, name) = (meta::uid(object).to_owned(), meta::name(object).to_owned());
         // The names without a prefix are from before there was one.
-        for (label, value) in [(CONTROLLER_UID, &uid), ("controller-uid", &uid), (JOB_NAME, &name), ("job-name", &name)] {
+        for (label, value) in [
+            (CONTROLLER_UID, &uid),
+            ("controller-uid", &uid),
+            (JOB_NAME, &name),
+            ("job-name", &name),
+        ] {
             object["spec"]["template"]["metadata"]["labels"][label] = value.as_str().into();
         }
         if object.pointer("/spec/selector").is_none_or(Value::is_null) {
@@ -27,6 +32,10 @@ impl Strategy for Jobs {
     }
 
     fn deletion_warnings(&self, chosen: bool) -> Vec<String> {
-        if chosen { Vec::new() } else { vec![PRESERVED.to_owned()] }
+        if chosen {
+            Vec::new()
+        } else {
+            vec![PRESERVED.to_owned()]
+        }
     }
 }
