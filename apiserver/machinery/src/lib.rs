@@ -10,6 +10,7 @@ pub mod goformat;
 pub mod managed_fields;
 pub mod meta;
 pub mod names;
+pub mod openapi;
 pub mod patch;
 pub mod quantity;
 pub mod schema;
