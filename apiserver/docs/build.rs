@@ -14,6 +14,8 @@ use k8s_openapi::schemars::generate::SchemaSettings;
 use k8s_openapi::schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
+const WATCH_EVENT: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent";
+
 /// Asks for the schema of each type; whatever these refer to comes along.
 macro_rules! add {
     ($generator:expr, $($module:path { $($ty:ident)* })*) => { $( {
@@ -98,6 +100,9 @@ fn add_shared(generator: &mut SchemaGenerator) {
 }
 
 fn write_type(out: &mut impl Write, name: &str, schema: &Value) -> io::Result<()> {
+    if name == WATCH_EVENT {
+        return write_watch_event(out, &description(schema));
+    }
     writeln!(out, "{name}\t{}", description(schema))?;
     let properties = schema.get("properties").and_then(Value::as_object);
     for (field, schema) in properties.into_iter().flatten() {
@@ -109,7 +114,14 @@ fn write_type(out: &mut impl Write, name: &str, schema: &Value) -> io::Result<()
     Ok(())
 }
 
-/// The description, escaped. A field whose type is a reference may carry it beside or around that.
+/// Only here the description of a field, `object`, stands below that of its type.
+fn write_watch_event(out: &mut impl Write, text: &str) -> io::Result<()> {
+    let (ty, object) = text.split_once("\\n\\n").unwrap_or((text, ""));
+    writeln!(out, "{WATCH_EVENT}\t{ty}")?;
+    writeln!(out, "\tobject\t{}", object.trim_end_matches("\\n"))
+}
+
+/// The description, escaped.
 fn description(schema: &Value) -> String {
     let text = schema
         .get("description")

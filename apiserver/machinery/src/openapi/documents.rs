@@ -22,7 +22,7 @@ pub struct Documents<'a> {
 }
 
 impl<'a> Documents<'a> {
-    /// Documents of these resources; `version` is the API's, `v1.37.0`.
+    /// Documents of these resources; `version` is the API's, `1.37`.
     pub fn new(resources: impl IntoIterator<Item = &'a Resource>, version: &str) -> Self {
         Documents {
             resources: resources.into_iter().collect(),

@@ -8,7 +8,7 @@ use super::{Descriptions, Documents, gnostic, v2_protobuf, v3_protobuf};
 use crate::scheme::scheme;
 
 fn all() -> Documents<'static> {
-    Documents::new(scheme().resources(), "v1.37.0")
+    Documents::new(scheme().resources(), "1.37")
 }
 
 fn v3_documents() -> Vec<(String, Value)> {
