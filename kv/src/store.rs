@@ -181,6 +181,14 @@ impl Store {
         Ok(())
     }
 
+    /// Has the state flushed and the log purged up to it, soon; both happen by themselves too.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Closed`.
+    pub async fn flush(&self) -> Result<(), Error> {
+        Ok(self.shared.running()?.node.flush().await?)
+    }
+
     #[must_use]
     pub fn health(&self) -> Health {
         self.shared.health()

@@ -50,18 +50,31 @@ impl Error {
             .split(|c: char| c.is_whitespace() || c == ',' || c == ';')
             .map(|word| word.trim_end_matches([':', '.']))
             .find(|word| {
-                word.contains(".sst")
-                    || word.contains("MANIFEST-")
-                    || word.contains(".log")
-                    || word.contains("CURRENT")
+                [".sst", "MANIFEST-", ".log", "CURRENT"]
+                    .iter()
+                    .any(|part| word.contains(part))
             })
-            .map(|word| match word.rsplit_once('/') {
-                Some((_, name)) => dir.join(name),
-                None => dir.join(word),
+            .map(|word| dir.join(word.rsplit_once('/').map_or(word, |(_, name)| name)))
+            .map(|file| match manifest_checks(&file) {
+                // A manifest that is not there: the file that names it is at least as suspect.
+                None if !file.exists() => dir.join("CURRENT"),
+                // The database blames its manifest for tables that do not open.
+                Some(true) => dir.to_path_buf(),
+                _ => file,
             });
         Self::corrupt(
             format!("{what}: {message}"),
             named.unwrap_or_else(|| dir.to_path_buf()),
         )
     }
+}
+
+/// Whether a manifest is whole; `None` for other files and for one that cannot be read. Manifests
+/// are written in the format of the write-ahead log.
+fn manifest_checks(file: &std::path::Path) -> Option<bool> {
+    let name = file.file_name()?.to_str()?;
+    name.starts_with("MANIFEST-").then_some(())?;
+    std::fs::read(file)
+        .ok()
+        .map(|bytes| crate::log_store::is_whole(&bytes))
 }

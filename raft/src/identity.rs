@@ -22,7 +22,7 @@ impl Identity {
     ///
     /// # Errors
     /// `Corrupt` when the file is damaged, or missing beside existing data.
-    pub fn load_or_create(dir: &Path, sync: bool) -> Result<Self, Error> {
+    pub fn load_or_create(dir: &Path) -> Result<Self, Error> {
         let path = dir.join("identity");
         if let Some(bytes) = sealed::read(&path)? {
             return Self::decode(bytes.as_slice()).map_err(|e| Error::corrupt(e.to_string(), path));
@@ -37,7 +37,7 @@ impl Identity {
             cluster: draw(),
             node: draw(),
         };
-        sealed::write(&path, &drawn.encode_to_vec(), sync)?;
+        sealed::write(&path, &drawn.encode_to_vec())?;
         Ok(drawn)
     }
 }

@@ -29,6 +29,7 @@ use crate::type_config::{Entry, LogId, TypeConfig, Vote};
 
 pub use sync_times::SyncTimes;
 use tail::Tail;
+pub(crate) use wal::is_whole;
 use writer::{Request, Writer};
 
 #[derive(Clone, Debug)]

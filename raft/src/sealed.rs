@@ -11,7 +11,7 @@ const MAGIC: &[u8; 8] = b"TRIADSF1";
 const HEADER: usize = 12;
 
 /// Writes `bytes` so that `read` finds all of them or the previous ones.
-pub(crate) fn write(path: &Path, bytes: &[u8], sync: bool) -> Result<(), Error> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let failed = |e: std::io::Error| Error::io(format!("writing {}", path.display()), e);
     let size = u32::try_from(bytes.len()).map_err(|e| Error::io("sealing a file", e))?;
     let mut sealed = Vec::with_capacity(HEADER + bytes.len() + 4);
@@ -23,11 +23,9 @@ pub(crate) fn write(path: &Path, bytes: &[u8], sync: bool) -> Result<(), Error> 
     let next = path.with_extension("next");
     let mut file = File::create(&next).map_err(failed)?;
     file.write_all(&sealed).map_err(failed)?;
-    if sync {
-        file.sync_all().map_err(failed)?;
-    }
+    file.sync_all().map_err(failed)?;
     fs::rename(&next, path).map_err(failed)?;
-    if sync && let Some(dir) = path.parent() {
+    if let Some(dir) = path.parent() {
         sync_dir(dir)?;
     }
     Ok(())

@@ -1,1 +1,3 @@
+//! What `triadctl` does, command by command. `main.rs` only parses and reports.
 
+pub mod convert;

@@ -1,5 +1,8 @@
-//! Durations as Go writes and reads them (`1h2m3.5s`) and the short ages that tables show (`3d4h`).
+//! Durations and times as people read them: Go's form (`1h2m3.5s`, by the codec) and the short ages of tables (`3d4h`).
 //! Times themselves are RFC 3339 texts in objects; `parse_time` makes them comparable.
+
+use crate::codec;
+use crate::codec::time::{Instant, Precision};
 
 /// Nanoseconds, negative allowed, as `time.Duration`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,29 +17,7 @@ impl GoDuration {
 
     /// `time.ParseDuration`; `None` where that fails.
     pub fn parse(text: &str) -> Option<Self> {
-        let (negative, mut rest) = match text.as_bytes().first()? {
-            b'-' => (true, &text[1..]),
-            b'+' => (false, &text[1..]),
-            _ => (false, text),
-        };
-        if rest == "0" {
-            return Some(Self(0));
-        }
-        if rest.is_empty() {
-            return None;
-        }
-        let mut total: u64 = 0;
-        while !rest.is_empty() {
-            let (value, after) = part(rest)?;
-            total = total.checked_add(value).filter(|t| *t <= 1 << 63)?;
-            rest = after;
-        }
-        match (negative, i64::try_from(total)) {
-            (true, Ok(nanos)) => Some(Self(-nanos)),
-            (true, Err(_)) => Some(Self(i64::MIN)),
-            (false, Ok(nanos)) => Some(Self(nanos)),
-            (false, Err(_)) => None,
-        }
+        codec::duration::parse(text).ok().map(Self)
     }
 
     /// Whole seconds, cut towards zero.
@@ -72,164 +53,26 @@ fn two(first: i64, unit: char, second: i64, small: char) -> String {
     }
 }
 
-/// One number with its unit, in nanoseconds, and what follows it.
-fn part(text: &str) -> Option<(u64, &str)> {
-    let digits_end = |t: &str| t.find(|c: char| !c.is_ascii_digit()).unwrap_or(t.len());
-    let (whole, mut rest) = text.split_at(digits_end(text));
-    let mut fraction = "";
-    if let Some(after) = rest.strip_prefix('.') {
-        (fraction, rest) = after.split_at(digits_end(after));
-    }
-    if whole.is_empty() && fraction.is_empty() {
-        return None;
-    }
-    let (unit, rest) = rest.split_at(
-        rest.find(|c: char| c == '.' || c.is_ascii_digit())
-            .unwrap_or(rest.len()),
-    );
-    let unit: u64 = match unit {
-        "ns" => 1,
-        "us" | "µs" | "μs" => 1_000,
-        "ms" => 1_000_000,
-        "s" => 1_000_000_000,
-        "m" => 60_000_000_000,
-        "h" => 3_600_000_000_000,
-        _ => return None,
-    };
-    let whole: u64 = if whole.is_empty() {
-        0
-    } else {
-        whole.parse().ok()?
-    };
-    let mut nanos = whole.checked_mul(unit)?;
-    // Digits that no longer fit are dropped, as upstream does.
-    let digits: String = fraction.chars().take(18).collect();
-    if let Ok(value) = digits.parse::<u64>() {
-        let scale = 10u128.pow(u32::try_from(digits.len()).ok()?);
-        nanos =
-            nanos.checked_add(u64::try_from(u128::from(value) * u128::from(unit) / scale).ok()?)?;
-    }
-    Some((nanos, rest))
-}
-
 impl std::fmt::Display for GoDuration {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let nanos = self.0.unsigned_abs();
-        if self.0 < 0 {
-            f.write_str("-")?;
-        }
-        match nanos {
-            0 => return f.write_str("0s"),
-            1..1_000 => return write!(f, "{nanos}ns"),
-            1_000..1_000_000 => return write!(f, "{}µs", decimal(nanos, 1_000)),
-            1_000_000..1_000_000_000 => return write!(f, "{}ms", decimal(nanos, 1_000_000)),
-            _ => {}
-        }
-        let seconds = nanos / 1_000_000_000;
-        let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
-        if hours > 0 {
-            write!(f, "{hours}h")?;
-        }
-        if seconds >= 60 {
-            write!(f, "{minutes}m")?;
-        }
-        write!(f, "{}s", decimal(nanos % 60_000_000_000, 1_000_000_000))
+        f.write_str(&codec::duration::format(self.0))
     }
-}
-
-fn decimal(value: u64, unit: u64) -> String {
-    let width = unit.ilog10() as usize;
-    let text = format!("{}.{:0width$}", value / unit, value % unit);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// Seconds since 1970 and nanoseconds of an RFC 3339 time; `None` when the text is none.
 pub fn parse_time(text: &str) -> Option<(i64, u32)> {
-    let bytes = text.as_bytes();
-    let number = |from: usize, to: usize| -> Option<i64> {
-        let digits = bytes.get(from..to)?;
-        digits.iter().try_fold(0i64, |sum, b| {
-            b.is_ascii_digit().then(|| sum * 10 + i64::from(b - b'0'))
-        })
-    };
-    let at = |i: usize, want: u8| bytes.get(i) == Some(&want);
-    let separators = at(4, b'-') && at(7, b'-') && at(10, b'T') && at(13, b':') && at(16, b':');
-    if !separators {
-        return None;
-    }
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    let in_range = (1..=12).contains(&month)
-        && (1..=31).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second < 60;
-    if !in_range {
-        return None;
-    }
-    let mut rest = &bytes[19..];
-    let mut nanos = 0u32;
-    if let [b'.' | b',', fraction @ ..] = rest {
-        let len = fraction.iter().take_while(|b| b.is_ascii_digit()).count();
-        if len == 0 {
-            return None;
-        }
-        for i in 0..9 {
-            nanos = nanos * 10 + fraction[..len].get(i).map_or(0, |b| u32::from(b - b'0'));
-        }
-        rest = &fraction[len..];
-    }
-    let offset = match rest {
-        b"Z" => 0,
-        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2]
-            if [h1, h2, m1, m2].iter().all(|b| b.is_ascii_digit()) =>
-        {
-            let digit = |b: &u8| i64::from(b - b'0');
-            let seconds = (digit(h1) * 10 + digit(h2)) * 3600 + (digit(m1) * 10 + digit(m2)) * 60;
-            if *sign == b'-' { -seconds } else { seconds }
-        }
-        _ => return None,
-    };
-    Some((
-        days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset,
-        nanos,
-    ))
+    Instant::parse(text, Precision::Seconds)
+        .ok()
+        .map(|instant| (instant.seconds, instant.nanos))
 }
 
 /// RFC 3339 in whole seconds, UTC, as `metav1.Time` is written.
 pub fn format_time(unix_seconds: i64) -> String {
-    let (days, seconds) = (
-        unix_seconds.div_euclid(86_400),
-        unix_seconds.rem_euclid(86_400),
-    );
-    let (year, month, day) = civil_from_days(days);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-/// Days since 1970-01-01 of a date of the Gregorian calendar, by eras of 400 years from March on.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
-}
-
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day_of_year - (153 * shifted + 2) / 5 + 1)
+    Instant {
+        seconds: unix_seconds,
+        nanos: 0,
+    }
+    .format(Precision::Seconds)
 }
 
 /// The age shown for a time, against the clock of the request; `<unknown>` when there is none.

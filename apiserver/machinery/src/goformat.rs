@@ -28,7 +28,7 @@ fn quote_char(out: &mut String, c: char) {
         '\t' => out.push_str("\\t"),
         '\u{b}' => out.push_str("\\v"),
         c if c < ' ' || c == '\u{7f}' => push(out, format_args!("\\x{:02x}", c as u32)),
-        c if c.is_ascii() || is_printable(c) => out.push(c),
+        c if is_printable(c) => out.push(c),
         c if (c as u32) < 0x10000 => push(out, format_args!("\\u{:04x}", c as u32)),
         c => push(out, format_args!("\\U{:08x}", c as u32)),
     }
@@ -36,6 +36,9 @@ fn quote_char(out: &mut String, c: char) {
 
 /// Letters, marks, numbers, punctuation, symbols and the ASCII space, as `unicode.IsPrint` has it.
 pub fn is_printable(c: char) -> bool {
+    if c.is_ascii() {
+        return (' '..='~').contains(&c);
+    }
     // Behind another character a combining mark counts as printable, in front it would be escaped.
     let mut probe = [0u8; 8];
     probe[0] = b'x';

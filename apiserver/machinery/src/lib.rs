@@ -4,14 +4,15 @@
 pub mod codec;
 pub mod conversion;
 pub mod defaults;
-pub mod printers;
 pub mod duration;
 pub mod goformat;
 pub mod managed_fields;
 pub mod meta;
 pub mod names;
+mod nesting;
 pub mod openapi;
 pub mod patch;
+pub mod printers;
 pub mod quantity;
 pub mod schema;
 pub mod scheme;

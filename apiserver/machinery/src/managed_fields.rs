@@ -18,6 +18,8 @@ mod typed;
 mod update;
 mod validate;
 
+use std::sync::OnceLock;
+
 use serde_json::Value;
 
 pub use apply::{ApplyError, Conflict, apply};
@@ -27,8 +29,10 @@ pub use path_element::{PathElement, path_text};
 pub use reset::{ResetFields, custom_reset_fields, reset_fields};
 pub use update::update;
 
+use crate::goformat::is_printable;
 use crate::meta;
 use crate::schema::{Schema, TypeId};
+use crate::status::FieldError;
 
 /// Longest name of a manager, in bytes.
 pub const MANAGER_MAX: usize = 128;
@@ -51,8 +55,21 @@ pub struct Context<'a> {
     pub versions: &'a dyn Versions,
 }
 
+/// Whether an object as a request wrote it asks to forget all managers: its list is empty, or holds one empty entry.
+/// To be asked before decoding, which does not tell an empty list from none.
+pub fn asks_to_forget(request: &Value) -> bool {
+    Managed::is_reset(request)
+}
+
+/// Carries that wish over to the decoded object.
+pub fn ask_to_forget(object: &mut Value) {
+    if let Some(metadata) = meta::metadata_mut(object) {
+        metadata.insert("managedFields".into(), Value::Array(Vec::new()));
+    }
+}
+
 /// Conversion between the versions of one kind, needed when entries of several versions meet.
-pub trait Versions {
+pub trait Versions: Sync {
     /// The object in that version with its type; none when the version is not known.
     fn convert(&self, object: &Value, api_version: &str) -> Option<(Value, TypeId)>;
 }
@@ -66,6 +83,21 @@ impl Versions for OneVersion {
     }
 }
 
+/// For kinds whose versions have the same fields, as most built-in kinds do.
+pub struct SameFields<'a>(pub &'a Schema);
+
+impl Versions for SameFields<'_> {
+    fn convert(&self, object: &Value, api_version: &str) -> Option<(Value, TypeId)> {
+        let (group, version) = meta::group_version(api_version);
+        let type_id = self.0.kind(group, version, meta::kind(object))?;
+        let mut object = object.clone();
+        if let Value::Object(root) = &mut object {
+            root.insert("apiVersion".into(), api_version.into());
+        }
+        Some((object, type_id))
+    }
+}
+
 /// The manager of a request: the `fieldManager` parameter, else what stands before the first slash of the User-Agent.
 pub fn manager_name(field_manager: &str, user_agent: &str) -> String {
     if !field_manager.is_empty() {
@@ -73,16 +105,26 @@ pub fn manager_name(field_manager: &str, user_agent: &str) -> String {
     }
     let product = user_agent.split('/').next().unwrap_or("");
     let mut name = String::new();
-    for c in product
-        .chars()
-        .filter(|c| crate::goformat::is_printable(*c))
-    {
+    for c in product.chars().filter(|c| is_printable(*c)) {
         if name.len() + c.len_utf8() > MANAGER_MAX {
             break;
         }
         name.push(c);
     }
     name
+}
+
+/// What is wrong with a `fieldManager` parameter.
+pub fn check_manager(name: &str) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if name.len() > MANAGER_MAX {
+        errors.push(FieldError::too_long("fieldManager", MANAGER_MAX as i64));
+    }
+    for (place, c) in name.char_indices().filter(|(_, c)| !is_printable(*c)) {
+        let detail = format!("invalid character U+{:04X} (at position {place})", c as u32);
+        errors.push(FieldError::invalid("fieldManager", name, detail));
+    }
+    errors
 }
 
 /// When nothing but times in `managedFields` differs, the old list stays, so that the write is none.
@@ -121,21 +163,24 @@ fn without_times(entries: &Value) -> Value {
 
 /// The set without the identity of the object, which nobody owns.
 fn stripped(set: &FieldSet) -> FieldSet {
-    let identity = FieldSet::of_fields(&[
-        &["apiVersion"],
-        &["kind"],
-        &["metadata"],
-        &["metadata", "name"],
-        &["metadata", "namespace"],
-        &["metadata", "creationTimestamp"],
-        &["metadata", "selfLink"],
-        &["metadata", "uid"],
-        &["metadata", "clusterName"],
-        &["metadata", "generation"],
-        &["metadata", "managedFields"],
-        &["metadata", "resourceVersion"],
-    ]);
-    set.difference(&identity)
+    static IDENTITY: OnceLock<FieldSet> = OnceLock::new();
+    let identity = IDENTITY.get_or_init(|| {
+        FieldSet::of_fields(&[
+            &["apiVersion"],
+            &["kind"],
+            &["metadata"],
+            &["metadata", "name"],
+            &["metadata", "namespace"],
+            &["metadata", "creationTimestamp"],
+            &["metadata", "selfLink"],
+            &["metadata", "uid"],
+            &["metadata", "clusterName"],
+            &["metadata", "generation"],
+            &["metadata", "managedFields"],
+            &["metadata", "resourceVersion"],
+        ])
+    });
+    set.difference(identity)
 }
 
 #[cfg(test)]

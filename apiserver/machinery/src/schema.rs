@@ -1,6 +1,6 @@
 //! The schema: every built-in type, its fields and what is known about them, as one runtime structure that codecs, patches,
 //! defaulting, validation and OpenAPI interpret. Read once from `schema/*.api` (format: schema/README.md); a custom
-//! resource's schema can be built into the same form at run time with `Table` and `Schema::build`.
+//! resource's schema goes into the same form at run time: `Struct::new` and `Schema::add`, on a schema read with `built_in`.
 
 mod field;
 mod field_type;
@@ -27,6 +27,13 @@ pub type Name = Cow<'static, str>;
 /// The place of a type in its [`Schema`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TypeId(pub(crate) u32);
+
+impl TypeId {
+    /// Its number: types are counted from 0.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// One package of the table: a group-version, or a package of shared types without one.
 #[derive(Clone, Debug)]
@@ -56,6 +63,14 @@ impl Schema {
     /// Resolves names and flattens embedded structs. Fails on a name that no type bears.
     pub fn build(table: Table) -> Result<Self, TableError> {
         resolve::resolve(table)
+    }
+
+    /// Adds a type made at run time (a custom resource's, say) and makes it known by its name.
+    pub fn add(&mut self, ty: Type) -> TypeId {
+        let id = TypeId(self.types.len() as u32);
+        self.by_name.insert(ty.name.clone(), id);
+        self.types.push(ty);
+        id
     }
 
     pub fn types(&self) -> &[Type] {

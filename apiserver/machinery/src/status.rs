@@ -167,3 +167,6 @@ fn qualified(f: &mut fmt::Formatter<'_>, name: &str, group: &str) -> fmt::Result
         _ => write!(f, "{name}.{group}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

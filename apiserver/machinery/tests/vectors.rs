@@ -1,10 +1,15 @@
 //! Every recorded object goes through every encoding and comes back as it was. The recordings lie beside the repository; where
 //! they are absent these tests say so and pass, and `codecs.rs` carries the proof by itself.
 
+#![allow(
+    clippy::print_stderr,
+    reason = "figures and skips are for whoever runs the tests"
+)]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use triad_machinery::codec::{Strictness, json, protobuf};
+use triad_machinery::codec::{Strictness, json, protobuf, yaml};
 use triad_machinery::schema::{TypeId, schema};
 
 /// Objects with an either-or value (JSONSchemaPropsOrArray, ...OrBool) that is there but empty, or that has its unused half set:
@@ -162,4 +167,70 @@ fn protobuf_returns_itself_and_its_json() {
         bad[..bad.len().min(40)].join("\n")
     );
     eprintln!("{count} protobuf recordings");
+}
+
+#[test]
+fn yaml_returns_itself() {
+    let (mut count, mut bad) = (0, Vec::new());
+    for set in ["HEAD", "v1.34.0", "v1.35.0", "v1.36.0", "sparse"] {
+        let Some(files) = vectors(set) else { return };
+        for (name, path) in files
+            .iter()
+            .filter(|(n, _)| n.ends_with(".json") && !n.contains(".after_roundtrip."))
+        {
+            if NOT_IN_JSON.iter().any(|n| name.starts_with(n)) {
+                continue;
+            }
+            let sibling = |suffix: &str| {
+                files
+                    .get(&name.replace(".json", suffix))
+                    .map(|p| std::fs::read(p).unwrap())
+            };
+            let text =
+                sibling(".after_roundtrip.json").unwrap_or_else(|| std::fs::read(path).unwrap());
+            let (id, _) = type_of(&text);
+            let tree = json::decode(&text, id, Strictness::Ignore).unwrap().value;
+            let written = yaml::encode(&tree, id, None);
+            count += 1;
+            let read = yaml::decode(&written, id, Strictness::Report);
+            if read.as_ref().map(|d| &d.value) != Ok(&tree) {
+                bad.push(format!("{set}/{name}: reads back as {read:?}"));
+            }
+            if let Some(recorded) = sibling(".yaml") {
+                let recorded_tree =
+                    yaml::decode(&recorded, id, Strictness::Report).map(|d| d.value);
+                let before = sibling(".after_roundtrip.json")
+                    .map_or(recorded_tree.clone(), |_| Ok(tree.clone()));
+                if before != Ok(tree) {
+                    bad.push(format!(
+                        "{set}/{name}: the recorded YAML reads differently: {recorded_tree:?}"
+                    ));
+                }
+            }
+            let recorded = sibling(".after_roundtrip.yaml").or_else(|| sibling(".yaml"));
+            if let Some(recorded) = recorded.filter(|r| *r != written) {
+                let at = written
+                    .iter()
+                    .zip(&recorded)
+                    .position(|(a, b)| a != b)
+                    .unwrap_or(0);
+                let near = |b: &[u8]| {
+                    String::from_utf8_lossy(&b[at.saturating_sub(60)..(at + 60).min(b.len())])
+                        .into_owned()
+                };
+                bad.push(format!(
+                    "{set}/{name}: written differently\n  got  {}\n  want {}",
+                    near(&written),
+                    near(&recorded)
+                ));
+            }
+        }
+    }
+    assert!(
+        bad.is_empty(),
+        "{} of {count}:\n{}",
+        bad.len(),
+        bad[..bad.len().min(20)].join("\n")
+    );
+    eprintln!("{count} YAML documents");
 }

@@ -65,7 +65,12 @@ impl Endpoint {
 }
 
 pub(crate) fn convert(mut object: Value, from: &Resource, to: &Resource) -> Value {
-    triad_machinery::conversion::convert(&mut object, (&from.group, &from.version), (&to.group, &to.version), &to.kind);
+    if let (Some(source), Some(target)) = (from.type_id(), to.type_id()) {
+        match triad_machinery::conversion::convert(object.clone(), source, target) {
+            Ok(converted) => object = converted,
+            Err(error) => tracing::error!(%error, from = from.group_version(), to = to.group_version(), kind = &*to.kind, "an object cannot be converted"),
+        }
+    }
     meta::set_type(&mut object, &to.group_version(), &to.kind);
     object
 }

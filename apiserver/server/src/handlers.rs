@@ -49,8 +49,9 @@ impl Call {
         self.endpoint.registry.as_ref().ok_or_else(Status::method_not_allowed)
     }
 
+    /// The namespace of the request; cluster-scoped resources are in none, namespaces too.
     pub(crate) fn namespace(&self) -> &str {
-        &self.info.namespace
+        if self.endpoint.resource.namespaced { &self.info.namespace } else { "" }
     }
 
     pub(crate) fn name(&self) -> &str {

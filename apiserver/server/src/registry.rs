@@ -4,6 +4,7 @@
 //! resource table. Works on trees in the storage version; knows nothing of HTTP.
 
 pub(crate) mod before;
+mod apps;
 mod core;
 pub(crate) mod delete;
 pub(crate) mod object_meta;
@@ -104,7 +105,12 @@ impl Registry {
         extra.join(&mut txn);
         match self.store.txn(txn).await.map_err(|e| unavailable(&e))? {
             TxnOutcome::Committed { revision } => self.decode(&value, revision),
-            TxnOutcome::Conflict { failed, .. } if failed.iter().any(|(at, _)| *at == 0) => Err(Status::already_exists(self.group_resource(), &name)),
+            TxnOutcome::Conflict { failed, .. } if failed.iter().any(|(at, _)| *at == 0) => {
+                let status = Status::already_exists(self.group_resource(), &name);
+                let there = failed.into_iter().find(|(at, _)| *at == 0).and_then(|(_, entry)| self.stored(&entry?).ok());
+                let ending = there.is_some_and(|stored| !meta::deletion_timestamp(&stored.object).is_empty());
+                Err(if ending { status.prefixed("object is being deleted: ") } else { status })
+            }
             TxnOutcome::Conflict { .. } => Err(Status::conflict(self.group_resource(), &name, strategy::EXTRA_CONFLICT)),
         }
     }
@@ -117,6 +123,7 @@ impl Registry {
             return self.decode(&value, old.revision).map(Some);
         }
         if dry_run {
+            meta::set(&mut object, "resourceVersion", &old.revision.to_string());
             return Ok(Some(object));
         }
         let mut txn = Txn { compares: vec![Compare { key: key.clone(), condition: Condition::ModRevision(old.revision) }], changes: vec![self.put(&key, value.clone())] };

@@ -29,7 +29,7 @@ impl Running {
         options: &StoreOptions,
         hub: Option<Arc<Hub>>,
     ) -> Result<(Self, Arc<Hub>), Error> {
-        let identity = Identity::load_or_create(&options.dir, options.sync)?;
+        let identity = Identity::load_or_create(&options.dir)?;
         let state = Arc::new(State::open(&options.dir, &options.limits)?);
         let hub = match hub {
             Some(hub) => hub,
@@ -71,7 +71,8 @@ fn node_options(options: &StoreOptions, identity: Identity) -> NodeOptions {
         log: LogOptions {
             dir: options.dir.clone(),
             sync: options.sync,
-            write_buffer_bytes: options.limits.write_buffer_bytes,
+            // Nobody reads what is in it but a restart.
+            write_buffer_bytes: options.limits.write_buffer_bytes / 2,
         },
         frame_weight: options.limits.changes,
         frame_bytes: options.limits.frame_bytes,

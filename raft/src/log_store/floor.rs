@@ -18,12 +18,11 @@ pub(crate) struct Floor {
     path: PathBuf,
     sequence: u64,
     index: u64,
-    sync: bool,
 }
 
 impl Floor {
     /// Opens the floor; `None` when there is none.
-    pub(crate) fn open(path: &Path, sync: bool) -> Result<Option<Self>, Error> {
+    pub(crate) fn open(path: &Path) -> Result<Option<Self>, Error> {
         let file = match OpenOptions::new().read(true).write(true).open(path) {
             Ok(file) => file,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -40,12 +39,11 @@ impl Floor {
             path: path.to_path_buf(),
             sequence,
             index,
-            sync,
         }))
     }
 
     /// Makes a floor of 0 for a log that is about to be made.
-    pub(crate) fn create(path: &Path, sync: bool) -> Result<Self, Error> {
+    pub(crate) fn create(path: &Path) -> Result<Self, Error> {
         let failed = |e| Error::io(format!("creating {}", path.display()), e);
         let file = OpenOptions::new()
             .read(true)
@@ -59,11 +57,10 @@ impl Floor {
             path: path.to_path_buf(),
             sequence: 0,
             index: 0,
-            sync,
         };
         floor.set(0)?;
         floor.set(0)?;
-        if let Some(dir) = path.parent().filter(|_| sync) {
+        if let Some(dir) = path.parent() {
             sealed::sync_dir(dir)?;
         }
         Ok(floor)
@@ -86,9 +83,7 @@ impl Floor {
         self.file
             .write_all_at(&record, (sequence % 2) * SLOT)
             .map_err(failed)?;
-        if self.sync {
-            self.file.sync_data().map_err(failed)?;
-        }
+        self.file.sync_data().map_err(failed)?;
         (self.sequence, self.index) = (sequence, index);
         Ok(())
     }
@@ -111,7 +106,7 @@ mod tests {
     fn a_torn_write_falls_back_to_the_slot_before() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("floor");
-        let mut floor = Floor::create(&path, true).unwrap();
+        let mut floor = Floor::create(&path).unwrap();
         floor.set(10).unwrap();
         floor.set(20).unwrap();
         let newest = floor.sequence % 2;
@@ -119,14 +114,11 @@ mod tests {
             .file
             .write_all_at(&[0xff; 4], newest * SLOT + 9)
             .unwrap();
-        assert_eq!(Floor::open(&path, true).unwrap().unwrap().index(), 10);
+        assert_eq!(Floor::open(&path).unwrap().unwrap().index(), 10);
         floor
             .file
             .write_all_at(&[0xff; 4], (1 - newest) * SLOT + 9)
             .unwrap();
-        assert!(matches!(
-            Floor::open(&path, true),
-            Err(Error::Corrupt { .. })
-        ));
+        assert!(matches!(Floor::open(&path), Err(Error::Corrupt { .. })));
     }
 }

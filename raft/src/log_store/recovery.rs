@@ -11,7 +11,7 @@ use rocksdb::{
 use super::floor::Floor;
 use super::{LogOptions, record, wal};
 use crate::type_config::{LogId, Vote};
-use crate::{Error, Position};
+use crate::{Error, Position, sealed};
 
 /// An opened log and what it holds.
 pub(super) struct Recovered {
@@ -30,6 +30,10 @@ pub(super) fn open(options: &LogOptions) -> Result<Recovered, Error> {
     }
     let db = DB::open(&database_options(options)?, &dir)
         .map_err(|e| Error::database("opening the log", &e, &dir))?;
+    if options.sync {
+        // The directory that was just made must outlive a power loss as its files do.
+        sealed::sync_dir(&options.dir)?;
+    }
     let vote = read(&db, &dir, record::VOTE_KEY, record::decode_vote)?;
     let purged = read(&db, &dir, record::PURGED_KEY, |v| {
         record::decode_position(record::PURGED_KEY, v)
@@ -55,14 +59,14 @@ pub(super) fn open(options: &LogOptions) -> Result<Recovered, Error> {
 /// The floor is made before the log, so a log without one has lost it.
 fn open_floor(options: &LogOptions, dir: &Path) -> Result<Floor, Error> {
     let path = options.dir.join("log.floor");
-    match Floor::open(&path, options.sync)? {
+    match Floor::open(&path)? {
         Some(floor) if floor.index() > 0 && !dir.exists() => Err(Error::corrupt(
             "it is missing, but entries were written to it",
             dir,
         )),
         Some(floor) => Ok(floor),
         None if dir.exists() => Err(Error::corrupt("it is missing beside an existing log", path)),
-        None => Floor::create(&path, options.sync),
+        None => Floor::create(&path),
     }
 }
 

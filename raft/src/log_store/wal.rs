@@ -57,6 +57,11 @@ pub(crate) fn check(dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether a file in this format holds whole records only.
+pub(crate) fn is_whole(bytes: &[u8]) -> bool {
+    judge(bytes) == Verdict::Whole
+}
+
 fn files_newest_first(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let listed =
         fs::read_dir(dir).map_err(|e| Error::io(format!("listing {}", dir.display()), e))?;

@@ -170,9 +170,13 @@ impl Writer {
         written.map_err(|e| Error::database("writing the log", &e, &self.shared.dir))
     }
 
-    /// The floor may only say what is on disk, so it follows the log.
+    /// The floor may only say what is on disk, so it follows the log, and stays where it is when
+    /// nothing is synced.
     fn raise_floor(&mut self) {
         self.floor_set = Instant::now();
+        if !self.shared.options.sync {
+            return;
+        }
         if self.durable > self.floor.index() && self.shared.fault().is_none() {
             self.set_floor(self.durable);
         }

@@ -15,6 +15,7 @@ use super::typed::Typed;
 use super::update::{losses, settle, tracked};
 use super::{Context, last_applied, reconcile, stripped};
 use crate::meta;
+use crate::nesting::{guarded, is_deep};
 use crate::status::{Cause, Status, reason};
 
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
@@ -45,9 +46,21 @@ pub fn apply(
     context: &Context<'_>,
     force: bool,
 ) -> Result<Value, ApplyError> {
-    check(config, context)?;
     let nothing = Value::Object(Map::new());
     let live = live.unwrap_or(&nothing);
+    guarded(is_deep(&[live, config]), || {
+        applied(live, config, context, force)
+    })
+}
+
+fn applied(
+    live: &Value,
+    config: &Value,
+    context: &Context<'_>,
+    force: bool,
+) -> Result<Value, ApplyError> {
+    check(config, context)?;
+    let nothing = Value::Object(Map::new());
     let mut managed = Managed::of(live)
         .map_err(|e| ApplyError::Unfit(format!("failed to decode managed fields: {e}")))?;
     if managed.0.is_empty() {

@@ -1,19 +1,12 @@
 //! Fields that a resource's strategy overwrites on a write (upstream's `GetResetFields`): what a client says there
-//! does not count, so the client cannot come to own it. One rule for most, the exceptions in a table.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! does not count, so the client cannot come to own it. One rule for most, the exceptions in a table. The pods'
+//! `resize` and `ephemeralcontainers` reset fields without saying so, upstream as well as here.
 
 use super::field_set::FieldSet;
-use super::path_element::PathElement;
 
-/// Which fields of a write count.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ResetFields {
-    /// All but these and what is below them.
-    Except(FieldSet),
-    /// Only those whose path begins so; `*` stands for any step.
-    Only(Vec<Vec<&'static str>>),
-}
+/// The fields of a write that do not count, with all below them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ResetFields(FieldSet);
 
 type Rule = (
     &'static str,
@@ -92,15 +85,6 @@ pub fn reset_fields(
     subresource: &str,
     has_status: bool,
 ) -> ResetFields {
-    if (group, resource) == ("", "pods") {
-        match subresource {
-            "ephemeralcontainers" => {
-                return ResetFields::Only(vec![vec!["spec", "ephemeralContainers"]]);
-            }
-            "resize" => return ResetFields::Only(resized()),
-            _ => {}
-        }
-    }
     let rule = RULES
         .iter()
         .find(|rule| (rule.0, rule.1, rule.2) == (group, resource, subresource));
@@ -111,7 +95,7 @@ pub fn reset_fields(
         (None, "status") => SPEC,
         _ => &[],
     };
-    ResetFields::Except(FieldSet::of_fields(paths))
+    ResetFields(FieldSet::of_fields(paths))
 }
 
 /// What is reset for a custom resource.
@@ -121,66 +105,16 @@ pub fn custom_reset_fields(subresource: &str, has_status: bool) -> ResetFields {
         "status" => METADATA_SPEC,
         _ => &[],
     };
-    ResetFields::Except(FieldSet::of_fields(paths))
-}
-
-fn resized() -> Vec<Vec<&'static str>> {
-    let lists = ["containers", "initContainers"];
-    let fields = ["resources", "resizePolicy"];
-    lists
-        .iter()
-        .flat_map(|list| fields.map(|field| vec!["spec", list, "*", field]))
-        .collect()
-}
-
-impl Default for ResetFields {
-    fn default() -> Self {
-        Self::Except(FieldSet::default())
-    }
+    ResetFields(FieldSet::of_fields(paths))
 }
 
 impl ResetFields {
     /// The fields of a set that count.
     pub fn keep(&self, set: &FieldSet) -> FieldSet {
-        match self {
-            Self::Except(reset) if reset.is_empty() => set.clone(),
-            Self::Except(reset) => set.recursive_difference(reset),
-            Self::Only(patterns) => {
-                let patterns: Vec<&[&str]> = patterns.iter().map(Vec::as_slice).collect();
-                included(set, &patterns)
-            }
+        if self.0.is_empty() {
+            set.clone()
+        } else {
+            set.recursive_difference(&self.0)
         }
     }
-}
-
-/// Members on the way to a pattern stay, as does everything below its end.
-fn included(set: &FieldSet, patterns: &[&[&str]]) -> FieldSet {
-    if patterns.iter().any(|pattern| pattern.is_empty()) {
-        return set.clone();
-    }
-    let rest = |step: &PathElement| -> Vec<&[&str]> {
-        let matches =
-            |name: &str| name == "*" || matches!(step, PathElement::Field(field) if field == name);
-        patterns
-            .iter()
-            .filter_map(|p| {
-                p.split_first()
-                    .filter(|(name, _)| matches(name))
-                    .map(|(_, rest)| rest)
-            })
-            .collect()
-    };
-    let members: BTreeSet<PathElement> = set
-        .members()
-        .iter()
-        .filter(|step| !rest(step).is_empty())
-        .cloned()
-        .collect();
-    let below = |(step, child): (&PathElement, &FieldSet)| {
-        let kept = included(child, &rest(step));
-        (!kept.is_empty()).then(|| (step.clone(), kept))
-    };
-    let children: BTreeMap<PathElement, FieldSet> =
-        set.children().iter().filter_map(below).collect();
-    FieldSet::with_parts(members, children)
 }

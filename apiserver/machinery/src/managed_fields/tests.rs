@@ -144,9 +144,28 @@ fn status_is_owned_through_its_subresource_alone() {
         owners(&object),
         r#"m Update 01 {"f:metadata":{"f:labels":{".":{},"f:x":{}}}}"#
     );
-    kind.reset = reset_fields("", "pods", "resize", true);
-    let set = FieldSet::of_fields(&[&["spec", "nodeName"], &["spec", "ephemeralContainers"]]);
-    assert!(kind.reset.keep(&set).is_empty());
+    let set = FieldSet::of_fields(&[&["metadata", "labels"], &["spec", "x"], &["status", "y"]]);
+    let kept = |group: &str, resource: &str, subresource: &str| {
+        let kept = reset_fields(group, resource, subresource, true).keep(&set);
+        kept.paths()
+            .iter()
+            .map(|path| path_text(path))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        kept("apps", "deployments", ""),
+        [".metadata.labels", ".spec.x"]
+    );
+    assert_eq!(kept("apps", "deployments", "status"), [".status.y"]);
+    assert_eq!(
+        kept("apps", "daemonsets", "status"),
+        [".metadata.labels", ".status.y"]
+    );
+    assert_eq!(kept("", "pods", "resize").len(), 3);
+    assert_eq!(
+        custom_reset_fields("status", true).keep(&set).paths().len(),
+        1
+    );
 }
 
 #[test]
@@ -245,6 +264,37 @@ fn conflicts_name_field_and_owner() {
     assert_eq!(
         owners(&object),
         "me Apply 02 {\"f:data\":{\"f:a\":{}}}\nup Update 01 {\"f:data\":{\".\":{},\"f:b\":{}}}"
+    );
+}
+
+#[test]
+fn entries_of_another_version_are_seen_through_conversion() {
+    let kind = Kind::new("networking.k8s.io/v1", "IPAddress");
+    let parent =
+        |name: &str| json!({"spec": {"parentRef": {"resource": "services", "name": name}}});
+    let mut live = kind.created("old", parent("a"));
+    live["metadata"]["managedFields"][0]["apiVersion"] = "networking.k8s.io/v1beta1".into();
+    let mut new = kind.object(parent("b"));
+    meta::set(&mut new, "uid", "u");
+    let mut dropped = new.clone();
+    update(Some(&live), &mut dropped, &kind.context("new", T2));
+    assert_eq!(
+        owners(&dropped),
+        r#"new Update 02 {"f:spec":{"f:parentRef":{"f:name":{}}}}"#
+    );
+    let versions = SameFields(schema());
+    update(
+        Some(&live),
+        &mut new,
+        &Context {
+            versions: &versions,
+            ..kind.context("new", T2)
+        },
+    );
+    assert_eq!(
+        owners(&new),
+        "old Update 01 {\"f:spec\":{\"f:parentRef\":{\".\":{},\"f:resource\":{}}}}\n\
+         new Update 02 {\"f:spec\":{\"f:parentRef\":{\"f:name\":{}}}}"
     );
 }
 
@@ -355,6 +405,27 @@ fn names_of_managers() {
 }
 
 #[test]
+fn bad_names_of_managers() {
+    assert!(check_manager("kubectl é").is_empty());
+    let shown: Vec<String> = check_manager("a\0b")
+        .iter()
+        .map(FieldError::to_string)
+        .collect();
+    assert_eq!(
+        shown,
+        ["fieldManager: Invalid value: \"a\\x00b\": invalid character U+0000 (at position 1)"]
+    );
+    let shown: Vec<String> = check_manager(&"x".repeat(129))
+        .iter()
+        .map(FieldError::to_string)
+        .collect();
+    assert_eq!(
+        shown,
+        ["fieldManager: Too long: may not be more than 128 bytes"]
+    );
+}
+
+#[test]
 fn unchanged_objects_keep_their_times() {
     let kind = Kind::new("v1", "ConfigMap");
     let old = kind.created("m", json!({"data": {"a": "1"}}));
@@ -429,4 +500,61 @@ proptest! {
             prop_assert_eq!(&gone["data"][key], value);
         }
     }
+}
+
+#[test]
+fn the_filled_form_is_what_the_codec_writes() {
+    let empty = Value::Object(serde_json::Map::new());
+    let mut differ = Vec::new();
+    for id in schema().type_ids().filter(|id| schema().has_type_meta(*id)) {
+        let ours = filled::filled(&empty, schema(), id);
+        let theirs = crate::codec::json::to_json_value(&empty, id);
+        if ours != theirs {
+            differ.push(format!("{}\n {ours}\n {theirs}", schema().get(id).name));
+        }
+    }
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
+}
+
+/// Reads the vectors beside the repository and skips where they are absent.
+#[test]
+fn the_filled_form_of_whole_objects_is_what_the_codec_writes() {
+    let root =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/HEAD");
+    let mut compared = 0;
+    for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
+        let Ok(text) = std::fs::read(entry.path()) else {
+            continue;
+        };
+        let Ok(object) = serde_json::from_slice::<Value>(&text) else {
+            continue;
+        };
+        let (group, version) = meta::group_version(meta::api_version(&object));
+        let Some(id) = schema().kind(group, version, meta::kind(&object)) else {
+            continue;
+        };
+        let decoded = crate::codec::json::decode(&text, id, crate::codec::Strictness::Ignore)
+            .expect("decodes");
+        let theirs = crate::codec::json::to_json_value(&decoded.value, id);
+        let mut ours = filled::filled(&decoded.value, schema(), id);
+        ours.sort_all_objects();
+        let mut sorted = theirs;
+        sorted.sort_all_objects();
+        assert_eq!(ours.to_string(), sorted.to_string(), "{:?}", entry.path());
+        compared += 1;
+    }
+    assert!(compared == 0 || compared > 100, "only {compared} vectors");
+}
+
+#[test]
+fn an_emptied_list_is_seen_before_decoding() {
+    let kind = Kind::new("v1", "ConfigMap");
+    let live = kind.created("m", json!({"data": {"a": "1"}}));
+    let raw = json!({"metadata": {"name": "a", "uid": "u", "managedFields": []}});
+    assert!(asks_to_forget(&raw) && !asks_to_forget(&live));
+    // The normal form that decoding gives has no empty lists.
+    let mut decoded = kind.object(json!({"metadata": {"name": "a", "uid": "u"}}));
+    ask_to_forget(&mut decoded);
+    update(Some(&live), &mut decoded, &kind.context("m", T2));
+    assert_eq!(owners(&decoded), "");
 }

@@ -9,6 +9,7 @@ use super::field_set::FieldSet;
 use super::typed::Typed;
 use super::{Context, reconcile, stripped};
 use crate::meta;
+use crate::nesting::{guarded, is_deep};
 
 /// Sets `metadata.managedFields` of `new`, which is what will be stored. `live` is what is stored now, none on create.
 /// Never fails: when the fields cannot be worked out, the live object's entries stay.
@@ -27,7 +28,10 @@ pub fn update(live: Option<&Value>, new: &mut Value, context: &Context<'_>) {
         // Nobody was tracked before, so nobody is now; only creates and applies start it.
         return;
     }
-    match tracked(stored, new, managed, context.manager, context) {
+    let outcome = guarded(is_deep(&[stored, new]), || {
+        tracked(stored, new, managed, context.manager, context)
+    });
+    match outcome {
         Ok(managed) => managed.store(new),
         Err(_) => keep(stored, new),
     }

@@ -5,6 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::PatchError;
+use crate::nesting::{MAX_NESTING, nesting};
 
 /// Operations in one patch.
 pub const MAX_OPERATIONS: usize = 10_000;
@@ -72,18 +73,62 @@ impl JsonPatch {
     /// The patched document.
     pub fn apply(&self, mut document: Value) -> Result<Value, PatchError> {
         sort(&mut document);
-        let mut copied = 0;
+        let mut limits = Limits {
+            copied_bytes: 0,
+            nesting: nesting(&document, MAX_NESTING),
+        };
         for operation in &self.operations {
-            step(&mut document, operation, &mut copied)?;
+            step(&mut document, operation, &mut limits)?;
+            limits.check_nesting(&document, operation)?;
         }
         Ok(document)
+    }
+}
+
+/// What one patch has used of what it may.
+struct Limits {
+    copied_bytes: usize,
+    /// No less than the document's nesting.
+    nesting: usize,
+}
+
+impl Limits {
+    fn count_copied(&mut self, value: &Value) -> Result<(), PatchError> {
+        self.copied_bytes += value.to_string().len();
+        if self.copied_bytes > MAX_COPIED_BYTES {
+            return Err(refused(format!(
+                "copied more than {MAX_COPIED_BYTES} bytes"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Copying and moving can nest a document ever deeper. Measures it only when it may have become too deep.
+    fn check_nesting(
+        &mut self,
+        document: &Value,
+        operation: &Map<String, Value>,
+    ) -> Result<(), PatchError> {
+        let path = operation.get("path").and_then(Value::as_str).unwrap_or("");
+        self.nesting += path.split('/').count();
+        if let Some(value) = operation.get("value") {
+            self.nesting += nesting(value, MAX_NESTING);
+        }
+        if self.nesting >= MAX_NESTING {
+            self.nesting = nesting(document, MAX_NESTING);
+        }
+        // Some room is kept, so that it need not be measured again for every operation.
+        if self.nesting >= MAX_NESTING - 100 {
+            return Err(refused("exceeded max depth"));
+        }
+        Ok(())
     }
 }
 
 fn step(
     document: &mut Value,
     operation: &Map<String, Value>,
-    copied: &mut usize,
+    limits: &mut Limits,
 ) -> Result<(), PatchError> {
     let value = || operation.get("value").cloned().unwrap_or(Value::Null);
     let path = || text(operation, "path");
@@ -111,12 +156,7 @@ fn step(
             let (source, key) = parent(document, text(operation, "from")?)?;
             let value = get(source, &key)?.cloned().unwrap_or(Value::Null);
             let (target, key) = parent(document, path()?)?;
-            *copied += value.to_string().len();
-            if *copied > MAX_COPIED_BYTES {
-                return Err(refused(format!(
-                    "copied more than {MAX_COPIED_BYTES} bytes"
-                )));
-            }
+            limits.count_copied(&value)?;
             add(target, &key, value)
         }
         "test" => test(document, path()?, operation.get("value")),

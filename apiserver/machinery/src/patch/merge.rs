@@ -5,9 +5,16 @@
 use serde_json::{Map, Value};
 
 use super::PatchError;
+use crate::nesting::{guarded, is_deep};
 
 /// The patched document. `typed` words the refusal of a patch that is no map as field validation Strict and Warn do.
-pub fn apply(mut document: Value, patch: &Value, typed: bool) -> Result<Value, PatchError> {
+pub fn apply(document: Value, patch: &Value, typed: bool) -> Result<Value, PatchError> {
+    guarded(is_deep(&[&document, patch]), || {
+        merge(document, patch, typed)
+    })
+}
+
+fn merge(mut document: Value, patch: &Value, typed: bool) -> Result<Value, PatchError> {
     match (&mut document, patch) {
         (Value::Object(target), Value::Object(patch)) => merge_maps(target, patch),
         (_, Value::Null) => return Err(PatchError::Malformed("Invalid JSON Patch".into())),

@@ -20,6 +20,8 @@ pub struct Field {
     pub alias: Option<TypeId>,
     /// The embedded struct that it comes from, when protobuf nests that one as a message.
     pub nested_in: Option<TypeId>,
+    /// Names of the embedded structs on the way to it, joined by dots: Go shows them in messages.
+    pub embedded: Name,
     pub pointer: bool,
     pub omitempty: bool,
     pub omitzero: bool,
@@ -68,7 +70,8 @@ pub enum MapType {
 }
 
 impl Field {
-    pub(super) fn new(name: Name, go_name: Name, package: usize) -> Self {
+    /// A field of which nothing is known but its names.
+    pub fn new(name: Name, go_name: Name, package: usize) -> Self {
         Field {
             name,
             go_name,
@@ -78,6 +81,7 @@ impl Field {
             package,
             alias: None,
             nested_in: None,
+            embedded: Name::Borrowed(""),
             pointer: false,
             omitempty: false,
             omitzero: false,

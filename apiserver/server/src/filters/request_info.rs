@@ -28,7 +28,7 @@ const SPECIAL_VERBS: [&str; 2] = ["proxy", "watch"];
 impl RequestInfo {
     pub(crate) fn new(method: &str, path: &str, query: &Query) -> Self {
         let mut info = RequestInfo { path: path.to_owned(), verb: method.to_ascii_lowercase(), ..Default::default() };
-        let decoded: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(percent_decode).collect();
+        let decoded: Vec<String> = path.trim_matches('/').split('/').map(percent_decode).collect();
         let mut parts: &[String] = &decoded;
         if parts.len() < 3 || (parts[0] != "api" && parts[0] != "apis") {
             return info;

@@ -6,10 +6,10 @@ use crate::negotiate::{Media, content};
 use serde_json::Value;
 use triad_machinery::codec::json::TypeMeta;
 use triad_machinery::codec::{DecodeError, Decoded, Strictness, json, protobuf, yaml};
-use triad_machinery::defaults::apply_defaults;
+use triad_machinery::defaults::apply_defaults_at;
 use triad_machinery::schema::{TypeId, schema};
 use triad_machinery::status::Status;
-use triad_machinery::{goformat, meta};
+use triad_machinery::{goformat, managed_fields, meta};
 
 /// Bytes of a body that error texts quote.
 const QUOTED_BYTES: usize = 30;
@@ -39,8 +39,19 @@ impl Call {
         let expected = self.expected();
         let body = self.body.clone();
         let mut object = self.decode_body(&body, &expected, validation)?;
-        apply_defaults(&mut object, expected.ty);
+        if forgets(&body, &object, content(&self.headers)?) {
+            managed_fields::ask_to_forget(&mut object);
+        }
+        self.normalise(&mut object);
+        apply_defaults_at(&mut object, expected.ty, &crate::clock::Clock.now());
         Ok(object)
+    }
+
+    /// What upstream's conversion of a decoded object does before anyone sees it.
+    pub(crate) fn normalise(&self, object: &mut Value) {
+        if let Some(registry) = &self.endpoint.registry {
+            registry.strategy.normalise(object);
+        }
     }
 
     /// Decodes bytes of the request's Content-Type as `expected`, without defaults.
@@ -62,15 +73,10 @@ impl Call {
                 json::decode(body, expected.ty, strictness)
             }
             Media::Yaml => {
-                let document = yaml::to_json(body).map_err(|e| unrecognized(e.to_string()))?;
-                let found = json::interpret(&document.json).map_err(|e| unrecognized(e.to_string()))?;
+                let text = yaml::to_json(body).map_err(|e| unrecognized(e.to_string()))?;
+                let found = json::interpret(&text).map_err(|e| unrecognized(e.to_string()))?;
                 self.check_kind(&found, expected)?;
-                json::decode(&document.json, expected.ty, strictness).map(|mut decoded| {
-                    if strictness == Strictness::Report {
-                        decoded.strict_errors.splice(0..0, document.strict_errors);
-                    }
-                    decoded
-                })
+                yaml::decode(body, expected.ty, strictness)
             }
         };
         let decoded = decoded.map_err(|error| cannot_be_handled(expected, &error))?;
@@ -92,7 +98,7 @@ impl Call {
         let gv = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
         if schema().kind(group, version, kind).is_none() {
             let text = format!("no kind {} is registered for version {} in scheme", goformat::quote(kind), goformat::quote(&gv));
-            return Err(Status::bad_request(format!("{kind} in version {} cannot be handled as a {}: {text} \"pkg/api/legacyscheme/scheme.go:30\"", goformat::quote(version), expected.kind)));
+            return Err(Status::bad_request(format!("{kind} in version {} cannot be handled as a {}: {text} \"pkg/runtime/scheme.go:111\"", goformat::quote(version), expected.kind)));
         }
         if kind == expected.kind {
             return Err(Status::bad_request(format!("the API version in the data ({gv}) does not match the expected API version ({})", expected.api_version())));
@@ -107,7 +113,7 @@ impl Call {
         }
         match validation {
             FieldValidation::Ignore => {}
-            FieldValidation::Warn => self.warnings.extend(strict_errors),
+            FieldValidation::Warn => self.warnings.extend(yaml::warnings(&strict_errors)),
             FieldValidation::Strict => {
                 let text = format!("strict decoding error: {}", strict_errors.join(", "));
                 return Err(Status::bad_request(format!("{} in version {} cannot be handled as a {}: {text}", expected.kind, goformat::quote(expected.version), expected.kind)));
@@ -119,6 +125,15 @@ impl Call {
 
 pub(crate) fn cannot_be_handled(expected: &Expected<'_>, error: &DecodeError) -> Status {
     Status::bad_request(format!("{} in version {} cannot be handled as a {}: {error}", expected.kind, goformat::quote(expected.version), expected.kind))
+}
+
+/// Whether the body asks to forget all field managers: by an empty list, which decoding does not keep.
+fn forgets(body: &[u8], object: &Value, media: Media) -> bool {
+    if media == Media::Protobuf || object.pointer("/metadata/managedFields").is_some() || memchr::memmem::find(body, b"managedFields").is_none() {
+        return false;
+    }
+    let raw = if media == Media::Yaml { yaml::to_value(body).ok() } else { json::decode_untyped(body, Strictness::Ignore).ok().map(|decoded| decoded.value) };
+    raw.is_some_and(|raw| managed_fields::asks_to_forget(&raw))
 }
 
 /// The beginning of a body as upstream shows it: text as it is, anything else in hex.

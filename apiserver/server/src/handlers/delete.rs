@@ -1,14 +1,14 @@
 //! DELETE of one object and of a collection (apiserver pkg/endpoints/handlers/delete.go).
 
-use super::decode::Expected;
 use super::list::select;
-use super::params::{DeleteOptions, FieldValidation, ListOptions};
+use super::params::{DeleteOptions, ListOptions};
 use super::{Call, list};
 use crate::admission::{Attributes, Operation};
-use crate::negotiate::Offer;
+use crate::negotiate::{Media, Offer, content};
 use crate::registry::delete::Deletion;
 use crate::reply::{Reply, named};
-use triad_machinery::meta;
+use triad_machinery::codec::{DecodeError, Strictness, json, protobuf, yaml};
+use triad_machinery::goformat::quote;
 use triad_machinery::status::Status;
 
 /// Deletes the object in the path.
@@ -63,19 +63,27 @@ fn options(call: &mut Call) -> Result<DeleteOptions, Status> {
         return DeleteOptions::from_query(&call.query);
     }
     let body = call.body.clone();
-    let resource = call.endpoint.resource;
-    // DeleteOptions is known in every group-version; the body's own version decides.
-    let expected = Expected { group: &resource.group, version: &resource.version, kind: "DeleteOptions", ty: named("meta/v1.DeleteOptions") };
-    let value = call.decode_body(&body, &expected, FieldValidation::Ignore)?;
+    let refuse = |error: DecodeError| Status::bad_request(error.to_string());
+    let ty = named("meta/v1.DeleteOptions");
+    let (found, value) = match content(&call.headers)? {
+        Media::Protobuf => {
+            let envelope = protobuf::open(&body).map_err(refuse)?;
+            (envelope.type_meta.clone(), protobuf::decode_enveloped(&envelope, ty).map_err(refuse)?)
+        }
+        media => {
+            let text = if media == Media::Yaml { yaml::to_json(&body).map_err(refuse)? } else { body.to_vec() };
+            (json::interpret(&text).map_err(refuse)?, json::decode(&text, ty, Strictness::Ignore).map_err(refuse)?.value)
+        }
+    };
+    // DeleteOptions is known in every group-version, so any is taken.
+    if !found.kind.is_empty() && found.kind != "DeleteOptions" {
+        let version = if found.api_version.is_empty() { call.endpoint.resource.group_version() } else { found.api_version };
+        return Err(Status::bad_request(format!("no kind {} is registered for version {} in scheme \"pkg/runtime/scheme.go:111\"", quote(&found.kind), quote(&version))));
+    }
     DeleteOptions::from_object(&value)
 }
 
 /// Kinds whose deletion answers with the last state of the object instead of a Status.
 fn returns_object(call: &Call) -> bool {
     call.endpoint.resource.returns_deleted
-}
-
-/// Whether an object is on its way out.
-pub(crate) fn deleting(object: &serde_json::Value) -> bool {
-    !meta::deletion_timestamp(object).is_empty()
 }

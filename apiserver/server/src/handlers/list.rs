@@ -12,7 +12,8 @@ use crate::registry::unavailable;
 use crate::reply::{self, Reply};
 use crate::wire;
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::alphabet::URL_SAFE;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use imbl::OrdMap;
 use serde_json::{Value, json};
@@ -229,6 +230,9 @@ fn json_head(call: &Call, selected: &Selected) -> String {
     format!("{{\"kind\":\"{}List\",\"apiVersion\":\"{}\",\"metadata\":{},\"items\":[", resource.kind, resource.group_version(), list_meta(selected))
 }
 
+/// Reads tokens as Go does: bits left over at the end do not matter.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true).with_decode_padding_mode(base64::engine::DecodePaddingMode::RequireNone));
+
 /// Where a list goes on: upstream's token, {"v":"meta.k8s.io/v1","rv":N,"start":"key\u0000"} in URL-safe base64.
 struct Token {
     revision: Revision,
@@ -245,8 +249,8 @@ impl Token {
         if !options.resource_version.is_empty() && options.resource_version != "0" {
             return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
         }
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid("continue key is not valid: illegal base64 data".to_owned()))?;
-        let token: Value = serde_json::from_slice(&bytes).map_err(|e| invalid(format!("continue key is not valid: {e}")))?;
+        let bytes = LENIENT.decode(text).map_err(|_| invalid("continue key is not valid: illegal base64 data".to_owned()))?;
+        let token = triad_machinery::codec::json::decode_untyped(&bytes, triad_machinery::codec::Strictness::Ignore).map_err(|e| invalid(format!("continue key is not valid: {e}")))?.value;
         if token["v"] != "meta.k8s.io/v1" {
             return Err(invalid("continue key is not valid: server does not recognize this encoded version".to_owned()));
         }

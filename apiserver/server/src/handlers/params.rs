@@ -45,7 +45,7 @@ impl WriteOptions {
             "Ignore" => FieldValidation::Ignore,
             "Strict" => FieldValidation::Strict,
             other => {
-                errors.push(FieldError::not_supported("fieldValidation", other, &["Ignore", "Strict", "Warn"]));
+                errors.push(FieldError::not_supported("fieldValidation", other, &["", "Ignore", "Strict", "Warn"]));
                 FieldValidation::Warn
             }
         };
@@ -63,8 +63,7 @@ fn field_manager_errors(manager: &str, errors: &mut Vec<FieldError>) {
         errors.push(FieldError::too_long("fieldManager", 128));
     }
     if let Some((at, c)) = manager.char_indices().find(|(_, c)| c.is_control()) {
-        let text = format!("invalid character {:?} (at position {at})", c).replace('"', "'");
-        errors.push(FieldError::invalid("fieldManager", manager, format!("should only contain printable characters (found {text})")));
+        errors.push(FieldError::invalid("fieldManager", manager, format!("invalid character U+{:04X} (at position {at})", u32::from(c))));
     }
 }
 
@@ -137,6 +136,12 @@ impl ListOptions {
                 if given != "NotOlderThan" {
                     errors.push(FieldError::forbidden("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
                 }
+                if !self.continue_token.is_empty() {
+                    errors.push(FieldError::forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"));
+                }
+            }
+            if !given.is_empty() && given != "NotOlderThan" {
+                errors.push(FieldError::not_supported("resourceVersionMatch", given, &["NotOlderThan"]));
             }
             return errors;
         }

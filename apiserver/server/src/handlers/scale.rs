@@ -22,9 +22,16 @@ fn expected() -> Expected<'static> {
 }
 
 pub(crate) async fn get(call: &Call) -> Result<Reply, Status> {
-    let accepted = call.accepted(Offer::Plain)?;
+    let accepted = call.accepted(Offer::Table)?;
     let stored = call.registry()?.get(call.namespace(), call.name()).await?;
-    Ok(answer(200, &scale_of(&stored.object), &accepted))
+    let scale = scale_of(&stored.object);
+    match &accepted.convert {
+        Some(convert) => {
+            let (object, ty) = super::transform::of_kind(call, ("autoscaling", "Scale"), named("autoscaling/v1.Scale"), scale, convert)?;
+            Ok(reply::object(200, &object, ty, &accepted))
+        }
+        None => Ok(answer(200, &scale, &accepted)),
+    }
 }
 
 pub(crate) async fn update(call: &mut Call) -> Result<Reply, Status> {
@@ -65,7 +72,7 @@ async fn write(call: &mut Call, options: &WriteOptions, accepted: Accepted, chan
     let manager = call.manager(&options.field_manager);
     let registry = call.registry()?.clone();
     let old = registry.get(call.namespace(), call.name()).await?;
-    let changed = modify(call, Part::Sub("scale"), options.dry_run, old, |call, live| {
+    let changed = modify(call, Part::Sub("scale"), options.dry_run, false, old, |call, live| {
         let current = scale_of(live);
         let scale = change(call, &current)?;
         let errors = validate(&scale);

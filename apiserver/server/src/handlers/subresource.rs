@@ -5,15 +5,15 @@ use super::Call;
 use super::decode::Expected;
 use super::params::{DeleteOptions, WriteOptions};
 use super::update::modify;
-use super::{patch, read, success, update};
-use crate::negotiate::Offer;
+use super::{patch, read, update};
+use crate::negotiate::{Accepted, Offer};
 use crate::registry::before::Part;
 use crate::reply::{Reply, named};
 use crate::routes::Action;
 use serde_json::{Value, json};
 use triad_machinery::meta;
 use triad_machinery::selector::label::LabelSelector;
-use triad_machinery::status::{Cause, Status};
+use triad_machinery::status::{Cause, FieldError, GroupResource, Status};
 
 /// Subresources that read and write the object itself.
 const VIEWS: [&str; 5] = ["status", "finalize", "approval", "ephemeralcontainers", "resize"];
@@ -45,29 +45,37 @@ pub(crate) async fn bind(call: &mut Call) -> Result<Reply, Status> {
     };
     let text = |at: &str| binding.pointer(at).and_then(Value::as_str).unwrap_or("").to_owned();
     let (kind, node) = (text("/target/kind"), text("/target/name"));
+    if !call.name().is_empty() && meta::name(&binding) != call.name() && !meta::name(&binding).is_empty() {
+        return Err(Status::bad_request("name in URL does not match name in Binding object"));
+    }
     let mut errors = Vec::new();
     if !kind.is_empty() && kind != "Node" {
-        errors.push(triad_machinery::status::FieldError::not_supported("target.kind", kind.as_str(), &["Node", "<empty>"]));
+        errors.push(FieldError::not_supported("target.kind", kind.as_str(), &["Node", "<empty>"]));
     }
     if node.is_empty() {
-        errors.push(triad_machinery::status::FieldError::required("target.name", ""));
+        errors.push(FieldError::required("target.name", ""));
     }
     if !errors.is_empty() {
-        return Err(Status::invalid(triad_machinery::status::GroupKind { group: "", kind: "Binding" }, &pod, &errors));
+        return Err(Status::plain_error(Status::aggregate(&errors)));
     }
     let registry = call.api.endpoints.registry("", "pods").cloned().ok_or_else(Status::no_such_resource)?;
     let mut pods = call.on("", "v1", "pods", &pod)?;
     let old = registry.get(call.namespace(), &pod).await?;
     let (uid, version) = (meta::uid(&binding).to_owned(), meta::resource_version(&binding).to_owned());
     let annotations: Vec<(String, String)> = meta::annotations(&binding).map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
-    modify(&mut pods, Part::Sub("binding"), options.dry_run, old, move |call, live| {
-        let conflict = |why: String| Err(Status::conflict(call.endpoint.group_resource(), meta::name(live), why));
+    modify(&mut pods, Part::Sub("binding"), options.dry_run, false, old, move |call, live| {
+        let storage_error = |what: &str, asked: &str, found: &str| {
+            let key = call.registry()?.layout.key(call.namespace(), meta::name(live));
+            let why = format!("StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: {what} in precondition: {asked}, {what} in object meta: {found}");
+            Err(Status::conflict(call.endpoint.group_resource(), meta::name(live), why))
+        };
         if !uid.is_empty() && uid != meta::uid(live) {
-            return conflict(format!("the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and then recreated", meta::uid(live)));
+            return storage_error("UID", &uid, meta::uid(live));
         }
         if !version.is_empty() && version != meta::resource_version(live) {
-            return conflict(format!("the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({}). The object might have been modified", meta::resource_version(live)));
+            return storage_error("ResourceVersion", &version, meta::resource_version(live));
         }
+        let conflict = |why: String| Err(Status::conflict(GroupResource { group: "", resource: "pods/binding" }, meta::name(live), why));
         if !meta::deletion_timestamp(live).is_empty() {
             return conflict(format!("pod {} is being deleted, cannot be assigned to a host", meta::name(live)));
         }
@@ -87,15 +95,19 @@ pub(crate) async fn bind(call: &mut Call) -> Result<Reply, Status> {
         Ok(object)
     })
     .await?;
-    let mut reply = success(serde_json::Map::new(), &accepted);
-    *reply.status_mut() = http::StatusCode::CREATED;
-    Ok(reply)
+    Ok(created(&accepted))
+}
+
+/// The Status of a verb that was carried out.
+fn created(accepted: &Accepted) -> Reply {
+    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
+    crate::reply::object(201, &status, crate::reply::status_type(), accepted)
 }
 
 /// Sets the condition that says a node was found.
 fn scheduled(pod: &mut Value) {
     let now = crate::clock::Clock.now();
-    let condition = json!({"type": "PodScheduled", "status": "True", "observedGeneration": meta::generation(pod), "lastProbeTime": null, "lastTransitionTime": now});
+    let condition = json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now});
     let mut conditions = pod.pointer("/status/conditions").and_then(Value::as_array).cloned().unwrap_or_default();
     match conditions.iter_mut().find(|c| c.get("type") == Some(&json!("PodScheduled"))) {
         Some(found) if found.get("status") == Some(&json!("True")) => {}
@@ -124,9 +136,7 @@ async fn evict(call: &mut Call) -> Result<Reply, Status> {
         spend_budget(call, &pod, delete.dry_run).await?;
     }
     registry.delete(call.namespace(), call.name(), &delete).await?;
-    let mut reply = success(serde_json::Map::new(), &accepted);
-    *reply.status_mut() = http::StatusCode::CREATED;
-    Ok(reply)
+    Ok(created(&accepted))
 }
 
 /// Takes one disruption from the budget that covers the pod.

@@ -9,7 +9,7 @@ use crate::registry::Stored;
 use crate::registry::before::Part;
 use crate::reply::Reply;
 use serde_json::Value;
-use triad_machinery::meta;
+use triad_machinery::{managed_fields, meta};
 use triad_machinery::status::{OBJECT_MODIFIED, Status};
 
 /// How often a write without a resourceVersion is tried again when others write meanwhile.
@@ -34,7 +34,7 @@ pub(crate) async fn update(call: &mut Call, part: Part<'_>) -> Result<Reply, Sta
         }
         Err(status) => return Err(status),
     };
-    let changed = modify(call, part, options.dry_run, old, |call, live| {
+    let changed = modify(call, part, options.dry_run, true, old, |call, live| {
         let mut object = object.clone();
         track(call, Some(live), &mut object, &manager, &subresource);
         Ok(object)
@@ -67,6 +67,7 @@ pub(crate) async fn modify(
     call: &mut Call,
     part: Part<'_>,
     dry_run: bool,
+    uid_is_precondition: bool,
     mut old: Stored,
     change: impl Fn(&mut Call, &Value) -> Result<Value, Status>,
 ) -> Result<Value, Status> {
@@ -78,12 +79,15 @@ pub(crate) async fn modify(
         let live = call.endpoint.from_storage(old.object.clone());
         let object = change(call, &live)?;
         let mut object = call.endpoint.to_storage(object);
-        check_uid(call, &object, &old.object)?;
+        if uid_is_precondition {
+            check_uid(call, &object, &old.object)?;
+        }
         registry.check_version(&object, &old.object)?;
         let attributes = Attributes::new(call, Operation::Update, sub(part), dry_run);
         call.warnings.extend(api.admission.admit(&attributes, &mut object, Some(&old.object)).await?);
         call.warnings.extend(registry.before_update(part, &mut object, &old.object)?);
         call.warnings.extend(api.admission.validate(&attributes, Some(&object), Some(&old.object)).await?);
+        managed_fields::keep_times(&old.object, &mut object);
         let extra = registry.strategy.allocate(&api, &mut object, Some(&old.object))?;
         let ends = !meta::deletion_timestamp(&object).is_empty()
             && meta::finalizers(&object).next().is_none()
@@ -108,6 +112,8 @@ fn check_uid(call: &Call, object: &Value, old: &Value) -> Result<(), Status> {
     if asked.is_empty() || asked == live {
         return Ok(());
     }
-    let why = format!("Precondition failed: UID in precondition: {asked}, UID in object meta: {live}");
+    // Reached when the registry's own precondition fails: upstream shows the storage error as it is.
+    let key = call.registry()?.layout.key(call.namespace(), meta::name(old));
+    let why = format!("StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {asked}, UID in object meta: {live}");
     Err(Status::conflict(call.endpoint.group_resource(), meta::name(old), why))
 }

@@ -10,7 +10,7 @@ use crate::routes::Action;
 use crate::user::User;
 use serde_json::{Map, Value, json};
 use triad_machinery::meta;
-use triad_machinery::status::{FieldError, Status};
+use triad_machinery::status::{FieldError, GroupKind, Status};
 
 pub(crate) async fn dispatch(call: &mut Call, action: Action) -> Result<Reply, Status> {
     let plural = call.endpoint.resource.plural.clone();
@@ -18,6 +18,7 @@ pub(crate) async fn dispatch(call: &mut Call, action: Action) -> Result<Reply, S
         ("bindings", Action::Create) => bind(call).await,
         ("selfsubjectreviews", Action::Create) => {
             review(call, |call, mut review| {
+                review["metadata"] = json!({"creationTimestamp": crate::clock::Clock.now()});
                 review["status"] = json!({"userInfo": user_info(&call.user)});
                 Ok(review)
             })
@@ -87,13 +88,21 @@ fn access(call: &mut Call, mut review: Value, subject: Subject) -> Result<Value,
         errors.push(FieldError::invalid("spec.nonResourceAttributes", spec["nonResourceAttributes"].clone(), "cannot be specified in combination with resourceAttributes"));
     }
     if !of_resource && !of_path {
-        errors.push(FieldError::invalid("spec.resourceAttributes", spec.get("nonResourceAttributes").cloned().unwrap_or(Value::Null), "exactly one of nonResourceAttributes or resourceAttributes must be specified"));
+        errors.push(FieldError::invalid("spec", Value::Null, "exactly one of nonResourceAttributes or resourceAttributes must be specified"));
     }
     if subject == Subject::Spec && text("/user").is_empty() && texts("/groups").is_empty() {
         errors.push(FieldError::invalid("spec.user", "", "at least one of user or group must be specified"));
     }
+    // A review has no identity; only its managers are let pass.
+    let mut metadata = review.get("metadata").cloned().unwrap_or_else(|| json!({}));
+    if subject == Subject::Spec && metadata.as_object().is_some_and(|map| map.keys().any(|key| !matches!(key.as_str(), "managedFields" | "namespace"))) {
+        if let Some(map) = metadata.as_object_mut() {
+            map.shift_remove("namespace");
+        }
+        errors.push(FieldError::invalid("metadata", metadata, "must be empty"));
+    }
     if !errors.is_empty() {
-        return Err(Status::invalid(call.endpoint.group_kind(), "", &errors));
+        return Err(Status::invalid(GroupKind { group: "authorization.k8s.io", kind: "" }, "", &errors));
     }
     let user = match subject {
         Subject::Caller => call.user.clone(),
@@ -136,6 +145,9 @@ fn rules(call: &mut Call, mut review: Value) -> Result<Value, Status> {
             resources.push(rule);
         }
     }
+    // Upstream answers with the rules alone.
+    review["metadata"] = json!({});
+    review["spec"] = json!({});
     review["status"] = json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false});
     Ok(review)
 }

@@ -38,7 +38,7 @@ impl Registry {
             metadata.shift_remove("generation");
         }
         let resource = self.resource();
-        if has_status(resource) {
+        if has_status(resource) && !self.strategy.keeps_status_on_create() {
             remove(object, "status");
         }
         if resource.generation.on_create {
@@ -61,7 +61,7 @@ impl Registry {
                     replace_from(object, old, "status");
                 }
                 self.strategy.prepare_for_update(object, old);
-                if resource.generation.on_update && spec_changed(object, old) {
+                if resource.generation.on_update && self.spec_changed(object, old) {
                     set_generation(object, meta::generation(old) + 1);
                 }
             }
@@ -69,9 +69,11 @@ impl Registry {
                 keep_all_but_status(object, old);
                 self.strategy.prepare_for_subresource_update("status", object, old);
             }
+            // Placing a pod is no change of what is wanted of it.
+            Part::Sub("binding") => {}
             Part::Sub(subresource) => {
                 self.strategy.prepare_for_subresource_update(subresource, object, old);
-                if resource.generation.on_update && spec_changed(object, old) {
+                if resource.generation.on_update && self.spec_changed(object, old) {
                     set_generation(object, meta::generation(old) + 1);
                 }
             }
@@ -84,6 +86,15 @@ impl Registry {
         });
         self.refuse(object, errors)?;
         Ok(if part == Part::Main { self.strategy.warnings(object, Some(old)) } else { Vec::new() })
+    }
+
+    /// Whether anything but metadata and status changed, as it would be stored: what generation counts.
+    fn spec_changed(&self, object: &Value, old: &Value) -> bool {
+        let rest = |object: &Value| {
+            let kept = object.as_object().into_iter().flatten().filter(|(key, _)| !matches!(key.as_str(), "metadata" | "status"));
+            self.layout.encode_message(&Value::Object(kept.map(|(key, value)| (key.clone(), value.clone())).collect()))
+        };
+        self.strategy.counts_for_generation(object, old) || rest(object) != rest(old)
     }
 
     fn refuse(&self, object: &Value, errors: Vec<FieldError>) -> Result<(), Status> {
@@ -127,17 +138,6 @@ fn set_generation(object: &mut Value, generation: i64) {
             metadata.insert("generation".to_owned(), json!(generation));
         }
     }
-}
-
-/// Whether anything but metadata and status changed: what generation counts.
-fn spec_changed(object: &Value, old: &Value) -> bool {
-    let rest = |object: &Value| -> Vec<(String, Value)> {
-        let skipped = ["metadata", "status", "kind", "apiVersion"];
-        let mut rest: Vec<_> = object.as_object().into_iter().flatten().filter(|(key, _)| !skipped.contains(&key.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect();
-        rest.sort_by(|a, b| a.0.cmp(&b.0));
-        rest
-    };
-    rest(object) != rest(old)
 }
 
 /// A status update changes status and the metadata that clients own, nothing else.

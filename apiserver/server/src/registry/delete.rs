@@ -6,7 +6,7 @@ use crate::handlers::params::DeleteOptions;
 use serde_json::{Value, json};
 use triad_machinery::meta;
 use triad_machinery::scheme::GcPolicy;
-use triad_machinery::status::{OBJECT_MODIFIED, Status};
+use triad_machinery::status::{GroupResource, OBJECT_MODIFIED, Status};
 
 const ORPHAN: &str = "orphan";
 const FOREGROUND: &str = "foregroundDeletion";
@@ -22,7 +22,8 @@ pub(crate) enum Deletion {
 
 /// What a deletion makes of an object.
 enum Plan {
-    Remove,
+    /// Remove it; this is what the answer shows.
+    Remove(Value),
     /// Keep this object, marked as deleting.
     Mark(Value),
     /// The deletion goes on as it is.
@@ -48,11 +49,10 @@ impl Registry {
         match self.plan(&old.object, options) {
             Plan::Nothing => Ok(Some(Deletion::Pending(old.object.clone()))),
             Plan::Mark(object) => Ok(self.replace(old, object, Default::default(), options.dry_run).await?.map(Deletion::Pending)),
-            Plan::Remove if options.dry_run => Ok(Some(Deletion::Gone(old.object.clone()))),
-            Plan::Remove => {
+            Plan::Remove(object) if options.dry_run => Ok(Some(Deletion::Gone(object))),
+            Plan::Remove(mut object) => {
                 let removed = self.remove(old, self.strategy.release(&old.object)).await?;
                 Ok(removed.map(|revision| {
-                    let mut object = old.object.clone();
                     meta::set(&mut object, "resourceVersion", &revision.to_string());
                     Deletion::Gone(object)
                 }))
@@ -61,7 +61,10 @@ impl Registry {
     }
 
     fn preconditions(&self, object: &Value, options: &DeleteOptions) -> Result<(), Status> {
-        let conflict = |why: String| Err(Status::conflict(self.group_resource(), meta::name(object), why));
+        // Here upstream names the kind, not the resource, but where a kind deletes by itself.
+        let shown = if self.strategy.ends_by_itself() { &self.resource().plural } else { &self.resource().kind };
+        let kind = GroupResource { group: &self.resource().group, resource: shown };
+        let conflict = |why: String| Err(Status::conflict(kind, meta::name(object), why));
         if let Some(asked) = options.uid.as_deref().filter(|asked| *asked != meta::uid(object)) {
             return conflict(format!(
                 "the UID in the precondition ({asked}) does not match the UID in record ({}). The object might have been deleted and then recreated",
@@ -95,9 +98,9 @@ impl Registry {
         set_finalizers(&mut object, &finalizers);
         self.strategy.begin_deletion(&mut object);
         if finalizers.is_empty() && !self.strategy.held(&object) {
-            return Plan::Remove;
+            return Plan::Remove(object);
         }
-        if deleting && !finalizers_change && meta::deletion_grace_period_seconds(old) == Some(0) {
+        if deleting && !finalizers_change && (meta::deletion_grace_period_seconds(old) == Some(0) || self.strategy.ends_by_itself()) {
             return Plan::Nothing;
         }
         self.mark(&mut object);
@@ -141,6 +144,12 @@ impl Registry {
             bump_generation(object);
         }
         let now = self.clock.unix_seconds();
+        if self.strategy.ends_by_itself() {
+            if meta::deletion_timestamp(object).is_empty() {
+                meta::set(object, "deletionTimestamp", &triad_machinery::duration::format_time(now));
+            }
+            return;
+        }
         let set = triad_machinery::duration::parse_time(meta::deletion_timestamp(object)).filter(|(seconds, _)| *seconds <= now);
         self.wait_until(object, set.map_or(now, |(seconds, _)| seconds), 0);
     }

@@ -20,7 +20,7 @@ pub(crate) fn name_problems(resource: &Resource, name: &str, prefix: bool) -> Ve
         _ => names::path_segment(name),
     };
     if let Some(max) = resource.name_max.filter(|max| name.len() > *max) {
-        problems.push(names::max_len(max));
+        problems.push(format!("must be no more than {max} characters"));
     }
     problems
 }
@@ -63,6 +63,14 @@ fn common(object: &Value, errors: &mut Vec<FieldError>) {
     for finalizer in meta::finalizers(object) {
         let problems = names::label_key(finalizer);
         errors.extend(problems.into_iter().map(|problem| FieldError::invalid("metadata.finalizers", finalizer, problem)));
+    }
+    for (at, finalizer) in meta::finalizers(object).enumerate() {
+        if !finalizer.contains('/') && !["kubernetes", "orphan", "foregroundDeletion"].contains(&finalizer) && names::label_key(finalizer).is_empty() {
+            errors.push(FieldError::invalid(format!("metadata.finalizers[{at}]"), finalizer, "name is neither a standard finalizer name nor is it fully qualified"));
+        }
+    }
+    if meta::finalizers(object).any(|f| f == "orphan") && meta::finalizers(object).any(|f| f == "foregroundDeletion") {
+        errors.push(FieldError::invalid("metadata.finalizers", at_value(object, "finalizers"), "finalizer orphan and foregroundDeletion cannot be both set"));
     }
     managed_fields(object, errors);
 }

@@ -1,7 +1,7 @@
 //! What a kind may do differently. Every method has a default that does nothing; the regular rules (generation, status
 //! kept apart, names) are applied around it from the resource table.
 
-use super::core;
+use super::{apps, core};
 use crate::api::Api;
 use serde_json::Value;
 use triad_kv::{Change, Compare, Txn};
@@ -30,6 +30,24 @@ impl Extra {
 }
 
 pub(crate) trait Strategy: Send + Sync {
+    /// Changes a decoded object of a request before anything else sees it.
+    fn normalise(&self, _object: &mut Value) {}
+
+    /// Whether status may come with a new object (nodes register with theirs).
+    fn keeps_status_on_create(&self) -> bool {
+        false
+    }
+
+    /// Whether a change outside spec counts for generation too.
+    fn counts_for_generation(&self, _object: &Value, _old: &Value) -> bool {
+        false
+    }
+
+    /// Whether the kind ends by itself, without a grace period of zero on record (namespaces).
+    fn ends_by_itself(&self) -> bool {
+        false
+    }
+
     /// Changes a new object before it is validated; status is empty already where the kind has a status subresource.
     fn prepare_for_create(&self, _object: &mut Value) {}
 
@@ -94,9 +112,13 @@ impl Strategy for Regular {}
 pub(crate) fn for_resource(resource: &Resource) -> Box<dyn Strategy> {
     match (&*resource.group, &*resource.plural) {
         ("", "namespaces") => Box::new(core::namespaces::Namespaces),
+        ("", "nodes") => Box::new(core::nodes::Nodes),
+        ("", "persistentvolumeclaims") => Box::new(core::volumes::Claims),
+        ("", "persistentvolumes") => Box::new(core::volumes::Volumes),
         ("", "pods") => Box::new(core::pods::Pods),
         ("", "secrets") => Box::new(core::secrets::Secrets),
         ("", "services") => Box::new(core::services::Services::default()),
+        ("apps", "deployments") => Box::new(apps::deployments::Deployments),
         _ => Box::new(Regular),
     }
 }

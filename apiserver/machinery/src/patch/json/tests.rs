@@ -185,6 +185,22 @@ fn limits() {
 }
 
 #[test]
+fn copies_into_themselves_stay_shallow_enough() {
+    let mut path = "/a".to_owned();
+    let mut operations = Vec::new();
+    for _ in 0..16 {
+        operations.push(json!({"op": "copy", "from": "/a", "path": format!("{path}/0")}));
+        path = format!("{path}{}", path.trim_start_matches("/a").to_owned() + "/0");
+    }
+    let document = json!({"a": [1]});
+    let result = run(document, Value::Array(operations));
+    assert_eq!(
+        result,
+        Err(PatchError::DoesNotApply("exceeded max depth".to_owned()))
+    );
+}
+
+#[test]
 fn walked_maps_come_out_sorted() {
     let patch = json!([{"op": "add", "path": "/b/z/k", "value": 1}, {"op": "add", "path": "/b/a", "value": 1}]);
     let result = run(

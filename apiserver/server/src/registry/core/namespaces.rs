@@ -59,6 +59,10 @@ impl Strategy for Namespaces {
         }
     }
 
+    fn ends_by_itself(&self) -> bool {
+        true
+    }
+
     fn held(&self, object: &Value) -> bool {
         !finalizers(object).is_empty()
     }

@@ -14,7 +14,7 @@ impl Strategy for Pods {
         let mut status = json!({"phase": "Pending", "qosClass": quality_of_service(object)});
         let gated = object.pointer("/spec/schedulingGates").and_then(Value::as_array).is_some_and(|gates| !gates.is_empty());
         if gated {
-            status["conditions"] = json!([{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": "Scheduling is blocked due to non-empty scheduling gates", "observedGeneration": 1}]);
+            status["conditions"] = json!([{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": "Scheduling is blocked due to non-empty scheduling gates", "lastTransitionTime": crate::clock::Clock.now(), "observedGeneration": 1}]);
         }
         object["status"] = status;
     }

@@ -15,11 +15,7 @@ fn merge_string_data(object: &mut Value) {
 }
 
 impl Strategy for Secrets {
-    fn prepare_for_create(&self, object: &mut Value) {
-        merge_string_data(object);
-    }
-
-    fn prepare_for_update(&self, object: &mut Value, _old: &Value) {
+    fn normalise(&self, object: &mut Value) {
         merge_string_data(object);
     }
 }
