@@ -10,6 +10,7 @@ pub mod managed_fields;
 pub mod meta;
 pub mod names;
 mod nesting;
+pub mod openapi;
 pub mod patch;
 pub mod printers;
 pub mod quantity;

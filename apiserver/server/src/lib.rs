@@ -16,6 +16,7 @@ mod health;
 mod listener;
 mod metrics;
 mod negotiate;
+mod openapi;
 pub mod options;
 mod paths;
 mod pki;

@@ -142,6 +142,21 @@ pub(crate) fn accept(headers: &HeaderMap, query: &Query, offer: Offer) -> Result
     })
 }
 
+/// Which of `offered` (type and subtype) the Accept header wants; parameters do not matter. None when it wants none of them.
+pub(crate) fn choose(headers: &HeaderMap, offered: &[(&str, &str)]) -> Option<usize> {
+    let header = headers
+        .get(ACCEPT)
+        .and_then(|v| v.to_str().ok())
+        .filter(|text| !text.is_empty())
+        .unwrap_or("*/*");
+    clauses(header).iter().find_map(|clause| {
+        offered.iter().position(|(kind, subtype)| {
+            (clause.kind == "*" || clause.kind == *kind)
+                && (clause.subtype == "*" || clause.subtype == *subtype)
+        })
+    })
+}
+
 /// The media type of a request body. Without a Content-Type it is JSON.
 pub(crate) fn content(headers: &HeaderMap) -> Result<Media, Status> {
     let text = headers

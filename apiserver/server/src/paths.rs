@@ -22,6 +22,9 @@ pub(crate) async fn answer(
     if let Some(reply) = api.health.answer(path, query) {
         return Ok(reply);
     }
+    if let Some(reply) = api.openapi.answer(&head.method, path, &head.headers, query) {
+        return Ok(reply);
+    }
     match path {
         "/" => return Ok(index(api)),
         "/version" | "/version/" => {

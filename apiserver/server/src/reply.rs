@@ -141,7 +141,7 @@ pub(crate) fn compress(request: &HeaderMap, reply: &mut Reply) {
     }
 }
 
-fn takes_gzip(headers: &HeaderMap) -> bool {
+pub(crate) fn takes_gzip(headers: &HeaderMap) -> bool {
     let Some(header) = headers.get(ACCEPT_ENCODING).and_then(|v| v.to_str().ok()) else {
         return false;
     };

@@ -12,6 +12,7 @@ use crate::handlers::Call;
 use crate::health::Health;
 use crate::metrics::{Labels, Metrics};
 use crate::negotiate::{Accepted, Offer, accept};
+use crate::openapi::OpenApi;
 use crate::options::Config;
 use crate::pki::Pki;
 use crate::query::Query;
@@ -149,6 +150,7 @@ fn build(config: Config, store: Store, pki: &Pki, bound: std::net::SocketAddr) -
         flow: FlowControl::new(&cacher).ok_or_else(missing)?,
         admission: admission::Chain::new(lookup, &config).map_err(|exit| anyhow!(exit.text))?,
         discovery: Discovery::new(&endpoints, advertised),
+        openapi: OpenApi::new(&endpoints),
         health: Health::new(store.clone()),
         metrics: Metrics::default(),
         client_ca_file: pki.client_ca.clone(),
