@@ -20,10 +20,8 @@ pub(crate) const MEDIA_TYPES: [&str; 3] = [
     "application/yaml",
     "application/vnd.kubernetes.protobuf",
 ];
-const STREAM_TYPES: [&str; 4] = [
-    "application/json",
+const STREAM_TYPES: [&str; 2] = [
     "application/json;stream=watch",
-    "application/vnd.kubernetes.protobuf",
     "application/vnd.kubernetes.protobuf;stream=watch",
 ];
 
@@ -49,8 +47,6 @@ pub(crate) struct Accepted {
     pub(crate) media: Media,
     pub(crate) pretty: bool,
     pub(crate) convert: Option<Convert>,
-    /// The client named the stream framing itself (`stream=watch`).
-    pub(crate) stream: bool,
 }
 
 impl Accepted {
@@ -59,7 +55,6 @@ impl Accepted {
             media: Media::Json,
             pretty: false,
             convert: None,
-            stream: false,
         }
     }
 }
@@ -118,7 +113,6 @@ pub(crate) fn accept(headers: &HeaderMap, query: &Query, offer: Offer) -> Result
             media: Media::Json,
             pretty: pretty(),
             convert: None,
-            stream: false,
         });
     }
     for clause in clauses(&header) {
@@ -200,7 +194,6 @@ impl Clause<'_> {
             media,
             pretty: false,
             convert: None,
-            stream: false,
         };
         let mut convert = Convert::default();
         let mut asked = false;
@@ -209,7 +202,7 @@ impl Clause<'_> {
                 "as" => (convert.kind, asked) = ((*value).to_owned(), true),
                 "g" => (convert.group, asked) = ((*value).to_owned(), true),
                 "v" => (convert.version, asked) = ((*value).to_owned(), true),
-                "stream" if *value == "watch" && offer == Offer::Watch => accepted.stream = true,
+                "stream" if *value == "watch" && offer == Offer::Watch => {}
                 "stream" if !value.is_empty() => return None,
                 "pretty" => accepted.pretty = *value == "1",
                 _ => {}

@@ -142,8 +142,12 @@ impl ListOptions {
         let integer = |name: &str| query.integer(name).map_err(Status::bad_request);
         let labels = LabelSelector::parse(query.get("labelSelector").unwrap_or(""))
             .map_err(|e| Status::bad_request(e.0))?;
-        let fields = FieldSelector::parse(query.get("fieldSelector").unwrap_or(""))
+        let mut fields = FieldSelector::parse(query.get("fieldSelector").unwrap_or(""))
             .map_err(|e| Status::bad_request(e.0))?;
+        // A bare "=" asks for nothing.
+        fields
+            .terms
+            .retain(|term| !(term.field.is_empty() && term.value.is_empty()));
         let options = ListOptions {
             labels,
             fields,

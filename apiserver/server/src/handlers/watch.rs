@@ -81,9 +81,8 @@ pub(crate) async fn watch(call: Call) -> Result<Reply, Status> {
         Some(seconds) if seconds > 0 => Duration::from_secs(seconds as u64),
         _ => min.mul_f64(1.0 + rand::rng().random::<f64>()),
     };
-    let content_type = match (accepted.media, accepted.stream) {
-        (Media::Protobuf, _) => "application/vnd.kubernetes.protobuf;stream=watch",
-        (_, true) => "application/json;stream=watch",
+    let content_type = match accepted.media {
+        Media::Protobuf => "application/vnd.kubernetes.protobuf;stream=watch",
         _ => "application/json",
     };
     let start = match asked {
@@ -129,9 +128,7 @@ pub(crate) async fn watch(call: Call) -> Result<Reply, Status> {
             .cloned()
             .collect();
         stream.step = Step::Initial(objects);
-        stream.initial_end = (stream.options.send_initial_events == Some(true)
-            && stream.options.bookmarks)
-            .then_some(revision);
+        stream.initial_end = (stream.options.send_initial_events == Some(true)).then_some(revision);
         revision
     } else {
         start.unwrap_or_else(|| api.cacher.view(&registry.cache).0)
