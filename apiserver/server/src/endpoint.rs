@@ -68,7 +68,7 @@ impl Endpoint {
     }
 
     /// A stored object in this version.
-    pub(crate) fn from_storage(&self, object: Value) -> Value {
+    pub(crate) fn served(&self, object: Value) -> Value {
         match &self.registry {
             Some(registry) if !self.is_storage_version() => {
                 convert(object, registry.layout.resource, self.resource)

@@ -126,7 +126,7 @@ impl Call {
         object: Value,
         accepted: &Accepted,
     ) -> Result<Reply, Status> {
-        let object = self.endpoint.from_storage(object);
+        let object = self.endpoint.served(object);
         self.answer_served(code, object, self.endpoint.ty, accepted)
     }
 

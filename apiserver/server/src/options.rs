@@ -256,7 +256,6 @@ mod tests {
             "--runtime-config=c=true",
             "-v=4",
         ])
-        .ok()
         .expect("parses");
         assert_eq!(flags.integer("secure-port"), 7443);
         assert!(flags.flag("allow-privileged") && !flags.flag("ephemeral"));
@@ -299,9 +298,7 @@ mod tests {
 
     #[test]
     fn every_flag_without_effect_warns() {
-        let flags = parse(&["--etcd-servers=http://127.0.0.1:2379"])
-            .ok()
-            .expect("parses");
+        let flags = parse(&["--etcd-servers=http://127.0.0.1:2379"]).expect("parses");
         assert_eq!(
             flags.warnings(),
             ["--etcd-servers has no effect: the store is built in"]

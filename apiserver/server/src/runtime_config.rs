@@ -85,7 +85,7 @@ mod tests {
     fn the_most_specific_entry_decides() {
         let on = |config: &[(&str, bool)], group: &str, version: &str, plural: &str| {
             let config: Vec<_> = config.iter().map(|(n, v)| ((*n).to_owned(), *v)).collect();
-            let enabled = Enabled::new(&config).ok().expect("known names");
+            let enabled = Enabled::new(&config).expect("known names");
             enabled.serves(
                 scheme()
                     .resource(group, version, plural)

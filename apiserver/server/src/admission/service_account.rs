@@ -78,13 +78,11 @@ impl Plugin for ServiceAccount {
             .pointer("/spec/imagePullSecrets")
             .and_then(Value::as_array)
             .is_none_or(Vec::is_empty)
-        {
-            if let Some(secrets) = account
+            && let Some(secrets) = account
                 .get("imagePullSecrets")
                 .filter(|secrets| secrets.as_array().is_some_and(|list| !list.is_empty()))
-            {
-                pod["spec"]["imagePullSecrets"] = secrets.clone();
-            }
+        {
+            pod["spec"]["imagePullSecrets"] = secrets.clone();
         }
         Ok(())
     }

@@ -90,10 +90,10 @@ impl Authenticator {
         if let Some(user) = self.by_front_proxy(peer, headers) {
             return Ok(user.authenticated());
         }
-        if !peer.chain.is_empty() {
-            if let Some(user) = self.by_certificate(peer) {
-                return Ok(user.authenticated());
-            }
+        if !peer.chain.is_empty()
+            && let Some(user) = self.by_certificate(peer)
+        {
+            return Ok(user.authenticated());
         }
         let bearer = headers
             .get(AUTHORIZATION)

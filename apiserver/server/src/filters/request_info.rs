@@ -72,12 +72,10 @@ impl RequestInfo {
             }
             .to_owned();
         }
-        if parts[0] == "namespaces" {
-            if parts.len() > 1 {
-                info.namespace = parts[1].clone();
-                if parts.len() > 2 && !NAMESPACE_SUBRESOURCES.contains(&parts[2].as_str()) {
-                    parts = &parts[2..];
-                }
+        if parts[0] == "namespaces" && parts.len() > 1 {
+            info.namespace = parts[1].clone();
+            if parts.len() > 2 && !NAMESPACE_SUBRESOURCES.contains(&parts[2].as_str()) {
+                parts = &parts[2..];
             }
         }
         info.parts = parts.to_vec();
@@ -102,10 +100,9 @@ impl RequestInfo {
         // A list or watch by name is authorized by that name.
         if matches!(info.verb.as_str(), "list" | "watch" | "deletecollection")
             && info.name.is_empty()
+            && let Some(name) = query.get("fieldSelector").and_then(exact_name)
         {
-            if let Some(name) = query.get("fieldSelector").and_then(exact_name) {
-                info.name = name;
-            }
+            info.name = name;
         }
         info
     }

@@ -287,7 +287,7 @@ fn trees(call: &Call, selected: &Selected) -> Result<Vec<Value>, Status> {
     let registry = call.registry()?;
     let object = |item: &Arc<Cached>| {
         item.object(&registry.layout)
-            .map(|object| call.endpoint.from_storage(object))
+            .map(|object| call.endpoint.served(object))
             .map_err(Status::internal)
     };
     selected.items.iter().map(object).collect()

@@ -84,7 +84,7 @@ pub(crate) async fn modify(
     let warned = call.warnings.len();
     for _ in 0..ATTEMPTS {
         call.warnings.truncate(warned);
-        let live = call.endpoint.from_storage(old.object.clone());
+        let live = call.endpoint.served(old.object.clone());
         let object = change(call, &live)?;
         let mut object = call.endpoint.to_storage(object);
         if uid_is_precondition {

@@ -292,7 +292,7 @@ impl Stream {
         match last.object(&self.cache.layout) {
             Ok(mut object) => {
                 meta::set(&mut object, "resourceVersion", &revision.to_string());
-                let object = self.call.endpoint.from_storage(object);
+                let object = self.call.endpoint.served(object);
                 self.tree("DELETED", object, out);
             }
             Err(error) => self.frame("ERROR", &Status::internal(error).to_value(), out),
@@ -303,24 +303,25 @@ impl Stream {
         let plain = self.accepted.convert.is_none()
             && !self.accepted.pretty
             && self.call.endpoint.is_storage_version();
-        if plain && self.accepted.media == Media::Json {
-            if let Ok(json) = object.json(&self.cache.layout) {
-                let resource = self.call.endpoint.resource;
-                out.put_slice(
-                    format!(
-                        "{{\"type\":\"{kind}\",\"object\":{{\"kind\":\"{}\",\"apiVersion\":\"{}\",",
-                        resource.kind,
-                        resource.group_version()
-                    )
-                    .as_bytes(),
-                );
-                out.put_slice(&json[1..]);
-                out.put_slice(b"}\n");
-                return;
-            }
+        if plain
+            && self.accepted.media == Media::Json
+            && let Ok(json) = object.json(&self.cache.layout)
+        {
+            let resource = self.call.endpoint.resource;
+            out.put_slice(
+                format!(
+                    "{{\"type\":\"{kind}\",\"object\":{{\"kind\":\"{}\",\"apiVersion\":\"{}\",",
+                    resource.kind,
+                    resource.group_version()
+                )
+                .as_bytes(),
+            );
+            out.put_slice(&json[1..]);
+            out.put_slice(b"}\n");
+            return;
         }
         match object.object(&self.cache.layout) {
-            Ok(tree) => self.tree(kind, self.call.endpoint.from_storage(tree), out),
+            Ok(tree) => self.tree(kind, self.call.endpoint.served(tree), out),
             Err(error) => self.frame("ERROR", &Status::internal(error).to_value(), out),
         }
     }

@@ -143,7 +143,7 @@ pub(crate) fn for_resource(resource: &Resource) -> Box<dyn Strategy> {
         ("", "persistentvolumes") => Box::new(core::volumes::Volumes),
         ("", "pods") => Box::new(core::pods::Pods),
         ("", "secrets") => Box::new(core::secrets::Secrets),
-        ("", "services") => Box::new(core::services::Services::default()),
+        ("", "services") => Box::new(core::services::Services),
         ("", "limitranges") => Box::new(core::limit_ranges::LimitRanges),
         ("certificates.k8s.io", "certificatesigningrequests") => {
             Box::new(certificates::signing_requests::SigningRequests)

@@ -80,10 +80,10 @@ impl Strategy for Services {
         // What was allocated stays unless the client says otherwise.
         if has_address(object) && has_address(old) {
             for field in ["clusterIP", "clusterIPs"] {
-                if object.pointer(&format!("/spec/{field}")).is_none() {
-                    if let Some(kept) = old.pointer(&format!("/spec/{field}")) {
-                        object["spec"][field] = kept.clone();
-                    }
+                if object.pointer(&format!("/spec/{field}")).is_none()
+                    && let Some(kept) = old.pointer(&format!("/spec/{field}"))
+                {
+                    object["spec"][field] = kept.clone();
                 }
             }
         }
@@ -300,10 +300,9 @@ fn keep_node_ports(object: &mut Value, old: &Value) {
                 .get("nodePort")
                 .and_then(Value::as_i64)
                 .is_some_and(|number| held.contains(&number))
+                && let Some(port) = port.as_object_mut()
             {
-                if let Some(port) = port.as_object_mut() {
-                    port.shift_remove("nodePort");
-                }
+                port.shift_remove("nodePort");
             }
         }
         return;
