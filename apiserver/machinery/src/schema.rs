@@ -6,6 +6,7 @@ mod field;
 mod field_type;
 mod files;
 mod go_type;
+mod innermost;
 mod name_index;
 mod object_type;
 mod resolve;

@@ -176,9 +176,7 @@ impl<'a> Installer<'a> {
         };
         let text = format!("{doing} objects of kind {}", self.resource.kind);
         let mut route = self.route(target, "get", "list", ("list", ""), text);
-        if self.resource.has_verb("watch") {
-            route.produces = WATCH_MEDIA.to_vec();
-        }
+        route.produces = WATCH_MEDIA.to_vec();
         route.params.extend(self.options.list());
         route.responses = self
             .resource

@@ -195,11 +195,11 @@ impl OptionParams<'_> {
             .filter(|f| !matches!(&*f.name, "kind" | "apiVersion"));
         fields
             .filter_map(|field| {
-                let ty = match &field.ty {
+                // A list in a query is a parameter that recurs: its element says the type.
+                let ty = match field.ty.element().unwrap_or(&field.ty) {
                     FieldType::Bool => "boolean",
                     FieldType::Int32 | FieldType::Int64 => "integer",
                     FieldType::String => "string",
-                    FieldType::List(element) if element.is_scalar() => "string",
                     _ => return None,
                 };
                 let text = CONNECT

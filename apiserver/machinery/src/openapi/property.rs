@@ -24,7 +24,8 @@ pub(super) fn schema_of(
     if let Some(text) = description {
         out.insert("description".into(), text.into());
     }
-    let mut ty = type_of(definitions, &field.ty, field.alias, values.as_ref());
+    let named = definitions.schema.innermost(field);
+    let mut ty = type_of(definitions, &field.ty, named, values.as_ref());
     for key in ["type", "format"] {
         take(&mut ty, key, &mut out);
     }
@@ -51,11 +52,11 @@ pub(super) fn schema_of(
     out.into()
 }
 
-/// `type`, `format`, `enum`, `items`, `additionalProperties` or `$ref` of a type.
+/// `type`, `format`, `enum`, `items`, `additionalProperties` or `$ref` of a type; `named` is the type at its bottom.
 fn type_of(
     definitions: &mut Definitions<'_>,
     ty: &FieldType,
-    alias: Option<TypeId>,
+    named: Option<TypeId>,
     values: Option<&Value>,
 ) -> Map<String, Value> {
     let mut out = Map::new();
@@ -79,21 +80,21 @@ fn type_of(
         FieldType::Bytes => simple("string", "byte"),
         FieldType::Any => {}
         FieldType::List(element) | FieldType::Wrapper(element) => {
-            let element = type_of(definitions, element, alias, values);
+            let element = type_of(definitions, element, named, values);
             out.insert("type".into(), "array".into());
             out.insert("items".into(), element.into());
         }
         FieldType::Map(value) => {
-            let value = type_of(definitions, value, alias, values);
+            let value = type_of(definitions, value, named, values);
             out.insert("type".into(), "object".into());
             out.insert("additionalProperties".into(), value.into());
         }
         FieldType::Struct(id) => {
             out.insert("$ref".into(), definitions.reference(*id).into());
         }
-        // The other types have a name and a form of their own; the alias is that name.
+        // The other types have a name and a form of their own.
         _ => {
-            if let Some(id) = alias {
+            if let Some(id) = named {
                 out.insert("$ref".into(), definitions.reference(id).into());
             }
         }
