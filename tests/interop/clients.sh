@@ -30,7 +30,7 @@ go_tests() {
   [ "$MODE" = smoke ] && run=Smoke
   (cd "$RUN" && timeout -k 5 420 "$2" -test.v -test.timeout 400s -test.run "$run") 2>&1 | tee "$1.log"
   awk '
-    /^ *--- (PASS|FAIL):/ { verdict = $2 == "PASS:" ? "pass" : "fail"; print verdict, $3 (verdict == "fail" ? "\tsee its output" : "") }
+    /^ *--- (PASS|FAIL|SKIP):/ { verdict = tolower(substr($2, 1, 4)); print verdict, $3 (verdict == "fail" ? "\tsee its output" : "") }
     /^panic: / || /^fatal error: / { print "fail crash\t" $0 }' "$1.log" >>"$1"
 }
 
@@ -58,7 +58,7 @@ run_envtest() {
   mkdir -p "$RUN/assets"
   ln -sf "$TRIAD" "$RUN/assets/kube-apiserver"
   ln -sf "$TRIAD" "$RUN/assets/etcd"
-  KUBEBUILDER_ASSETS=$RUN/assets go_tests "$1" "$ENVTEST_DIR/envtest.test"
+  MANIFESTS=$HERE/manifests KUBEBUILDER_ASSETS=$RUN/assets go_tests "$1" "$ENVTEST_DIR/envtest.test"
 }
 
 build_venv() {

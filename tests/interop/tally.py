@@ -15,12 +15,14 @@ for line in open(known_path, encoding="utf-8"):
         name, _, reason = line.strip().partition("  ")
         known[name] = reason
 
-passed, failed, expected = [], [], []
+passed, failed, expected, skipped = [], [], [], 0
 for line in open(results, encoding="utf-8"):
     verdict, _, rest = line.rstrip("\n").partition(" ")
     name, _, why = rest.partition("\t")
     full = f"{suite}/{name}"
-    if verdict == "pass":
+    if verdict == "skip":
+        skipped += 1
+    elif verdict == "pass":
         if full in known:
             failed.append(f"{full}: passes now; take it off known_failures.txt")
         else:
@@ -32,7 +34,7 @@ for line in open(results, encoding="utf-8"):
 if not passed and not failed and not expected:
     failed.append(f"{suite}: nothing ran")
 
-print(f"{suite}: {len(passed)} passed, {len(failed)} failed, {len(expected)} known to fail, {seconds} s", flush=True)
+print(f"{suite}: {len(passed)} passed, {len(failed)} failed, {len(expected)} known to fail{f', {skipped} skipped' if skipped else ''}, {seconds} s", flush=True)
 if failed:
     print("  " + "\n  ".join(failed))
     text = open(output, encoding="utf-8", errors="replace").read().splitlines()
