@@ -17,3 +17,4 @@ pub mod schema;
 pub mod scheme;
 pub mod selector;
 pub mod status;
+pub mod validation;

@@ -1,5 +1,6 @@
 //! The resources that are served: one endpoint per group, version and resource, several of which may share one registry.
 
+use triad_machinery::validation::Settings;
 use crate::cacher::Cacher;
 use crate::registry::{Registry, strategy};
 use crate::storage::Layout;
@@ -96,7 +97,7 @@ pub(crate) fn layouts() -> Vec<Layout> {
 }
 
 impl Endpoints {
-    pub(crate) fn new(cacher: &Arc<Cacher>, served: impl Fn(&Resource) -> bool, max_object_bytes: usize, event_ttl: Duration) -> Self {
+    pub(crate) fn new(cacher: &Arc<Cacher>, served: impl Fn(&Resource) -> bool, max_object_bytes: usize, event_ttl: Duration, settings: Settings) -> Self {
         let mut registries: Vec<Arc<Registry>> = Vec::new();
         let mut by_path = HashMap::new();
         for resource in scheme().resources().iter().filter(|resource| served(resource)) {
@@ -108,7 +109,7 @@ impl Endpoints {
                 }
                 let cache = cacher.by_prefix(&prefix)?.clone();
                 let ttl = (&*resource.plural == "events").then(|| event_ttl.as_secs().clamp(1, u64::from(u32::MAX)) as u32);
-                let registry = Arc::new(Registry::new(cache, strategy::for_resource(resource), cacher.clone(), max_object_bytes, ttl));
+                let registry = Arc::new(Registry::new(cache, strategy::for_resource(resource), cacher.clone(), max_object_bytes, ttl, settings));
                 registries.push(registry.clone());
                 Some(registry)
             });

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use triad_kv::{Change, Compare, Condition, Entry, Revision, Store, Txn, TxnOutcome};
 use triad_machinery::meta;
 use triad_machinery::scheme::Resource;
+use triad_machinery::validation::Settings;
 use triad_machinery::status::{FieldError, GroupKind, GroupResource, Status};
 
 /// One stored resource with everything that its verbs need.
@@ -34,6 +35,7 @@ pub(crate) struct Registry {
     max_object_bytes: usize,
     /// Seconds that an object lives; events only.
     ttl_seconds: Option<u32>,
+    settings: Settings,
 }
 
 /// An object as it was read: the tree and the revision that a write must find unchanged.
@@ -44,9 +46,9 @@ pub(crate) struct Stored {
 }
 
 impl Registry {
-    pub(crate) fn new(cache: Arc<ResourceCache>, strategy: Box<dyn Strategy>, cacher: Arc<Cacher>, max_object_bytes: usize, ttl_seconds: Option<u32>) -> Self {
+    pub(crate) fn new(cache: Arc<ResourceCache>, strategy: Box<dyn Strategy>, cacher: Arc<Cacher>, max_object_bytes: usize, ttl_seconds: Option<u32>, settings: Settings) -> Self {
         let store = cacher.store().clone();
-        Registry { layout: cache.layout.clone(), cache, strategy, cacher, store, clock: Clock, max_object_bytes, ttl_seconds }
+        Registry { layout: cache.layout.clone(), cache, strategy, cacher, store, clock: Clock, max_object_bytes, ttl_seconds, settings }
     }
 
     pub(crate) fn resource(&self) -> &'static Resource {

@@ -1,5 +1,6 @@
 //! The composition root: from a Config to a serving, then draining server; and the filter chain, read top-down.
 
+use triad_machinery::validation::Settings;
 use crate::api::Api;
 use crate::cacher::{Cacher, Feed};
 use crate::discovery::Discovery;
@@ -94,7 +95,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<()> {
 fn build(config: Config, store: Store, pki: &Pki, bound: std::net::SocketAddr) -> Result<Api> {
     let cacher = Arc::new(Cacher::new(store.clone(), endpoint::layouts()));
     let enabled = Enabled::new(&config.runtime_config).map_err(|exit| anyhow!(exit.text))?;
-    let endpoints = Endpoints::new(&cacher, |resource| enabled.serves(resource), config.max_object_bytes, config.event_ttl);
+    let endpoints = Endpoints::new(&cacher, |resource| enabled.serves(resource), config.max_object_bytes, config.event_ttl, Settings { allow_privileged: config.allow_privileged });
     let missing = || anyhow!("the resource table lacks a resource that the server itself needs");
     let lookup = admission::Lookup::new(&cacher).ok_or_else(missing)?;
     let advertised = std::net::SocketAddr::new(config.advertise_address, bound.port()).to_string();
