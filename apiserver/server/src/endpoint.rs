@@ -11,6 +11,7 @@ use triad_machinery::meta;
 use triad_machinery::schema::TypeId;
 use triad_machinery::scheme::{Resource, scheme};
 use triad_machinery::status::GroupResource;
+use triad_machinery::validation::Settings;
 
 pub(crate) struct Endpoint {
     pub(crate) resource: &'static Resource,
@@ -125,6 +126,7 @@ impl Endpoints {
         served: impl Fn(&Resource) -> bool,
         max_object_bytes: usize,
         event_ttl: Duration,
+        settings: Settings,
     ) -> Self {
         let mut registries: Vec<Arc<Registry>> = Vec::new();
         let mut by_path = HashMap::new();
@@ -153,6 +155,7 @@ impl Endpoints {
                     cacher,
                     max_object_bytes,
                     ttl,
+                    settings,
                 ));
                 registries.push(registry.clone());
                 Some(registry)

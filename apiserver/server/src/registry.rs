@@ -24,6 +24,7 @@ use triad_kv::{Change, Compare, Condition, Entry, Revision, Store, Txn, TxnOutco
 use triad_machinery::meta;
 use triad_machinery::scheme::Resource;
 use triad_machinery::status::{FieldError, GroupKind, GroupResource, Status};
+use triad_machinery::validation::Settings;
 
 /// One stored resource with everything that its verbs need.
 pub(crate) struct Registry {
@@ -36,6 +37,7 @@ pub(crate) struct Registry {
     max_object_bytes: usize,
     /// Seconds that an object lives; events only.
     ttl_seconds: Option<u32>,
+    pub(crate) settings: Settings,
 }
 
 /// An object as it was read: the tree and the revision that a write must find unchanged.
@@ -52,6 +54,7 @@ impl Registry {
         cacher: &Cacher,
         max_object_bytes: usize,
         ttl_seconds: Option<u32>,
+        settings: Settings,
     ) -> Self {
         let store = cacher.store().clone();
         Registry {
@@ -62,6 +65,7 @@ impl Registry {
             clock: Clock,
             max_object_bytes,
             ttl_seconds,
+            settings,
         }
     }
 

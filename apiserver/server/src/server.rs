@@ -30,6 +30,7 @@ use std::time::Instant;
 use tokio::net::TcpListener;
 use triad_kv::{History, Store, StoreOptions};
 use triad_machinery::status::{GroupResource, Status};
+use triad_machinery::validation::Settings;
 
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 /// An Audit-Id given by the client is cut to this many bytes.
@@ -139,6 +140,9 @@ fn build(config: Config, store: Store, pki: &Pki, bound: std::net::SocketAddr) -
         |resource| enabled.serves(resource),
         config.max_object_bytes,
         config.event_ttl,
+        Settings {
+            allow_privileged: config.allow_privileged,
+        },
     );
     let missing = || anyhow!("the resource table lacks a resource that the server itself needs");
     let lookup = admission::Lookup::new(&cacher).ok_or_else(missing)?;

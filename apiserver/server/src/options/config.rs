@@ -44,6 +44,7 @@ pub struct Config {
     pub min_request_timeout: Duration,
     pub shutdown_delay: Duration,
     pub max_object_bytes: usize,
+    pub allow_privileged: bool,
     pub history_max_age: Duration,
     pub history_max_bytes: u64,
     pub verbosity: i64,
@@ -198,6 +199,7 @@ impl Config {
                 flags.integer("min-request-timeout").max(0) as u64
             ),
             shutdown_delay: flags.duration("shutdown-delay-duration"),
+            allow_privileged: flags.flag("allow-privileged"),
             max_object_bytes: flags.integer("max-object-bytes").max(1024) as usize,
             history_max_age: flags.duration("history-max-age"),
             history_max_bytes: flags.integer("history-max-bytes").max(0) as u64,

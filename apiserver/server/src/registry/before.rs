@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use triad_machinery::meta;
 use triad_machinery::names;
 use triad_machinery::status::{FieldError, GroupKind, Status};
+use triad_machinery::validation;
 
 /// Generated names keep within 63 characters; how often a clash is tried again.
 pub(crate) const GENERATE_ATTEMPTS: u32 = 8;
@@ -46,6 +47,11 @@ impl Registry {
         }
         self.strategy.prepare_for_create(object);
         let mut errors = object_meta::validate(object, resource);
+        errors.extend(validation::validate(
+            self.validated(),
+            object,
+            &self.settings,
+        ));
         errors.extend(self.strategy.validate(object));
         self.refuse(object, errors)?;
         Ok(self.strategy.warnings(object, None))
@@ -88,6 +94,18 @@ impl Registry {
         object_meta::carry_over(object, old);
         let mut errors = object_meta::validate_update(object, old);
         errors.extend(match part {
+            Part::Main => {
+                validation::validate_update(self.validated(), object, old, &self.settings)
+            }
+            Part::Sub(subresource) => validation::validate_subresource(
+                self.validated(),
+                subresource,
+                object,
+                old,
+                &self.settings,
+            ),
+        });
+        errors.extend(match part {
             Part::Main => self.strategy.validate_update(object, old),
             Part::Sub(subresource) => {
                 self.strategy
@@ -116,6 +134,15 @@ impl Registry {
             ))
         };
         self.strategy.counts_for_generation(object, old) || rest(object) != rest(old)
+    }
+
+    /// What the rules of validation go by.
+    fn validated(&self) -> validation::Kind<'_> {
+        let resource = self.resource();
+        validation::Kind {
+            group: &resource.group,
+            resource: &resource.plural,
+        }
     }
 
     fn refuse(&self, object: &Value, errors: Vec<FieldError>) -> Result<(), Status> {
