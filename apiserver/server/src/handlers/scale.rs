@@ -1,7 +1,6 @@
 //! The scale subresource of workloads: a view of replicas, selector and count as an autoscaling/v1 Scale.
 
 use super::Call;
-use super::create::track;
 use super::decode::Expected;
 use super::params::{FieldValidation, WriteOptions};
 use super::update::modify;
@@ -9,10 +8,11 @@ use crate::negotiate::{Accepted, Offer};
 use crate::registry::before::Part;
 use crate::reply::{self, Reply, named};
 use serde_json::{Map, Value, json};
-use triad_machinery::goformat::quote;
+use triad_machinery::goformat::{self, quote};
+use triad_machinery::managed_fields::{self, Managed, PathElement};
 use triad_machinery::meta;
 use triad_machinery::patch::json::JsonPatch;
-use triad_machinery::patch::{merge, strategic};
+use triad_machinery::patch::{merge, strategic, undecodable};
 use triad_machinery::schema::schema;
 use triad_machinery::selector::label::LabelSelector;
 use triad_machinery::status::{FieldError, GroupKind, Status};
@@ -56,11 +56,26 @@ pub(crate) async fn update(call: &mut Call) -> Result<Reply, Status> {
             "the name of the object ({given}) does not match the name on the URL ({asked})"
         )));
     }
-    write(call, &options, accepted, move |_, _| Ok(scale.clone())).await
+    write(
+        call,
+        &options,
+        accepted,
+        true,
+        move |_, _| Ok(scale.clone()),
+    )
+    .await
 }
 
 pub(crate) async fn patch(call: &mut Call) -> Result<Reply, Status> {
     let accepted = call.accepted(Offer::Plain)?;
+    let content_type = call
+        .headers
+        .get(http::header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or("");
+    if content_type.split(';').next().unwrap_or("").trim() == "application/apply-patch+yaml" {
+        return apply(call, accepted).await;
+    }
     let options = WriteOptions::parse(&call.query, "PatchOptions", false)?;
     let typed = options.validation != FieldValidation::Ignore;
     let body =
@@ -78,7 +93,7 @@ pub(crate) async fn patch(call: &mut Call) -> Result<Reply, Status> {
         .trim()
         .to_owned();
     let ty = named("autoscaling/v1.Scale");
-    write(call, &options, accepted, move |_, current| {
+    write(call, &options, accepted, true, move |_, current| {
         let document = triad_machinery::codec::json::to_json_value(current, ty);
         let patched = match form.as_str() {
             "application/json-patch+json" => {
@@ -100,9 +115,58 @@ pub(crate) async fn patch(call: &mut Call) -> Result<Reply, Status> {
         let patched = patched.map_err(|error| error.to_status())?;
         triad_machinery::codec::json::from_json_value(&patched, ty, super::patch::strictness(typed))
             .map(|decoded| decoded.value)
-            .map_err(|e| super::decode::cannot_be_handled(&expected(), &e))
+            .map_err(|error| undecodable(goformat::json_text(&patched), error))
     })
     .await
+}
+
+/// Server-side apply of a Scale: the manager comes to own the workload's replicas.
+async fn apply(call: &mut Call, accepted: Accepted) -> Result<Reply, Status> {
+    let options = WriteOptions::parse(&call.query, "PatchOptions", true)?;
+    let config = triad_machinery::codec::yaml::to_value(&call.body)
+        .map_err(|error| Status::bad_request(format!("error encoding patch: {error}")))?;
+    let (manager, force) = (
+        options.field_manager.clone(),
+        options.force.unwrap_or(false),
+    );
+    write(call, &options, accepted, false, move |_, current| {
+        in_scale_context(&manager, |context| {
+            managed_fields::apply(Some(current), &config, context, force)
+        })
+        .map_err(|error| error.to_status())
+    })
+    .await
+}
+
+/// Calls with what a write of a Scale is.
+fn in_scale_context<T>(manager: &str, work: impl FnOnce(&managed_fields::Context<'_>) -> T) -> T {
+    work(&managed_fields::Context {
+        schema: schema(),
+        type_id: named("autoscaling/v1.Scale"),
+        api_version: "autoscaling/v1",
+        kind: "Scale",
+        manager,
+        subresource: "scale",
+        now: &crate::clock::Clock.now(),
+        reset_fields: &managed_fields::ResetFields::default(),
+        versions: &managed_fields::OneVersion,
+    })
+}
+
+/// Where workloads keep their replicas, in every version.
+fn replicas_path(_api_version: &str) -> Option<Vec<PathElement>> {
+    Some(vec![
+        PathElement::field("spec"),
+        PathElement::field("replicas"),
+    ])
+}
+
+/// A Scale that bears the managers of the workload's replicas.
+fn with_managers(mut scale: Value, object: &Value) -> Value {
+    if let Ok(parent) = Managed::of(object) {
+        managed_fields::scale::to_scale(&parent, &replicas_path).store(&mut scale);
+    }
+    scale
 }
 
 /// Reads the scale, changes it, writes the replicas back into the workload.
@@ -110,6 +174,7 @@ async fn write(
     call: &mut Call,
     options: &WriteOptions,
     accepted: Accepted,
+    track_updates: bool,
     change: impl Fn(&mut Call, &Value) -> Result<Value, Status>,
 ) -> Result<Reply, Status> {
     let manager = call.manager(&options.field_manager);
@@ -121,8 +186,13 @@ async fn write(
         false,
         old,
         |call, live| {
-            let current = scale_of(live);
-            let scale = change(call, &current)?;
+            let current = with_managers(scale_of(live), live);
+            let mut scale = change(call, &current)?;
+            if track_updates {
+                in_scale_context(&manager, |context| {
+                    managed_fields::update(Some(&current), &mut scale, context)
+                });
+            }
             let errors = validate(&scale);
             if !errors.is_empty() {
                 return Err(Status::invalid(
@@ -146,7 +216,11 @@ async fn write(
                     &version
                 },
             );
-            track(call, Some(live), &mut object, &manager, "scale");
+            if let (Ok(parent), Ok(managers)) = (Managed::of(live), Managed::of(&scale)) {
+                let version = call.endpoint.resource.group_version();
+                managed_fields::scale::to_parent(&parent, managers, &version, &replicas_path)
+                    .store(&mut object);
+            }
             Ok(object)
         },
     )

@@ -88,6 +88,17 @@ impl Registry {
             resource: shown,
         };
         let conflict = |why: String| Err(Status::conflict(kind, meta::name(object), why));
+        if self.strategy.ends_by_itself()
+            && let Some(asked) = options
+                .uid
+                .as_deref()
+                .filter(|asked| *asked != meta::uid(object))
+        {
+            return conflict(format!(
+                "Precondition failed: UID in precondition: {asked}, UID in object meta: {}",
+                meta::uid(object)
+            ));
+        }
         if let Some(asked) = options
             .uid
             .as_deref()

@@ -183,9 +183,8 @@ fn owner_references(object: &Value, errors: &mut Vec<FieldError>) {
             ("uid", owner.uid),
         ] {
             if text.is_empty() {
-                errors.push(FieldError::invalid(
+                errors.push(FieldError::required(
                     format!("{path}.{field}"),
-                    "",
                     "must not be empty",
                 ));
             }
@@ -267,6 +266,7 @@ pub(crate) fn carry_over(object: &mut Value, old: &Value) {
     let Some(metadata) = meta::metadata_mut(object) else {
         return;
     };
+    metadata.shift_remove("selfLink");
     for field in ["uid", "creationTimestamp"] {
         let empty = metadata
             .get(field)

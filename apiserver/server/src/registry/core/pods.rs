@@ -22,6 +22,15 @@ impl Strategy for Pods {
         object["status"] = status;
     }
 
+    fn prepare_for_subresource_update(&self, subresource: &str, object: &mut Value, old: &Value) {
+        if subresource == "status" {
+            // The class of service was settled when the pod was made.
+            if let Some(class) = old.pointer("/status/qosClass") {
+                object["status"]["qosClass"] = class.clone();
+            }
+        }
+    }
+
     fn graceful(&self, object: &Value, asked: Option<i64>) -> Option<i64> {
         let own = object
             .pointer("/spec/terminationGracePeriodSeconds")
