@@ -3,6 +3,8 @@
 //! at start nothing is made. Any method is answered, as upstream does.
 
 mod published;
+#[cfg(test)]
+mod tests;
 
 use crate::clock::Clock;
 use crate::endpoint::Endpoints;
@@ -48,8 +50,12 @@ pub(crate) struct OpenApi {
 
 impl OpenApi {
     pub(crate) fn new(endpoints: &Endpoints) -> Self {
-        let served = scheme().resources().iter().filter(|r| endpoints.get(&r.group, &r.version, &r.plural).is_some());
-        let documents = Documents::new(served, API_VERSION);
+        let resources = scheme().resources().iter();
+        let served = resources.filter(|r| endpoints.get(&r.group, &r.version, &r.plural).is_some());
+        Self::of(Documents::new(served, API_VERSION))
+    }
+
+    fn of(documents: Documents<'static>) -> Self {
         let v3 = documents.names().into_iter().map(|name| (name, Published::default())).collect();
         OpenApi { documents, v2: Published::default(), v3, index: OnceLock::new(), modified: http_date(0) }
     }
