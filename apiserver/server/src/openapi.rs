@@ -14,7 +14,8 @@ use crate::reply::{self, Reply, takes_gzip};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, EXPIRES, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, VARY};
 use http::{HeaderMap, Method};
-use published::{Encoding, Published};
+use published::{Encoding, Maker, Published};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use triad_machinery::openapi::{Descriptions, Documents, v2_protobuf, v3_protobuf};
@@ -76,44 +77,34 @@ impl OpenApi {
     }
 
     fn v2(&self, method: &Method, headers: &HeaderMap) -> Reply {
-        let make = |encoding| {
-            let table = triad_docs::text();
-            let document = self.documents.v2(&Descriptions::read(&table));
-            match encoding {
-                Encoding::Json => document.to_string().into_bytes(),
-                Encoding::Protobuf => v2_protobuf(&document),
-            }
-        };
-        let mut reply = self.document(&V2, &self.v2, &make, method, headers);
+        let make = || self.documents.v2(&Descriptions::read(&triad_docs::text()));
+        let maker = Maker { make: &make, protobuf: v2_protobuf };
+        let mut reply = self.document(&V2, &self.v2, &maker, method, headers);
         reply.headers_mut().append(VARY, HeaderValue::from_static("Accept-Encoding"));
         reply.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
         reply
     }
 
     fn v3(&self, name: &str, document: &Published, method: &Method, headers: &HeaderMap, query: &Query) -> Reply {
-        let make = |encoding| self.make_v3(name, encoding);
-        let mut reply = self.document(&V3, document, &make, method, headers);
+        let make = || self.make_v3(name);
+        let maker = Maker { make: &make, protobuf: v3_protobuf };
+        let mut reply = self.document(&V3, document, &maker, method, headers);
         let known = reply.status() != 406;
         let vary = if reply.headers().contains_key(CONTENT_ENCODING) { "Accept, Accept-Encoding" } else { "Accept" };
         match query.get("hash").filter(|hash| known && !hash.is_empty()) {
-            Some(hash) if hash == document.etag(&make) => {
+            Some(hash) if hash == document.etag(&maker) => {
                 reply.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
                 reply.headers_mut().insert(EXPIRES, http_date(YEAR_SECONDS));
             }
-            Some(_) => reply = moved(name, document.etag(&make), &reply),
+            Some(_) => reply = moved(name, document.etag(&maker), &reply),
             None => {}
         }
         reply.headers_mut().insert(VARY, HeaderValue::from_static(vary));
         reply
     }
 
-    fn make_v3(&self, name: &str, encoding: Encoding) -> Vec<u8> {
-        let table = triad_docs::text();
-        let Some(document) = self.documents.v3(name, &Descriptions::read(&table)) else { return Vec::new() };
-        match encoding {
-            Encoding::Json => document.to_string().into_bytes(),
-            Encoding::Protobuf => v3_protobuf(&document),
-        }
+    fn make_v3(&self, name: &str) -> Value {
+        self.documents.v3(name, &Descriptions::read(&triad_docs::text())).unwrap_or_default()
     }
 
     /// The index: every document with the hash of what it says, so that it can be kept for good.
@@ -123,7 +114,8 @@ impl OpenApi {
         }
         let index = self.index.get_or_init(|| {
             let entry = |(name, document): (&String, &Published)| {
-                let hash = document.etag(&|encoding| self.make_v3(name, encoding));
+                let make = || self.make_v3(name);
+                let hash = document.etag(&Maker { make: &make, protobuf: v3_protobuf });
                 (name.clone(), serde_json::json!({"serverRelativeURL": url(name, hash)}))
             };
             let paths: serde_json::Map<_, _> = self.v3.iter().map(entry).collect();
@@ -135,25 +127,28 @@ impl OpenApi {
     }
 
     /// A document in the form that the client takes, or that it has it already, or that there is no such form.
-    fn document(&self, offer: &Offer, document: &Published, make: &dyn Fn(Encoding) -> Vec<u8>, method: &Method, headers: &HeaderMap) -> Reply {
+    fn document(&self, offer: &Offer, document: &Published, maker: &Maker<'_>, method: &Method, headers: &HeaderMap) -> Reply {
         let Some(chosen) = negotiate::choose(headers, offer.media) else { return reply::empty(406) };
         let (encoding, content_type) = if chosen == 0 { (Encoding::Json, "application/json") } else { (Encoding::Protobuf, offer.protobuf) };
-        let etag = format!("\"{}\"", document.etag(make));
+        // First, for it gives the tag.
+        let compressed = document.compressed(encoding, maker);
+        let etag = format!("\"{}\"", document.etag(maker));
         let known = match headers.get(IF_NONE_MATCH).and_then(|v| v.to_str().ok()) {
             Some(tags) => tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag),
             None => self.unmodified_since(method, headers),
         };
         let mut reply = if known {
             reply::empty(304)
-        } else {
-            let gzip = takes_gzip(headers);
-            let mut reply = reply::bytes(200, content_type, document.bytes(encoding, make, gzip));
-            if gzip {
-                reply.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            }
-            reply.headers_mut().insert(LAST_MODIFIED, self.modified.clone());
+        } else if takes_gzip(headers) {
+            let mut reply = reply::bytes(200, content_type, compressed.clone());
+            reply.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             reply
+        } else {
+            reply::bytes(200, content_type, document.plain(encoding, maker))
         };
+        if !known {
+            reply.headers_mut().insert(LAST_MODIFIED, self.modified.clone());
+        }
         set(&mut reply, ETAG, &etag);
         reply
     }

@@ -2,7 +2,6 @@
 
 use super::*;
 use http::header::{ACCEPT, ACCEPT_ENCODING};
-use serde_json::Value;
 
 const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 
