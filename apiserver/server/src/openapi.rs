@@ -3,6 +3,8 @@
 //! at start nothing is made. Any method is answered, as upstream does.
 
 mod published;
+#[cfg(test)]
+mod tests;
 
 use crate::clock::Clock;
 use crate::endpoint::Endpoints;
@@ -15,7 +17,8 @@ use http::header::{
     IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, VARY,
 };
 use http::{HeaderMap, Method};
-use published::{Encoding, Published};
+use published::{Encoding, Maker, Published};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use triad_machinery::openapi::{Descriptions, Documents, v2_protobuf, v3_protobuf};
@@ -71,11 +74,12 @@ pub(crate) struct OpenApi {
 
 impl OpenApi {
     pub(crate) fn new(endpoints: &Endpoints) -> Self {
-        let served = scheme()
-            .resources()
-            .iter()
-            .filter(|r| endpoints.get(&r.group, &r.version, &r.plural).is_some());
-        let documents = Documents::new(served, API_VERSION);
+        let resources = scheme().resources().iter();
+        let served = resources.filter(|r| endpoints.get(&r.group, &r.version, &r.plural).is_some());
+        Self::of(Documents::new(served, API_VERSION))
+    }
+
+    fn of(documents: Documents<'static>) -> Self {
         let v3 = documents
             .names()
             .into_iter()
@@ -114,15 +118,12 @@ impl OpenApi {
     }
 
     fn v2(&self, method: &Method, headers: &HeaderMap) -> Reply {
-        let make = |encoding| {
-            let table = triad_docs::text();
-            let document = self.documents.v2(&Descriptions::read(&table));
-            match encoding {
-                Encoding::Json => document.to_string().into_bytes(),
-                Encoding::Protobuf => v2_protobuf(&document),
-            }
+        let make = || self.documents.v2(&Descriptions::read(&triad_docs::text()));
+        let maker = Maker {
+            make: &make,
+            protobuf: v2_protobuf,
         };
-        let mut reply = self.document(&V2, &self.v2, &make, method, headers);
+        let mut reply = self.document(&V2, &self.v2, &maker, method, headers);
         reply
             .headers_mut()
             .append(VARY, HeaderValue::from_static("Accept-Encoding"));
@@ -140,8 +141,12 @@ impl OpenApi {
         headers: &HeaderMap,
         query: &Query,
     ) -> Reply {
-        let make = |encoding| self.make_v3(name, encoding);
-        let mut reply = self.document(&V3, document, &make, method, headers);
+        let make = || self.make_v3(name);
+        let maker = Maker {
+            make: &make,
+            protobuf: v3_protobuf,
+        };
+        let mut reply = self.document(&V3, document, &maker, method, headers);
         let known = reply.status() != 406;
         let vary = if reply.headers().contains_key(CONTENT_ENCODING) {
             "Accept, Accept-Encoding"
@@ -149,13 +154,13 @@ impl OpenApi {
             "Accept"
         };
         match query.get("hash").filter(|hash| known && !hash.is_empty()) {
-            Some(hash) if hash == document.etag(&make) => {
+            Some(hash) if hash == document.etag(&maker) => {
                 reply
                     .headers_mut()
                     .insert(CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
                 reply.headers_mut().insert(EXPIRES, http_date(YEAR_SECONDS));
             }
-            Some(_) => reply = moved(name, document.etag(&make), &reply),
+            Some(_) => reply = moved(name, document.etag(&maker), &reply),
             None => {}
         }
         reply
@@ -164,15 +169,10 @@ impl OpenApi {
         reply
     }
 
-    fn make_v3(&self, name: &str, encoding: Encoding) -> Vec<u8> {
-        let table = triad_docs::text();
-        let Some(document) = self.documents.v3(name, &Descriptions::read(&table)) else {
-            return Vec::new();
-        };
-        match encoding {
-            Encoding::Json => document.to_string().into_bytes(),
-            Encoding::Protobuf => v3_protobuf(&document),
-        }
+    fn make_v3(&self, name: &str) -> Value {
+        self.documents
+            .v3(name, &Descriptions::read(&triad_docs::text()))
+            .unwrap_or_default()
     }
 
     /// The index: every document with the hash of what it says, so that it can be kept for good.
@@ -182,7 +182,11 @@ impl OpenApi {
         }
         let index = self.index.get_or_init(|| {
             let entry = |(name, document): (&String, &Published)| {
-                let hash = document.etag(&|encoding| self.make_v3(name, encoding));
+                let make = || self.make_v3(name);
+                let hash = document.etag(&Maker {
+                    make: &make,
+                    protobuf: v3_protobuf,
+                });
                 (
                     name.clone(),
                     serde_json::json!({"serverRelativeURL": url(name, hash)}),
@@ -203,7 +207,7 @@ impl OpenApi {
         &self,
         offer: &Offer,
         document: &Published,
-        make: &dyn Fn(Encoding) -> Vec<u8>,
+        maker: &Maker<'_>,
         method: &Method,
         headers: &HeaderMap,
     ) -> Reply {
@@ -215,7 +219,9 @@ impl OpenApi {
         } else {
             (Encoding::Protobuf, offer.protobuf)
         };
-        let etag = format!("\"{}\"", document.etag(make));
+        // First, for it gives the tag.
+        let compressed = document.compressed(encoding, maker);
+        let etag = format!("\"{}\"", document.etag(maker));
         let known = match headers.get(IF_NONE_MATCH).and_then(|v| v.to_str().ok()) {
             Some(tags) => tags
                 .split(',')
@@ -225,19 +231,20 @@ impl OpenApi {
         };
         let mut reply = if known {
             reply::empty(304)
+        } else if takes_gzip(headers) {
+            let mut reply = reply::bytes(200, content_type, compressed.clone());
+            reply
+                .headers_mut()
+                .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            reply
         } else {
-            let gzip = takes_gzip(headers);
-            let mut reply = reply::bytes(200, content_type, document.bytes(encoding, make, gzip));
-            if gzip {
-                reply
-                    .headers_mut()
-                    .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            }
+            reply::bytes(200, content_type, document.plain(encoding, maker))
+        };
+        if !known {
             reply
                 .headers_mut()
                 .insert(LAST_MODIFIED, self.modified.clone());
-            reply
-        };
+        }
         set(&mut reply, ETAG, &etag);
         reply
     }

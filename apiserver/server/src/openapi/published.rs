@@ -4,6 +4,7 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
+use serde_json::Value;
 use sha2::{Digest, Sha512};
 use std::io::{Read, Write};
 use std::sync::OnceLock;
@@ -14,6 +15,12 @@ pub(super) enum Encoding {
     Protobuf,
 }
 
+/// How a document is made, and how it becomes protobuf.
+pub(super) struct Maker<'a> {
+    pub(super) make: &'a dyn Fn() -> Value,
+    pub(super) protobuf: fn(&Value) -> Vec<u8>,
+}
+
 #[derive(Default)]
 pub(super) struct Published {
     etag: OnceLock<String>,
@@ -22,31 +29,37 @@ pub(super) struct Published {
 }
 
 impl Published {
-    /// SHA-512 of the JSON, in capitals; the protobuf has the same, for Vary tells them apart.
-    pub(super) fn etag(&self, make: &dyn Fn(Encoding) -> Vec<u8>) -> &str {
-        self.etag.get_or_init(|| hash(&make(Encoding::Json)))
+    /// SHA-512 of the JSON, in capitals; the protobuf has the same, for Vary tells them apart. The document itself is not kept.
+    pub(super) fn etag(&self, maker: &Maker<'_>) -> &str {
+        self.etag
+            .get_or_init(|| hash((maker.make)().to_string().as_bytes()))
     }
 
-    /// The document, compressed or not.
-    pub(super) fn bytes(
-        &self,
-        encoding: Encoding,
-        make: &dyn Fn(Encoding) -> Vec<u8>,
-        gzip: bool,
-    ) -> Bytes {
+    /// The compressed document. Making it gives the tag, too.
+    pub(super) fn compressed(&self, encoding: Encoding, maker: &Maker<'_>) -> &Bytes {
         let slot = match encoding {
             Encoding::Json => &self.json,
             Encoding::Protobuf => &self.protobuf,
         };
-        let compressed = slot.get_or_init(|| compress(&make(encoding)));
-        if gzip {
-            return compressed.clone();
-        }
+        slot.get_or_init(|| {
+            let document = (maker.make)();
+            let json = document.to_string();
+            self.etag.get_or_init(|| hash(json.as_bytes()));
+            match encoding {
+                Encoding::Json => compress(json.as_bytes()),
+                Encoding::Protobuf => compress(&(maker.protobuf)(&document)),
+            }
+        })
+    }
+
+    /// The document as it is.
+    pub(super) fn plain(&self, encoding: Encoding, maker: &Maker<'_>) -> Bytes {
+        let compressed = self.compressed(encoding, maker);
         let mut plain = Vec::with_capacity(compressed.len() * 8);
+        // What was compressed in memory reads back.
         match GzDecoder::new(&compressed[..]).read_to_end(&mut plain) {
             Ok(_) => plain.into(),
-            // What was compressed in memory reads back; if it ever does not, it can be made again.
-            Err(_) => make(encoding).into(),
+            Err(_) => Bytes::new(),
         }
     }
 }
@@ -76,23 +89,21 @@ mod tests {
     #[test]
     fn a_document_is_made_once_for_each_encoding() {
         let made = Cell::new(0);
-        let make = |encoding| {
+        let make = || {
             made.set(made.get() + 1);
-            format!("{encoding:?}").repeat(100).into_bytes()
+            Value::from("x".repeat(1000))
+        };
+        let maker = Maker {
+            make: &make,
+            protobuf: |_| vec![7; 1000],
         };
         let document = Published::default();
         for _ in 0..3 {
-            assert_eq!(
-                document.bytes(Encoding::Json, &make, false),
-                "Json".repeat(100)
-            );
-            assert!(document.bytes(Encoding::Json, &make, true).len() < 100);
-            assert_eq!(
-                document.bytes(Encoding::Protobuf, &make, false),
-                "Protobuf".repeat(100)
-            );
+            assert_eq!(document.plain(Encoding::Json, &maker).len(), 1002);
+            assert!(document.compressed(Encoding::Json, &maker).len() < 100);
+            assert_eq!(document.plain(Encoding::Protobuf, &maker), vec![7; 1000]);
+            assert_eq!(document.etag(&maker).len(), 128);
         }
         assert_eq!(made.get(), 2);
-        assert_eq!(document.etag(&make).len(), 128);
     }
 }
