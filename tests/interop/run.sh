@@ -17,6 +17,8 @@ SUITES=("$@")
 [ ${#SUITES[@]} -gt 0 ] || SUITES=(kubectl client-go envtest python javascript)
 export MODE RUN
 RUN=$(mktemp -d "${TMPDIR:-/tmp}/triad-interop.XXXXXX")
+# A copy: a build that ends meanwhile does not change what is tested.
+cp "$TRIAD" "$RUN/triad" && TRIAD=$RUN/triad
 PID=
 . "$HERE/clients.sh"
 

@@ -139,7 +139,8 @@ func TestWatchFromTheFuture(t *testing.T) {
 	} else if !apierrors.IsInvalid(err) && !apierrors.IsBadRequest(err) {
 		t.Errorf("a version that is not a number: %v", err)
 	}
-	_, err = client.CoreV1().ConfigMaps("default").List(ctx, metav1.ListOptions{ResourceVersion: "99999999999"})
+	// The typed client would try again ten times.
+	err = client.CoreV1().RESTClient().Get().Namespace("default").Resource("configmaps").Param("resourceVersion", "99999999999").MaxRetries(0).Do(ctx).Error()
 	if !apierrors.IsTimeout(err) || !apierrors.HasStatusCause(err, metav1.CauseTypeResourceVersionTooLarge) {
 		t.Errorf("a version of the future: %v", err)
 	}
