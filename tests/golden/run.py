@@ -6,6 +6,7 @@ pending.txt names, step by step, those that do not pass yet. A step that fails a
 does one that is named and passes: the list only ever shrinks. `--write` rewrites the list from this run.
 TRIAD names the binary. `run.py SUITE...` runs those suites alone.
 """
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -15,6 +16,7 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
+SIDE_BY_SIDE = 4
 GOLDEN = HERE.parent.parent.parent / "shared" / "golden"
 
 
@@ -28,24 +30,25 @@ def free_port():
         return s.getsockname()[1]
 
 
-def replay(suites, run):
+def replay(suite, run):
+    """One suite against a server of its own: its cases and the replayer's log."""
+    run.mkdir()
     server = HERE / "server.sh"
     port = free_port()
     env = dict(os.environ, RUN=str(run), PORT=str(port), TOKENS=str(GOLDEN / "tokens.csv"))
     subprocess.run([server, "restart"], env=env, check=True, timeout=60)
     report = run / "report.json"
-    only = [word for suite in suites for word in ("--only", suite)]
     command = [
         sys.executable, GOLDEN / "replay.py", "--server", f"https://127.0.0.1:{port}", "--ca", run / "data/pki/ca.crt",
         "--token-file", GOLDEN / "tokens.csv", "--suites", GOLDEN / "suites", "--hook-port", str(free_port()),
-        "--restart-cmd", f"{server} restart", "--report", report, *only,
+        "--restart-cmd", f"{server} restart", "--report", report, "--only", suite,
     ]
     try:
         with open(run / "replay.log", "w") as log:
             subprocess.run(command, env=env, stdout=log, stderr=subprocess.STDOUT, timeout=1500)
     finally:
         subprocess.run([server, "down"], env=env, timeout=60)
-    return json.loads(report.read_text())["suites"]
+    return json.loads(report.read_text())["suites"], (run / "replay.log").read_text()
 
 
 def main():
@@ -57,8 +60,11 @@ def main():
     claimed = asked or lines(HERE / "claimed.txt")
     pending = set(lines(HERE / "pending.txt"))
     with tempfile.TemporaryDirectory(prefix="triad-golden-") as run:
-        suites = replay(claimed, pathlib.Path(run))
-        log = pathlib.Path(run, "replay.log").read_text()
+        # The suites wait more than they work, so some run side by side.
+        with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            outcomes = list(pool.map(lambda suite: replay(suite, pathlib.Path(run, suite)), claimed))
+    suites = {name: cases for found, _ in outcomes for name, cases in found.items()}
+    log = "\n".join(text for _, text in outcomes)
     failed, passed = set(), set()
     for suite, cases in sorted(suites.items()):
         good = bad = 0

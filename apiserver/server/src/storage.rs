@@ -7,6 +7,7 @@ use serde_json::Value;
 use triad_kv::Revision;
 use triad_machinery::codec::json::{self, Gvk};
 use triad_machinery::codec::protobuf;
+use triad_machinery::defaults::apply_defaults;
 use triad_machinery::meta;
 use triad_machinery::schema::TypeId;
 use triad_machinery::scheme::Resource;
@@ -63,6 +64,8 @@ impl Layout {
     /// A stored object as a tree with kind, apiVersion and resourceVersion.
     pub(crate) fn decode(&self, bytes: &[u8], revision: Revision) -> Result<Value, String> {
         let mut object = protobuf::decode(bytes, self.ty).map_err(|error| error.to_string())?;
+        // Fields that protobuf does not carry (the kind of a claim template) come back as defaults.
+        apply_defaults(&mut object, self.ty);
         meta::set(&mut object, "resourceVersion", &revision.to_string());
         Ok(object)
     }

@@ -10,6 +10,7 @@ use crate::negotiate::{Accepted, Offer};
 use crate::registry::before::Part;
 use crate::reply::{Reply, named};
 use crate::routes::Action;
+use bytes::Bytes;
 use serde_json::{Value, json};
 use triad_machinery::meta;
 use triad_machinery::selector::label::LabelSelector;
@@ -286,6 +287,10 @@ async fn to_node(call: &mut Call) -> Result<Reply, Status> {
         .pointer("/spec/nodeName")
         .and_then(Value::as_str)
         .unwrap_or("");
+    if node.is_empty() && call.info.subresource == "log" {
+        // Nothing has run, so nothing was said.
+        return Ok(crate::reply::bytes(200, "text/plain", Bytes::new()));
+    }
     if node.is_empty() {
         return Err(Status::bad_request(format!(
             "pod {} does not have a host assigned",
