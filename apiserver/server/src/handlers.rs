@@ -9,6 +9,7 @@ pub(crate) mod patch;
 pub(crate) mod read;
 pub(crate) mod scale;
 pub(crate) mod subresource;
+pub(crate) mod token;
 pub(crate) mod transform;
 pub(crate) mod update;
 pub(crate) mod virtuals;

@@ -26,6 +26,7 @@ mod reply;
 mod routes;
 mod runtime_config;
 pub mod server;
+mod service_accounts;
 mod storage;
 mod tls;
 mod user;

@@ -48,6 +48,31 @@ pub(crate) async fn answer(
                 api.metrics.render(&api.store),
             ));
         }
+        "/.well-known/openid-configuration" => {
+            crate::negotiate::route_accepts(&head.headers, &["application/json"])?;
+            let tokens = &api.authenticator.tokens;
+            let jwks = format!(
+                "https://{}:{}/openid/v1/jwks",
+                api.config.advertise_address,
+                api.config.bind.port()
+            );
+            let document = json!({"issuer": tokens.issuer(), "jwks_uri": jwks, "response_types_supported": ["id_token"], "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": tokens.keys().algorithms()});
+            return Ok(public(reply::bytes(
+                200,
+                "application/json",
+                document.to_string(),
+            )));
+        }
+        "/openid/v1/jwks" => {
+            crate::negotiate::route_accepts(&head.headers, &["application/jwk-set+json"])?;
+            let keys = api.authenticator.tokens.keys().jwks();
+            return Ok(public(reply::bytes(
+                200,
+                "application/jwk-set+json",
+                keys.to_string(),
+            )));
+        }
         "/statusz" | "/flagz" => {
             crate::negotiate::route_accepts(&head.headers, &["text/plain"])?;
             return Ok(reply::bytes(
@@ -65,6 +90,15 @@ pub(crate) async fn answer(
         Some(answer) => answer,
         None => Ok(reply::page_not_found()),
     }
+}
+
+/// Keys change rarely: others may keep the answer for an hour.
+fn public(mut reply: Reply) -> Reply {
+    reply.headers_mut().insert(
+        http::header::CACHE_CONTROL,
+        http::HeaderValue::from_static("public, max-age=3600"),
+    );
+    reply
 }
 
 /// The z-pages for people (KEP-4827, KEP-4828).

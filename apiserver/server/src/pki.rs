@@ -27,6 +27,8 @@ pub(crate) struct Pki {
     pub(crate) client_ca: PathBuf,
     /// The admin client pair; None where --client-ca-file names a CA whose key we do not have.
     pub(crate) admin: Option<(PathBuf, PathBuf)>,
+    /// The key that signs service-account tokens.
+    pub(crate) account_key: PathBuf,
     pub(crate) made: bool,
 }
 
@@ -65,10 +67,10 @@ impl Pki {
                 (ca.cert_path.clone(), Some(pair))
             }
         };
-        let account_key = dir.join("sa.key");
-        if !account_key.exists() {
+        let own_key = dir.join("sa.key");
+        if !own_key.exists() {
             let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-            write_private(&account_key, &key.serialize_pem())?;
+            write_private(&own_key, &key.serialize_pem())?;
             std::fs::write(dir.join("sa.pub"), key.public_key_pem())
                 .context("cannot write the service-account public key")?;
         }
@@ -77,6 +79,10 @@ impl Pki {
             serving_ca,
             client_ca,
             admin,
+            account_key: config
+                .service_account_signing_key_file
+                .clone()
+                .unwrap_or(own_key),
             made: ca.made,
         })
     }

@@ -19,6 +19,7 @@ use crate::query::Query;
 use crate::reply::{self, Reply};
 use crate::routes::{self, Action};
 use crate::runtime_config::Enabled;
+use crate::service_accounts::{Keys, Tokens};
 use crate::user::User;
 use crate::{admission, body_limit, bootstrap, controllers, listener, paths, tls};
 use anyhow::{Context, Result, anyhow};
@@ -147,8 +148,16 @@ fn build(config: Config, store: Store, pki: &Pki, bound: std::net::SocketAddr) -
     let missing = || anyhow!("the resource table lacks a resource that the server itself needs");
     let lookup = admission::Lookup::new(&cacher).ok_or_else(missing)?;
     let advertised = std::net::SocketAddr::new(config.advertise_address, bound.port()).to_string();
+    let keys = Keys::load(&pki.account_key, &config.service_account_key_files)?;
+    let tokens = Tokens::new(
+        keys,
+        config.service_account_issuers.clone(),
+        config.api_audiences.clone(),
+        &cacher,
+    )
+    .ok_or_else(missing)?;
     Ok(Api {
-        authenticator: Authenticator::new(&pki.client_ca, &config)?,
+        authenticator: Authenticator::new(&pki.client_ca, tokens, &config)?,
         authorizer: Authorizer::new(&cacher, config.authorization_modes.clone())
             .ok_or_else(missing)?,
         flow: FlowControl::new(&cacher).ok_or_else(missing)?,

@@ -3,6 +3,7 @@
 //! A request with a certificate or token that proves nothing is 401; one without any is anonymous where that is on.
 
 use crate::options::{Config, RequestHeader};
+use crate::service_accounts::Tokens;
 use crate::tls::certificates;
 use crate::user::User;
 use anyhow::{Context, Result, anyhow};
@@ -48,7 +49,8 @@ impl Peer {
 pub(crate) struct Authenticator {
     client_ca: Option<Arc<dyn ClientCertVerifier>>,
     front_proxy: Option<FrontProxy>,
-    tokens: HashMap<String, User>,
+    static_tokens: HashMap<String, User>,
+    pub(crate) tokens: Tokens,
     anonymous: bool,
 }
 
@@ -61,7 +63,7 @@ struct FrontProxy {
 pub(crate) struct Unauthorized;
 
 impl Authenticator {
-    pub(crate) fn new(client_ca: &Path, config: &Config) -> Result<Self> {
+    pub(crate) fn new(client_ca: &Path, tokens: Tokens, config: &Config) -> Result<Self> {
         let front_proxy = match &config.request_header {
             Some(header) => Some(FrontProxy {
                 verifier: verifier(&header.ca_file)?,
@@ -72,7 +74,8 @@ impl Authenticator {
         Ok(Authenticator {
             client_ca: Some(verifier(client_ca)?),
             front_proxy,
-            tokens: config
+            tokens,
+            static_tokens: config
                 .token_auth_file
                 .as_deref()
                 .map(read_tokens)
@@ -117,7 +120,37 @@ impl Authenticator {
 
     /// The user that a bearer token stands for.
     pub(crate) fn by_token(&self, token: &str) -> Option<User> {
-        self.tokens.get(token).cloned().map(User::authenticated)
+        self.review_token(token, &[]).ok().map(|(user, _)| user)
+    }
+
+    /// The same for given audiences (none: this server's own), with those that fit. The error says what is wrong.
+    pub(crate) fn review_token(
+        &self,
+        token: &str,
+        audiences: &[String],
+    ) -> Result<(User, Vec<String>), String> {
+        const INVALID: &str = "invalid bearer token";
+        if let Some(user) = self.static_tokens.get(token) {
+            let own = self.tokens.audiences();
+            let matching: Vec<String> = match audiences {
+                [] => own.to_vec(),
+                asked => asked
+                    .iter()
+                    .filter(|audience| own.contains(audience))
+                    .cloned()
+                    .collect(),
+            };
+            return if matching.is_empty() {
+                Err(INVALID.to_owned())
+            } else {
+                Ok((user.clone().authenticated(), matching))
+            };
+        }
+        match self.tokens.check(token, audiences) {
+            Some(Ok((user, matching))) => Ok((user.authenticated(), matching)),
+            Some(Err(why)) => Err(format!("[{INVALID}, {why}]")),
+            None => Err(INVALID.to_owned()),
+        }
     }
 
     fn by_certificate(&self, peer: &Peer) -> Option<User> {

@@ -38,6 +38,7 @@ pub(crate) async fn dispatch(
         (view, Action::Patch) if VIEWS.contains(&view) => patch::patch(call, Part::Sub(view)).await,
         ("binding", Action::Create) => bind(call).await,
         ("eviction", Action::Create) => evict(call).await,
+        ("token", Action::Create) => super::token::create(call).await,
         ("log", Action::Get) => to_node(call).await,
         ("exec" | "attach" | "portforward", _) => to_node(call).await,
         ("proxy", _) => proxy(call).await,

@@ -230,9 +230,19 @@ fn token(call: &mut Call, mut review: Value) -> Result<Value, Status> {
             "token is required for TokenReview in authentication",
         ));
     }
-    review["status"] = match call.api.authenticator.by_token(&token) {
-        Some(user) => json!({"authenticated": true, "user": user_info(&user)}),
-        None => json!({"user": {}, "error": "invalid bearer token"}),
+    let audiences: Vec<String> = review
+        .pointer("/spec/audiences")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect();
+    review["status"] = match call.api.authenticator.review_token(&token, &audiences) {
+        Ok((user, audiences)) => {
+            json!({"authenticated": true, "user": user_info(&user), "audiences": audiences})
+        }
+        Err(why) => json!({"user": {}, "error": why}),
     };
     Ok(review)
 }
