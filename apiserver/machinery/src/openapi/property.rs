@@ -39,7 +39,7 @@ pub(super) fn schema_of(
     let reference = ty.remove("$ref");
     match reference {
         Some(reference)
-            if definitions.form == Form::V3 && !(out.is_empty() && !has_extensions(field)) =>
+            if definitions.form == Form::V3 && (!out.is_empty() || has_extensions(field)) =>
         {
             out.insert("allOf".into(), json!([{"$ref": reference}]));
         }
