@@ -22,7 +22,7 @@ type Problems = Vec<String>;
 
 /// RFC 1123 label, lower case, at most 63 bytes.
 pub fn dns1123_label(value: &str) -> Problems {
-    let mut problems = name_over(value, LABEL_MAX);
+    let mut problems = over(value, LABEL_MAX);
     if !is_label(value) {
         if is_subdomain(value, is_label) {
             problems.push("must not contain dots".into());
@@ -40,7 +40,7 @@ pub fn dns1123_label(value: &str) -> Problems {
 
 /// RFC 1123 subdomain, lower case, at most 253 bytes.
 pub fn dns1123_subdomain(value: &str) -> Problems {
-    let mut problems = name_over(value, SUBDOMAIN_MAX);
+    let mut problems = over(value, SUBDOMAIN_MAX);
     if !is_subdomain(value, is_label) {
         problems.push(pattern(
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', \
@@ -54,7 +54,7 @@ pub fn dns1123_subdomain(value: &str) -> Problems {
 
 /// RFC 1123 subdomain that also takes upper case (driver names).
 pub fn dns1123_subdomain_caseless(value: &str) -> Problems {
-    let mut problems = name_over(value, SUBDOMAIN_MAX);
+    let mut problems = over(value, SUBDOMAIN_MAX);
     if !is_subdomain(&value.to_ascii_lowercase(), is_label) {
         problems.push(pattern(
             "an RFC 1123 subdomain must consist of alphanumeric characters, '-' or '.', \
@@ -68,7 +68,7 @@ pub fn dns1123_subdomain_caseless(value: &str) -> Problems {
 
 /// RFC 1123 subdomain that also takes underscores (DNS search paths).
 pub fn dns1123_subdomain_underscore(value: &str) -> Problems {
-    let mut problems = name_over(value, SUBDOMAIN_MAX);
+    let mut problems = over(value, SUBDOMAIN_MAX);
     if !is_subdomain(value, is_label_underscore) {
         problems.push(pattern(
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', \
@@ -82,7 +82,7 @@ pub fn dns1123_subdomain_underscore(value: &str) -> Problems {
 
 /// `*.` in front of an RFC 1123 subdomain.
 pub fn wildcard_dns1123_subdomain(value: &str) -> Problems {
-    let mut problems = name_over(value, SUBDOMAIN_MAX);
+    let mut problems = over(value, SUBDOMAIN_MAX);
     if !value
         .strip_prefix("*.")
         .is_some_and(|rest| is_subdomain(rest, is_label))
@@ -99,7 +99,7 @@ pub fn wildcard_dns1123_subdomain(value: &str) -> Problems {
 
 /// RFC 1035 label: starts with a letter.
 pub fn dns1035_label(value: &str) -> Problems {
-    let mut problems = name_over(value, LABEL_MAX);
+    let mut problems = over(value, LABEL_MAX);
     if !is_label(value) || !value.starts_with(|c: char| c.is_ascii_lowercase()) {
         problems.push(pattern(
             "a DNS-1035 label must consist of lower case alphanumeric characters or '-', \
@@ -139,7 +139,7 @@ pub fn label_key(value: &str) -> Problems {
     if name.is_empty() {
         problems.push("name part must be non-empty".into());
     } else if name.len() > LABEL_MAX {
-        problems.push(format!("name part {}", max_len(LABEL_MAX)));
+        problems.push(format!("name part {}", max_bytes(LABEL_MAX)));
     }
     if !is_key_name(name) {
         problems.push(format!(
@@ -152,7 +152,10 @@ pub fn label_key(value: &str) -> Problems {
 
 /// A label value; may be empty.
 pub fn label_value(value: &str) -> Problems {
-    let mut problems = over(value, LABEL_MAX);
+    let mut problems = Vec::new();
+    if value.len() > LABEL_MAX {
+        problems.push(max_bytes(LABEL_MAX));
+    }
     if !value.is_empty() && !is_key_name(value) {
         problems.push(pattern(
             "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', \
@@ -223,18 +226,14 @@ pub fn pattern(text: &str, regex: &str, examples: &[&str]) -> String {
     )
 }
 
-/// Too long, in bytes.
+/// Too long. Upstream says characters and counts bytes.
 pub fn max_len(bytes: usize) -> String {
-    format!("must be no more than {bytes} bytes")
+    format!("must be no more than {bytes} characters")
 }
 
-/// The same for names, where upstream counts (and says) characters.
-fn name_over(name: &str, max: usize) -> Problems {
-    if name.len() > max {
-        vec![format!("must be no more than {max} characters")]
-    } else {
-        Vec::new()
-    }
+/// Too long, as said of label keys and values.
+fn max_bytes(bytes: usize) -> String {
+    format!("must be no more than {bytes} bytes")
 }
 
 fn over(value: &str, max: usize) -> Problems {

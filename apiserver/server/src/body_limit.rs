@@ -17,8 +17,11 @@ pub(crate) async fn read(mut body: Incoming) -> Result<Bytes, Status> {
     let mut first: Option<Bytes> = None;
     let mut joined = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Status::bad_request(format!("the body could not be read: {error}")))?;
-        let Ok(data) = frame.into_data() else { continue };
+        let frame = frame
+            .map_err(|error| Status::bad_request(format!("the body could not be read: {error}")))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         if joined.len() + first.as_ref().map_or(0, Bytes::len) + data.len() > MAX_BYTES {
             return Err(too_large());
         }

@@ -49,7 +49,11 @@ fn checks(root: &str) -> Option<Vec<String>> {
         _ => return None,
     };
     let hooks = HOOKS.iter().map(|hook| format!("poststarthook/{hook}"));
-    let mut all: Vec<String> = before.iter().map(|name| (*name).to_owned()).chain(hooks).collect();
+    let mut all: Vec<String> = before
+        .iter()
+        .map(|name| (*name).to_owned())
+        .chain(hooks)
+        .collect();
     all.push("autoregister-completion".to_owned());
     if root == "readyz" {
         all.push("shutdown".to_owned());
@@ -60,7 +64,10 @@ fn checks(root: &str) -> Option<Vec<String>> {
 /// Every path of health checks, for the index.
 pub(crate) fn paths() -> impl Iterator<Item = String> {
     ["healthz", "livez", "readyz"].into_iter().flat_map(|root| {
-        let single = checks(root).unwrap_or_default().into_iter().map(move |check| format!("/{root}/{check}"));
+        let single = checks(root)
+            .unwrap_or_default()
+            .into_iter()
+            .map(move |check| format!("/{root}/{check}"));
         std::iter::once(format!("/{root}")).chain(single)
     })
 }
@@ -73,7 +80,11 @@ pub(crate) struct Health {
 
 impl Health {
     pub(crate) fn new(store: Store) -> Self {
-        Health { store, bootstrapped: AtomicBool::new(false), draining: watch::channel(false).0 }
+        Health {
+            store,
+            bootstrapped: AtomicBool::new(false),
+            draining: watch::channel(false).0,
+        }
     }
 
     pub(crate) fn set_bootstrapped(&self) {
@@ -88,7 +99,11 @@ impl Health {
     /// Completes when the server drains.
     pub(crate) async fn draining(&self) {
         // The sender lives as long as self.
-        let _ = self.draining.subscribe().wait_for(|draining| *draining).await;
+        let _ = self
+            .draining
+            .subscribe()
+            .wait_for(|draining| *draining)
+            .await;
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -115,9 +130,19 @@ impl Health {
         let checks = checks(root)?;
         if let Some(single) = single {
             let known = checks.iter().any(|check| check == single);
-            return known.then(|| if self.passes(single) { reply::text(200, "ok") } else { failed(&format!("internal server error: {single} failed\n")) });
+            return known.then(|| {
+                if self.passes(single) {
+                    reply::text(200, "ok")
+                } else {
+                    failed(&format!("internal server error: {single} failed\n"))
+                }
+            });
         }
-        let mut excluded: BTreeSet<&str> = query.all("exclude").flat_map(|v| v.split(',')).filter(|v| !v.is_empty()).collect();
+        let mut excluded: BTreeSet<&str> = query
+            .all("exclude")
+            .flat_map(|v| v.split(','))
+            .filter(|v| !v.is_empty())
+            .collect();
         let mut text = String::new();
         let mut failures = Vec::new();
         for check in &checks {
@@ -133,7 +158,10 @@ impl Health {
         }
         if !excluded.is_empty() {
             let names: Vec<String> = excluded.iter().map(|name| format!("{name:?}")).collect();
-            text.push_str(&format!("warn: some health checks cannot be excluded: no matches for {}\n", names.join(",")));
+            text.push_str(&format!(
+                "warn: some health checks cannot be excluded: no matches for {}\n",
+                names.join(",")
+            ));
         }
         if !failures.is_empty() {
             tracing::warn!(checks = failures.join(","), path, "health check failed");

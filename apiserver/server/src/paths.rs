@@ -12,7 +12,12 @@ use triad_machinery::status::Status;
 
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
 
-pub(crate) async fn answer(api: &Api, head: &Parts, query: &Query, info: &RequestInfo) -> Result<Reply, Status> {
+pub(crate) async fn answer(
+    api: &Api,
+    head: &Parts,
+    query: &Query,
+    info: &RequestInfo,
+) -> Result<Reply, Status> {
     let path = info.path.as_str();
     if let Some(reply) = api.health.answer(path, query) {
         return Ok(reply);
@@ -29,15 +34,34 @@ pub(crate) async fn answer(api: &Api, head: &Parts, query: &Query, info: &Reques
             crate::negotiate::route_accepts(&head.headers, &["application/json"])?;
             return Ok(pretty_json(&version::document()));
         }
-        "/metrics" if head.method == Method::DELETE => return Ok(reply::bytes(200, "text/plain; charset=utf-8", "metrics reset\n")),
-        "/metrics" | "/metrics/slis" => return Ok(reply::bytes(200, METRICS_TYPE, api.metrics.render(&api.store))),
+        "/metrics" if head.method == Method::DELETE => {
+            return Ok(reply::bytes(
+                200,
+                "text/plain; charset=utf-8",
+                "metrics reset\n",
+            ));
+        }
+        "/metrics" | "/metrics/slis" => {
+            return Ok(reply::bytes(
+                200,
+                METRICS_TYPE,
+                api.metrics.render(&api.store),
+            ));
+        }
         "/statusz" | "/flagz" => {
             crate::negotiate::route_accepts(&head.headers, &["text/plain"])?;
-            return Ok(reply::bytes(200, "text/plain; charset=utf-8", zpage(api, path)));
+            return Ok(reply::bytes(
+                200,
+                "text/plain; charset=utf-8",
+                zpage(api, path),
+            ));
         }
         _ => {}
     }
-    match api.discovery.answer(&head.method, path, &head.headers, query) {
+    match api
+        .discovery
+        .answer(&head.method, path, &head.headers, query)
+    {
         Some(answer) => answer,
         None => Ok(reply::page_not_found()),
     }
@@ -45,18 +69,48 @@ pub(crate) async fn answer(api: &Api, head: &Parts, query: &Query, info: &Reques
 
 /// The z-pages for people (KEP-4827, KEP-4828).
 fn zpage(api: &Api, path: &str) -> String {
-    let head = format!("triad{path}\nWarning: This endpoint is not meant to be machine parseable, has no formatting compatibility guarantees and is for debugging purposes only.\n\n");
+    let head = format!(
+        "triad{path}\nWarning: This endpoint is not meant to be machine parseable, has no formatting compatibility guarantees and is for debugging purposes only.\n\n"
+    );
     if path == "/statusz" {
         let store = api.store.metrics();
-        return format!("{head}Version: {}\nRevision: {}\nCompacted: {}\nApplied index: {}\n", version::GIT_VERSION, store.revision, store.compacted, store.applied_index);
+        return format!(
+            "{head}Version: {}\nRevision: {}\nCompacted: {}\nApplied index: {}\n",
+            version::GIT_VERSION,
+            store.revision,
+            store.compacted,
+            store.applied_index
+        );
     }
-    format!("{head}bind-address={}\ndata-dir={}\nnode-name={}\nservice-cluster-ip-range={}\n", api.config.bind, api.config.data_dir.display(), api.config.node_name, api.config.service_cidr)
+    format!(
+        "{head}bind-address={}\ndata-dir={}\nnode-name={}\nservice-cluster-ip-range={}\n",
+        api.config.bind,
+        api.config.data_dir.display(),
+        api.config.node_name,
+        api.config.service_cidr
+    )
 }
 
 /// The paths that are served, as upstream's index shows them.
 fn index(api: &Api) -> Reply {
-    let fixed = ["/.well-known/openid-configuration", "/apis/", "/flagz", "/metrics", "/metrics/slis", "/openapi/v2", "/openapi/v3", "/openapi/v3/", "/openid/v1/jwks", "/statusz", "/version"];
-    let mut paths: Vec<String> = fixed.map(str::to_owned).into_iter().chain(crate::health::paths()).collect();
+    let fixed = [
+        "/.well-known/openid-configuration",
+        "/apis/",
+        "/flagz",
+        "/metrics",
+        "/metrics/slis",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/openapi/v3/",
+        "/openid/v1/jwks",
+        "/statusz",
+        "/version",
+    ];
+    let mut paths: Vec<String> = fixed
+        .map(str::to_owned)
+        .into_iter()
+        .chain(crate::health::paths())
+        .collect();
     for endpoint in api.endpoints.all() {
         let resource = endpoint.resource;
         if resource.group.is_empty() {

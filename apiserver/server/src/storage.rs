@@ -26,18 +26,34 @@ pub(crate) struct Layout {
 
 impl Layout {
     pub(crate) fn key(&self, namespace: &str, name: &str) -> String {
-        if namespace.is_empty() { format!("{}{name}", self.prefix) } else { format!("{}{namespace}/{name}", self.prefix) }
+        if namespace.is_empty() {
+            format!("{}{name}", self.prefix)
+        } else {
+            format!("{}{namespace}/{name}", self.prefix)
+        }
     }
 
     /// The prefix of all keys of a namespace, of all keys when it is empty.
     pub(crate) fn scope(&self, namespace: &str) -> String {
-        if namespace.is_empty() { self.prefix.clone() } else { format!("{}{namespace}/", self.prefix) }
+        if namespace.is_empty() {
+            self.prefix.clone()
+        } else {
+            format!("{}{namespace}/", self.prefix)
+        }
     }
 
     /// The stored bytes of an object; its resourceVersion is left out.
     pub(crate) fn encode(&self, object: &mut Value) -> Bytes {
-        let removed = meta::metadata_mut(object).and_then(|metadata| metadata.shift_remove("resourceVersion"));
-        let bytes = protobuf::encode(object, self.ty, Some(Gvk { api_version: &self.resource.group_version(), kind: &self.resource.kind }));
+        let removed = meta::metadata_mut(object)
+            .and_then(|metadata| metadata.shift_remove("resourceVersion"));
+        let bytes = protobuf::encode(
+            object,
+            self.ty,
+            Some(Gvk {
+                api_version: &self.resource.group_version(),
+                kind: &self.resource.kind,
+            }),
+        );
         if let (Some(version), Some(metadata)) = (removed, meta::metadata_mut(object)) {
             metadata.insert("resourceVersion".to_owned(), version);
         }

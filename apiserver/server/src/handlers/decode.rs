@@ -24,14 +24,23 @@ pub(crate) struct Expected<'a> {
 
 impl Expected<'_> {
     fn api_version(&self) -> String {
-        if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) }
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
     }
 }
 
 impl Call {
     pub(crate) fn expected(&self) -> Expected<'static> {
         let resource = self.endpoint.resource;
-        Expected { group: &resource.group, version: &resource.version, kind: &resource.kind, ty: self.endpoint.ty }
+        Expected {
+            group: &resource.group,
+            version: &resource.version,
+            kind: &resource.kind,
+            ty: self.endpoint.ty,
+        }
     }
 
     /// Decodes the body as the endpoint's own kind and sets its defaults.
@@ -55,17 +64,29 @@ impl Call {
     }
 
     /// Decodes bytes of the request's Content-Type as `expected`, without defaults.
-    pub(crate) fn decode_body(&mut self, body: &[u8], expected: &Expected<'_>, validation: FieldValidation) -> Result<Value, Status> {
+    pub(crate) fn decode_body(
+        &mut self,
+        body: &[u8],
+        expected: &Expected<'_>,
+        validation: FieldValidation,
+    ) -> Result<Value, Status> {
         let media = content(&self.headers)?;
         let unrecognized = |error: String| {
-            Status::bad_request(format!("the object provided is unrecognized (must be of type {}): {error} ({})", expected.kind, quoted(body)))
+            Status::bad_request(format!(
+                "the object provided is unrecognized (must be of type {}): {error} ({})",
+                expected.kind,
+                quoted(body)
+            ))
         };
         let strictness = super::patch::strictness(validation != FieldValidation::Ignore);
         let decoded = match media {
             Media::Protobuf => {
                 let envelope = protobuf::open(body).map_err(|e| unrecognized(e.to_string()))?;
                 self.check_kind(&envelope.type_meta, expected)?;
-                protobuf::decode_enveloped(&envelope, expected.ty).map(|value| Decoded { value, strict_errors: Vec::new() })
+                protobuf::decode_enveloped(&envelope, expected.ty).map(|value| Decoded {
+                    value,
+                    strict_errors: Vec::new(),
+                })
             }
             Media::Json => {
                 let found = json::interpret(body).map_err(|e| unrecognized(e.to_string()))?;
@@ -90,24 +111,55 @@ impl Call {
         let (kind, api_version) = (found.kind.as_str(), found.api_version.as_str());
         let (group, version) = meta::group_version(api_version);
         let kind = if kind.is_empty() { expected.kind } else { kind };
-        let known = api_version.is_empty() || (group == expected.group && version == expected.version) && kind == expected.kind;
+        let known = api_version.is_empty()
+            || (group == expected.group && version == expected.version) && kind == expected.kind;
         if known && kind == expected.kind {
             return Ok(());
         }
-        let (group, version) = if api_version.is_empty() { (expected.group, expected.version) } else { (group, version) };
-        let gv = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+        let (group, version) = if api_version.is_empty() {
+            (expected.group, expected.version)
+        } else {
+            (group, version)
+        };
+        let gv = if group.is_empty() {
+            version.to_owned()
+        } else {
+            format!("{group}/{version}")
+        };
         if schema().kind(group, version, kind).is_none() {
-            let text = format!("no kind {} is registered for version {} in scheme", goformat::quote(kind), goformat::quote(&gv));
-            return Err(Status::bad_request(format!("{kind} in version {} cannot be handled as a {}: {text} \"pkg/runtime/scheme.go:111\"", goformat::quote(version), expected.kind)));
+            let text = format!(
+                "no kind {} is registered for version {} in scheme",
+                goformat::quote(kind),
+                goformat::quote(&gv)
+            );
+            return Err(Status::bad_request(format!(
+                "{kind} in version {} cannot be handled as a {}: {text} \"pkg/runtime/scheme.go:111\"",
+                goformat::quote(version),
+                expected.kind
+            )));
         }
         if kind == expected.kind {
-            return Err(Status::bad_request(format!("the API version in the data ({gv}) does not match the expected API version ({})", expected.api_version())));
+            return Err(Status::bad_request(format!(
+                "the API version in the data ({gv}) does not match the expected API version ({})",
+                expected.api_version()
+            )));
         }
-        Err(Status::bad_request(format!("{kind} in version {} cannot be handled as a {}: converting ({gv}.{kind}) to ({}.{}): unknown conversion", goformat::quote(version), expected.kind, expected.api_version(), expected.kind)))
+        Err(Status::bad_request(format!(
+            "{kind} in version {} cannot be handled as a {}: converting ({gv}.{kind}) to ({}.{}): unknown conversion",
+            goformat::quote(version),
+            expected.kind,
+            expected.api_version(),
+            expected.kind
+        )))
     }
 
     /// Turns unknown and duplicate fields into warnings or an error.
-    pub(crate) fn judge(&mut self, strict_errors: Vec<String>, expected: &Expected<'_>, validation: FieldValidation) -> Result<(), Status> {
+    pub(crate) fn judge(
+        &mut self,
+        strict_errors: Vec<String>,
+        expected: &Expected<'_>,
+        validation: FieldValidation,
+    ) -> Result<(), Status> {
         if strict_errors.is_empty() {
             return Ok(());
         }
@@ -116,7 +168,12 @@ impl Call {
             FieldValidation::Warn => self.warnings.extend(yaml::warnings(&strict_errors)),
             FieldValidation::Strict => {
                 let text = format!("strict decoding error: {}", strict_errors.join(", "));
-                return Err(Status::bad_request(format!("{} in version {} cannot be handled as a {}: {text}", expected.kind, goformat::quote(expected.version), expected.kind)));
+                return Err(Status::bad_request(format!(
+                    "{} in version {} cannot be handled as a {}: {text}",
+                    expected.kind,
+                    goformat::quote(expected.version),
+                    expected.kind
+                )));
             }
         }
         Ok(())
@@ -124,15 +181,29 @@ impl Call {
 }
 
 pub(crate) fn cannot_be_handled(expected: &Expected<'_>, error: &DecodeError) -> Status {
-    Status::bad_request(format!("{} in version {} cannot be handled as a {}: {error}", expected.kind, goformat::quote(expected.version), expected.kind))
+    Status::bad_request(format!(
+        "{} in version {} cannot be handled as a {}: {error}",
+        expected.kind,
+        goformat::quote(expected.version),
+        expected.kind
+    ))
 }
 
 /// Whether the body asks to forget all field managers: by an empty list, which decoding does not keep.
 fn forgets(body: &[u8], object: &Value, media: Media) -> bool {
-    if media == Media::Protobuf || object.pointer("/metadata/managedFields").is_some() || memchr::memmem::find(body, b"managedFields").is_none() {
+    if media == Media::Protobuf
+        || object.pointer("/metadata/managedFields").is_some()
+        || memchr::memmem::find(body, b"managedFields").is_none()
+    {
         return false;
     }
-    let raw = if media == Media::Yaml { yaml::to_value(body).ok() } else { json::decode_untyped(body, Strictness::Ignore).ok().map(|decoded| decoded.value) };
+    let raw = if media == Media::Yaml {
+        yaml::to_value(body).ok()
+    } else {
+        json::decode_untyped(body, Strictness::Ignore)
+            .ok()
+            .map(|decoded| decoded.value)
+    };
     raw.is_some_and(|raw| managed_fields::asks_to_forget(&raw))
 }
 
@@ -142,7 +213,11 @@ fn quoted(body: &[u8]) -> String {
         return "<empty>".to_owned();
     }
     let head = &body[..body.len().min(QUOTED_BYTES)];
-    let more = if body.len() > QUOTED_BYTES { " ..." } else { "" };
+    let more = if body.len() > QUOTED_BYTES {
+        " ..."
+    } else {
+        ""
+    };
     if head.first() == Some(&b'{') && head.is_ascii() {
         return format!("{}{more}", String::from_utf8_lossy(head));
     }

@@ -4,7 +4,8 @@ use super::{Registry, object_meta};
 use serde_json::{Value, json};
 use triad_machinery::meta;
 use triad_machinery::names;
-use triad_machinery::status::{FieldError, Status};
+use triad_machinery::status::{FieldError, GroupKind, Status};
+use triad_machinery::validation;
 
 /// Generated names keep within 63 characters; how often a clash is tried again.
 pub(crate) const GENERATE_ATTEMPTS: u32 = 8;
@@ -46,13 +47,23 @@ impl Registry {
         }
         self.strategy.prepare_for_create(object);
         let mut errors = object_meta::validate(object, resource);
+        errors.extend(validation::validate(
+            self.validated(),
+            object,
+            &self.settings,
+        ));
         errors.extend(self.strategy.validate(object));
         self.refuse(object, errors)?;
         Ok(self.strategy.warnings(object, None))
     }
 
     /// Prepares and validates a changed object. Preconditions have been judged already.
-    pub(crate) fn before_update(&self, part: Part<'_>, object: &mut Value, old: &Value) -> Result<Vec<String>, Status> {
+    pub(crate) fn before_update(
+        &self,
+        part: Part<'_>,
+        object: &mut Value,
+        old: &Value,
+    ) -> Result<Vec<String>, Status> {
         let resource = self.resource();
         set_generation(object, meta::generation(old));
         match part {
@@ -67,12 +78,14 @@ impl Registry {
             }
             Part::Sub("status") => {
                 keep_all_but_status(object, old);
-                self.strategy.prepare_for_subresource_update("status", object, old);
+                self.strategy
+                    .prepare_for_subresource_update("status", object, old);
             }
             // Placing a pod is no change of what is wanted of it.
             Part::Sub("binding") => {}
             Part::Sub(subresource) => {
-                self.strategy.prepare_for_subresource_update(subresource, object, old);
+                self.strategy
+                    .prepare_for_subresource_update(subresource, object, old);
                 if resource.generation.on_update && self.spec_changed(object, old) {
                     set_generation(object, meta::generation(old) + 1);
                 }
@@ -81,24 +94,63 @@ impl Registry {
         object_meta::carry_over(object, old);
         let mut errors = object_meta::validate_update(object, old);
         errors.extend(match part {
+            Part::Main => {
+                validation::validate_update(self.validated(), object, old, &self.settings)
+            }
+            Part::Sub(subresource) => validation::validate_subresource(
+                self.validated(),
+                subresource,
+                object,
+                old,
+                &self.settings,
+            ),
+        });
+        errors.extend(match part {
             Part::Main => self.strategy.validate_update(object, old),
-            Part::Sub(subresource) => self.strategy.validate_subresource_update(subresource, object, old),
+            Part::Sub(subresource) => {
+                self.strategy
+                    .validate_subresource_update(subresource, object, old)
+            }
         });
         self.refuse(object, errors)?;
-        Ok(if part == Part::Main { self.strategy.warnings(object, Some(old)) } else { Vec::new() })
+        Ok(if part == Part::Main {
+            self.strategy.warnings(object, Some(old))
+        } else {
+            Vec::new()
+        })
     }
 
     /// Whether anything but metadata and status changed, as it would be stored: what generation counts.
     fn spec_changed(&self, object: &Value, old: &Value) -> bool {
         let rest = |object: &Value| {
-            let kept = object.as_object().into_iter().flatten().filter(|(key, _)| !matches!(key.as_str(), "metadata" | "status"));
-            self.layout.encode_message(&Value::Object(kept.map(|(key, value)| (key.clone(), value.clone())).collect()))
+            let kept = object
+                .as_object()
+                .into_iter()
+                .flatten()
+                .filter(|(key, _)| !matches!(key.as_str(), "metadata" | "status"));
+            self.layout.encode_message(&Value::Object(
+                kept.map(|(key, value)| (key.clone(), value.clone()))
+                    .collect(),
+            ))
         };
         self.strategy.counts_for_generation(object, old) || rest(object) != rest(old)
     }
 
+    /// What the rules of validation go by.
+    fn validated(&self) -> validation::Kind<'_> {
+        let resource = self.resource();
+        validation::Kind {
+            group: &resource.group,
+            resource: &resource.plural,
+        }
+    }
+
     fn refuse(&self, object: &Value, errors: Vec<FieldError>) -> Result<(), Status> {
-        if errors.is_empty() { Ok(()) } else { Err(self.invalid(meta::name(object), &errors)) }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(self.invalid(meta::name(object), &errors))
+        }
     }
 
     /// Judges the resourceVersion that an update carries. A conflict is the client's to resolve.
@@ -109,10 +161,27 @@ impl Registry {
             if self.resource().unconditional_update {
                 return Ok(());
             }
-            let error = FieldError::invalid("metadata.resourceVersion", json!(0), "must be specified for an update");
-            return Err(self.invalid(name, &[error]));
+            let error = FieldError::invalid(
+                "metadata.resourceVersion",
+                json!(0),
+                "must be specified for an update",
+            );
+            // Upstream names the resource here, not the kind.
+            let shown = GroupKind {
+                group: &self.resource().group,
+                kind: &self.resource().plural,
+            };
+            return Err(Status::invalid(shown, name, &[error]));
         }
-        if asked == meta::resource_version(old) { Ok(()) } else { Err(Status::conflict(self.group_resource(), name, triad_machinery::status::OBJECT_MODIFIED)) }
+        if asked == meta::resource_version(old) {
+            Ok(())
+        } else {
+            Err(Status::conflict(
+                self.group_resource(),
+                name,
+                triad_machinery::status::OBJECT_MODIFIED,
+            ))
+        }
     }
 }
 
@@ -142,8 +211,17 @@ fn set_generation(object: &mut Value, generation: i64) {
 
 /// A status update changes status and the metadata that clients own, nothing else.
 fn keep_all_but_status(object: &mut Value, old: &Value) {
-    let fields: Vec<String> = [object.as_object(), old.as_object()].into_iter().flatten().flat_map(|map| map.keys().cloned()).collect();
-    for field in fields.iter().filter(|field| !matches!(field.as_str(), "metadata" | "status" | "kind" | "apiVersion")) {
+    let fields: Vec<String> = [object.as_object(), old.as_object()]
+        .into_iter()
+        .flatten()
+        .flat_map(|map| map.keys().cloned())
+        .collect();
+    for field in fields.iter().filter(|field| {
+        !matches!(
+            field.as_str(),
+            "metadata" | "status" | "kind" | "apiVersion"
+        )
+    }) {
         replace_from(object, old, field);
     }
 }

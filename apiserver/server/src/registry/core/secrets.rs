@@ -8,7 +8,12 @@ use serde_json::Value;
 pub(in crate::registry) struct Secrets;
 
 fn merge_string_data(object: &mut Value) {
-    let Some(Value::Object(strings)) = object.as_object_mut().and_then(|root| root.shift_remove("stringData")) else { return };
+    let Some(Value::Object(strings)) = object
+        .as_object_mut()
+        .and_then(|root| root.shift_remove("stringData"))
+    else {
+        return;
+    };
     for (key, value) in strings {
         object["data"][key] = STANDARD.encode(value.as_str().unwrap_or("")).into();
     }

@@ -25,8 +25,12 @@ impl Strategy for Volumes {
         }
         let phase = |object: &Value| object.pointer("/status/phase").cloned();
         let time = |object: &Value| object.pointer("/status/lastPhaseTransitionTime").cloned();
-        if phase(object) != phase(old) && (time(object).is_none() || time(object) == time(old)) {
-            object["status"]["lastPhaseTransitionTime"] = Clock.now().into();
+        if phase(object) != phase(old) {
+            if time(object).is_none() || time(object) == time(old) {
+                object["status"]["lastPhaseTransitionTime"] = Clock.now().into();
+            }
+        } else if let (None, Some(kept)) = (time(object), time(old)) {
+            object["status"]["lastPhaseTransitionTime"] = kept;
         }
     }
 }
