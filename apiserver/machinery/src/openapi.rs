@@ -4,6 +4,7 @@
 
 mod definitions;
 mod descriptions;
+mod discovery;
 mod documents;
 mod gnostic;
 mod installer;
@@ -13,6 +14,7 @@ mod operation_id;
 mod option_params;
 mod property;
 mod route;
+mod target;
 mod v2;
 mod v3;
 

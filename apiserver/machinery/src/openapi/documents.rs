@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::definitions::Definitions;
-use super::installer::{self, Installer, JSON, root_of};
+use super::installer::{Installer, JSON, root_of};
 use super::option_params::OptionParams;
 use super::route::{Model, Route};
-use super::{Descriptions, Form, v2, v3};
+use super::{Descriptions, Form, discovery, v2, v3};
 use crate::schema::schema;
 use crate::scheme::{Resource, scheme};
 
@@ -79,7 +79,7 @@ impl<'a> Documents<'a> {
 
     fn routes(&self, name: &str, descriptions: &Descriptions<'_>) -> Option<Vec<Route>> {
         let fixed = |path: &str, what: &str, text: &str, kind: &str| {
-            installer::group_discovery(path, what, text, kind).map(|route| vec![route])
+            discovery::of_groups(path, what, text, kind).map(|route| vec![route])
         };
         match name.split('/').collect::<Vec<_>>().as_slice() {
             ["api"] => fixed(
@@ -96,7 +96,7 @@ impl<'a> Documents<'a> {
             ),
             ["version"] => {
                 let info = Model::Type(schema().type_named("version.Info")?);
-                Some(vec![installer::discovery(
+                Some(vec![discovery::fixed(
                     "/version/",
                     "CodeVersion",
                     "get the version information for this server",
@@ -104,13 +104,13 @@ impl<'a> Documents<'a> {
                     info,
                 )])
             }
-            _ if name == OPENID_CONFIGURATION => Some(vec![openid(
+            _ if name == OPENID_CONFIGURATION => Some(vec![discovery::openid(
                 name,
                 "ServiceAccountIssuerOpenIDConfiguration",
                 "get service account issuer OpenID configuration, also known as the 'OIDC discovery doc'",
                 JSON,
             )]),
-            _ if name == OPENID_KEYS => Some(vec![openid(
+            _ if name == OPENID_KEYS => Some(vec![discovery::openid(
                 name,
                 "ServiceAccountIssuerOpenIDKeyset",
                 "get service account issuer OpenID JSON Web Key Set (contains public token verification keys)",
@@ -138,7 +138,7 @@ impl<'a> Documents<'a> {
         descriptions: &Descriptions<'_>,
     ) -> Option<Vec<Route>> {
         let path = format!("{}/", root_of(group, version));
-        let mut routes = vec![installer::group_discovery(
+        let mut routes = vec![discovery::of_groups(
             &path,
             "APIResources",
             "get available resources",
@@ -163,18 +163,6 @@ impl Documents<'static> {
             version,
         )
     }
-}
-
-fn openid(name: &str, what: &str, description: &str, media: &'static str) -> Route {
-    let mut route = installer::discovery(
-        &format!("/{name}/"),
-        what,
-        description,
-        &[media],
-        Model::Text,
-    );
-    route.consumes.clear();
-    route
 }
 
 fn group_version_of(name: &str) -> Option<(&str, &str)> {

@@ -1,14 +1,15 @@
 //! From resources to routes: what may be done with each, at which paths, in upstream's words
-//! (apiserver pkg/endpoints/installer.go, discovery/*.go, kubernetes pkg/routes/openidmetadata.go).
+//! (apiserver pkg/endpoints/installer.go).
 
 use super::operation_id::operation_id;
-use super::option_params::{OptionParams, path};
-use super::route::{Body, Kind, Model, Param, Route};
+use super::option_params::OptionParams;
+use super::route::{Body, Kind, Model, Route};
+use super::target::Target;
 use crate::schema::{TypeId, schema};
 use crate::scheme::{Resource, Subresource};
 
 pub(super) const JSON: &str = "application/json";
-const MEDIA: [&str; 3] = [
+pub(super) const MEDIA: [&str; 3] = [
     JSON,
     "application/yaml",
     "application/vnd.kubernetes.protobuf",
@@ -27,7 +28,6 @@ const PATCHES: [&str; 4] = [
     "application/apply-patch+yaml",
 ];
 const PROXY_METHODS: [&str; 7] = ["delete", "get", "head", "options", "patch", "post", "put"];
-const NAMESPACE: &str = "object name and auth scope, such as for teams and projects";
 
 /// Writes the routes of one resource and its subresources.
 pub(super) struct Installer<'a> {
@@ -36,17 +36,6 @@ pub(super) struct Installer<'a> {
     /// `/apis/apps/v1`
     root: String,
     routes: Vec<Route>,
-}
-
-/// Where and on what a route acts.
-struct Target<'a> {
-    /// Below the root, `/namespaces/{namespace}/pods/{name}`.
-    path: String,
-    params: Vec<Param>,
-    subresource: Option<&'a Subresource>,
-    /// What operations across namespaces and below a proxy's path are called for it.
-    suffix: &'static str,
-    namespaced: &'static str,
 }
 
 impl<'a> Installer<'a> {
@@ -74,7 +63,7 @@ impl<'a> Installer<'a> {
             has("watch"),
         );
         let (get, update, patch, delete) = (has("get"), has("update"), has("patch"), has("delete"));
-        let collection = self.collection();
+        let collection = Target::collection(self.resource);
         for (on, make) in [
             (list, Self::list as fn(&mut Self, &Target<'_>)),
             (create, Self::create),
@@ -87,7 +76,7 @@ impl<'a> Installer<'a> {
         if list && watch {
             self.watch(&collection, true);
         }
-        let item = self.item(&self.resource.kind);
+        let item = Target::item(self.resource);
         for (on, make) in [
             (get, Self::get as fn(&mut Self, &Target<'_>)),
             (update, Self::update),
@@ -102,13 +91,7 @@ impl<'a> Installer<'a> {
             self.watch(&item, false);
         }
         if self.resource.namespaced && list {
-            let everywhere = Target {
-                path: format!("/{}", self.resource.plural),
-                params: Vec::new(),
-                subresource: None,
-                suffix: "ForAllNamespaces",
-                namespaced: "",
-            };
+            let everywhere = Target::all_namespaces(self.resource);
             self.list(&everywhere);
             if watch {
                 self.watch(&everywhere, true);
@@ -117,9 +100,7 @@ impl<'a> Installer<'a> {
     }
 
     fn subresource(&mut self, subresource: &'a Subresource) {
-        let mut item = self.item(&subresource.kind);
-        item.path = format!("{}/{}", item.path, subresource.name);
-        item.subresource = Some(subresource);
+        let item = Target::part(self.resource, subresource);
         if subresource.kind.ends_with("Options") {
             let methods: Vec<&'static str> = if subresource.name == "proxy" {
                 PROXY_METHODS.to_vec()
@@ -130,9 +111,7 @@ impl<'a> Installer<'a> {
                 .iter()
                 .for_each(|method| self.connect(&item, subresource, method));
             if subresource.name == "proxy" {
-                item.path.push_str("/{path}");
-                item.params.push(path("path", "path to the resource"));
-                item.suffix = "WithPath";
+                let item = item.below();
                 methods
                     .iter()
                     .for_each(|method| self.connect(&item, subresource, method));
@@ -163,7 +142,7 @@ impl<'a> Installer<'a> {
             route.params.extend(self.options.of_kind("PodLogOptions"));
             route.responses = vec![(200, Model::Text)];
         } else {
-            route.responses = self.answers(target, &[200]);
+            route.responses = answers(target, &[200]);
         }
         self.routes.push(route);
     }
@@ -195,8 +174,8 @@ impl<'a> Installer<'a> {
         };
         let mut route = self.route(target, "post", "post", ("create", ""), text);
         route.params.extend(self.options.write());
-        route.body = self.body(target);
-        route.responses = self.answers(target, &[200, 201, 202]);
+        route.body = body(target);
+        route.responses = answers(target, &[200, 201, 202]);
         self.routes.push(route);
     }
 
@@ -207,8 +186,8 @@ impl<'a> Installer<'a> {
         };
         let mut route = self.route(target, "put", "put", ("replace", ""), text);
         route.params.extend(self.options.write());
-        route.body = self.body(target);
-        route.responses = self.answers(target, &[200, 201]);
+        route.body = body(target);
+        route.responses = answers(target, &[200, 201]);
         self.routes.push(route);
     }
 
@@ -224,7 +203,7 @@ impl<'a> Installer<'a> {
         route.consumes = PATCHES.to_vec();
         route.params.extend(self.options.patch());
         route.body = shared("Patch").map(|ty| Body { ty, required: true });
-        route.responses = self.answers(target, &[200, 201]);
+        route.responses = answers(target, &[200, 201]);
         self.routes.push(route);
     }
 
@@ -241,7 +220,7 @@ impl<'a> Installer<'a> {
             required: false,
         });
         route.responses = if self.resource.returns_deleted {
-            self.answers(target, &[200, 202])
+            answers(target, &[200, 202])
         } else {
             status(&[200, 202])
         };
@@ -364,90 +343,17 @@ impl<'a> Installer<'a> {
             }),
         }
     }
-
-    fn collection(&self) -> Target<'a> {
-        let plural = &self.resource.plural;
-        match self.resource.namespaced {
-            true => Target {
-                path: format!("/namespaces/{{namespace}}/{plural}"),
-                params: vec![path("namespace", NAMESPACE)],
-                subresource: None,
-                suffix: "",
-                namespaced: "Namespaced",
-            },
-            false => Target {
-                path: format!("/{plural}"),
-                params: Vec::new(),
-                subresource: None,
-                suffix: "",
-                namespaced: "",
-            },
-        }
-    }
-
-    fn item(&self, kind: &str) -> Target<'a> {
-        let mut target = self.collection();
-        target.path.push_str("/{name}");
-        target
-            .params
-            .push(path("name", format!("name of the {kind}")));
-        target
-    }
-
-    /// The type of the objects that the target takes and gives.
-    fn object(&self, target: &Target<'_>) -> Option<TypeId> {
-        match target.subresource {
-            Some(subresource) => subresource.type_id(),
-            None => self.resource.type_id(),
-        }
-    }
-
-    fn body(&self, target: &Target<'_>) -> Option<Body> {
-        self.object(target).map(|ty| Body { ty, required: true })
-    }
-
-    fn answers(&self, target: &Target<'_>, codes: &[u16]) -> Vec<(u16, Model)> {
-        let object = self.object(target);
-        codes
-            .iter()
-            .filter_map(|code| Some((*code, Model::Type(object?))))
-            .collect()
-    }
 }
 
-/// A route that says what is served; these take and give the same media types.
-pub(super) fn discovery(
-    path: &str,
-    name: &str,
-    description: &str,
-    media: &[&'static str],
-    model: Model,
-) -> Route {
-    let (id, tag) = operation_id("get", name, path);
-    Route {
-        path: path.to_owned(),
-        method: "get",
-        id,
-        tag,
-        description: description.to_owned(),
-        consumes: media.to_vec(),
-        produces: media.to_vec(),
-        params: Vec::new(),
-        body: None,
-        responses: vec![(200, model)],
-        action: None,
-        kind: None,
-    }
+/// What is sent in: the object itself.
+fn body(target: &Target<'_>) -> Option<Body> {
+    target.object().map(|ty| Body { ty, required: true })
 }
 
-/// Discovery of groups, versions or resources.
-pub(super) fn group_discovery(
-    path: &str,
-    name: &str,
-    description: &str,
-    kind: &str,
-) -> Option<Route> {
-    shared(kind).map(|id| discovery(path, name, description, &MEDIA, Model::Type(id)))
+fn answers(target: &Target<'_>, codes: &[u16]) -> Vec<(u16, Model)> {
+    let object = target.object();
+    let answer = |code: &u16| Some((*code, Model::Type(object?)));
+    codes.iter().filter_map(answer).collect()
 }
 
 /// `/apis/apps/v1`, `/api/v1`.
@@ -459,7 +365,8 @@ pub(super) fn root_of(group: &str, version: &str) -> String {
     }
 }
 
-fn shared(name: &str) -> Option<TypeId> {
+/// A kind that every group-version knows.
+pub(super) fn shared(name: &str) -> Option<TypeId> {
     schema().type_named(&format!("meta/v1.{name}"))
 }
 

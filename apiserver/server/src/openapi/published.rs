@@ -17,7 +17,7 @@ pub(super) enum Encoding {
 
 /// How a document is made, and how it becomes protobuf.
 pub(super) struct Maker<'a> {
-    pub(super) make: &'a dyn Fn() -> Value,
+    pub(super) make: &'a (dyn Fn() -> Value + Sync),
     pub(super) protobuf: fn(&Value) -> Vec<u8>,
 }
 
@@ -32,7 +32,7 @@ impl Published {
     /// SHA-512 of the JSON, in capitals; the protobuf has the same, for Vary tells them apart. The document itself is not kept.
     pub(super) fn etag(&self, maker: &Maker<'_>) -> &str {
         self.etag
-            .get_or_init(|| hash((maker.make)().to_string().as_bytes()))
+            .get_or_init(|| apart(|| hash((maker.make)().to_string().as_bytes())))
     }
 
     /// The compressed document. Making it gives the tag, too.
@@ -41,7 +41,7 @@ impl Published {
             Encoding::Json => &self.json,
             Encoding::Protobuf => &self.protobuf,
         };
-        slot.get_or_init(|| {
+        let make = || {
             let document = (maker.make)();
             let json = document.to_string();
             self.etag.get_or_init(|| hash(json.as_bytes()));
@@ -49,7 +49,8 @@ impl Published {
                 Encoding::Json => compress(json.as_bytes()),
                 Encoding::Protobuf => compress(&(maker.protobuf)(&document)),
             }
-        })
+        };
+        slot.get_or_init(|| apart(make))
     }
 
     /// The document as it is.
@@ -62,6 +63,14 @@ impl Published {
             Err(_) => Bytes::new(),
         }
     }
+}
+
+/// Runs in a thread that ends with it: the tens of megabytes that a document takes on its way go back to the system.
+fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| match scope.spawn(work).join() {
+        Ok(made) => made,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
 }
 
 fn hash(document: &[u8]) -> String {
@@ -84,13 +93,13 @@ fn compress(document: &[u8]) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::cell::Cell;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     #[test]
     fn a_document_is_made_once_for_each_encoding() {
-        let made = Cell::new(0);
+        let made = AtomicU32::new(0);
         let make = || {
-            made.set(made.get() + 1);
+            made.fetch_add(1, Ordering::Relaxed);
             Value::from("x".repeat(1000))
         };
         let maker = Maker {
@@ -104,6 +113,6 @@ mod tests {
             assert_eq!(document.plain(Encoding::Protobuf, &maker), vec![7; 1000]);
             assert_eq!(document.etag(&maker).len(), 128);
         }
-        assert_eq!(made.get(), 2);
+        assert_eq!(made.load(Ordering::Relaxed), 2);
     }
 }
