@@ -136,6 +136,16 @@ impl<'a> At<'a> {
         }
     }
 
+    /// The value as Go shows a map: keys sorted, null where absent.
+    pub(crate) fn sorted(&self) -> Value {
+        let Some(map) = self.value.as_object() else {
+            return self.value.clone();
+        };
+        let mut entries: Vec<_> = map.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+        entries.sort_by(|a, b| a.0.cmp(&b.0));
+        Value::Object(entries.into_iter().collect())
+    }
+
     pub(crate) fn count(&self) -> usize {
         match self.value {
             Value::Array(list) => list.len(),
@@ -145,11 +155,25 @@ impl<'a> At<'a> {
     }
 }
 
-/// The errors found so far, in the order found.
+/// The errors found so far, in the order found; the second list is of those that upstream finds by its declarative rules, which
+/// are told after all others.
 #[derive(Debug, Default)]
-pub(crate) struct Errors(pub(crate) Vec<FieldError>);
+pub(crate) struct Errors(pub(crate) Vec<FieldError>, pub(crate) Vec<FieldError>);
 
 impl Errors {
+    pub(crate) fn into_list(mut self) -> Vec<FieldError> {
+        self.0.append(&mut self.1);
+        self.0
+    }
+
+    /// What `check` finds is told after everything else.
+    pub(crate) fn late(&mut self, check: impl FnOnce(&mut Errors)) {
+        let mut own = Errors::default();
+        check(&mut own);
+        self.1.append(&mut own.0);
+        self.1.append(&mut own.1);
+    }
+
     /// The value as it stands there; an absent one shows as an empty text.
     pub(crate) fn invalid(&mut self, at: &At<'_>, detail: impl Into<String>) {
         let value = if at.given() { at.value.clone() } else { "".into() };

@@ -97,7 +97,7 @@ impl Registry {
     /// What the rules of validation go by.
     fn validated(&self) -> validation::Kind<'_> {
         let resource = self.resource();
-        validation::Kind { group: &resource.group, resource: &resource.plural }
+        validation::Kind { group: &resource.group, resource: &resource.plural, served_group: &resource.group }
     }
 
     fn refuse(&self, object: &Value, errors: Vec<FieldError>) -> Result<(), Status> {
