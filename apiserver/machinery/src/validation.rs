@@ -4,13 +4,17 @@
 //! One function for each kind, reached by resource; rules that several kinds share stand in files of their own.
 
 mod at;
+mod autoscaling;
+mod classes;
 mod config;
 mod containers;
 mod cron;
 mod diff;
+mod discovery;
 mod endpoints;
 mod env;
 mod events;
+mod flowcontrol;
 mod formats;
 mod go_value;
 mod indexes;
@@ -25,11 +29,13 @@ mod pods;
 mod probes;
 mod projected_volumes;
 mod quotas;
+mod rbac;
 mod resources;
 mod scheduling;
 mod security;
 mod selectors;
 mod services;
+mod storage;
 mod volumes;
 mod windows;
 mod workloads;
@@ -55,7 +61,7 @@ pub struct Kind<'a> {
 pub fn validate(kind: Kind<'_>, object: &Value, settings: &Settings) -> Vec<FieldError> {
     let mut errors = Errors::default();
     create(kind, &At::root(object), settings, &mut errors);
-    errors.into_list()
+    errors.0
 }
 
 fn create(kind: Kind<'_>, at: &At<'_>, settings: &Settings, errors: &mut Errors) {
@@ -84,6 +90,26 @@ fn create(kind: Kind<'_>, at: &At<'_>, settings: &Settings, errors: &mut Errors)
         ("networking.k8s.io", "networkpolicies") => networking::network_policy(at, errors),
         ("networking.k8s.io", "ingresses") => networking::ingress_create(at, errors),
         ("networking.k8s.io", "ingressclasses") => networking::ingress_class(at, errors),
+        ("networking.k8s.io", "ipaddresses") => networking::ip_address(at, errors),
+        ("networking.k8s.io", "servicecidrs") => networking::service_cidr(at, errors),
+        ("rbac.authorization.k8s.io", "roles") => rbac::role(at, true, errors),
+        ("rbac.authorization.k8s.io", "clusterroles") => rbac::role(at, false, errors),
+        ("rbac.authorization.k8s.io", "rolebindings") => rbac::binding(at, true, errors),
+        ("rbac.authorization.k8s.io", "clusterrolebindings") => rbac::binding(at, false, errors),
+        ("autoscaling", "horizontalpodautoscalers") => autoscaling::autoscaler(at, errors),
+        ("policy", "poddisruptionbudgets") => autoscaling::disruption_budget(at, errors),
+        ("discovery.k8s.io", "endpointslices") => discovery::endpoint_slice(at, None, errors),
+        ("storage.k8s.io", "storageclasses") => storage::class(at, errors),
+        ("storage.k8s.io", "volumeattributesclasses") => storage::attributes_class(at, errors),
+        ("storage.k8s.io", "volumeattachments") => storage::attachment(at, errors),
+        ("storage.k8s.io", "csinodes") => storage::csi_node(at, errors),
+        ("storage.k8s.io", "csidrivers") => storage::csi_driver(at, errors),
+        ("storage.k8s.io", "csistoragecapacities") => storage::capacity(at, errors),
+        ("flowcontrol.apiserver.k8s.io", "flowschemas") => flowcontrol::schema(at, errors),
+        ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations") => flowcontrol::level(at, errors),
+        ("coordination.k8s.io", "leases") => classes::lease(at, errors),
+        ("node.k8s.io", "runtimeclasses") => classes::runtime_class(at, errors),
+        ("scheduling.k8s.io", "priorityclasses") => classes::priority_class(at, errors),
         _ => {}
     }
 }
@@ -92,7 +118,7 @@ fn create(kind: Kind<'_>, at: &At<'_>, settings: &Settings, errors: &mut Errors)
 pub fn validate_update(kind: Kind<'_>, object: &Value, old: &Value, settings: &Settings) -> Vec<FieldError> {
     let mut errors = Errors::default();
     update(kind, &At::root(object), &At::root(old), settings, &mut errors);
-    errors.into_list()
+    errors.0
 }
 
 fn update(kind: Kind<'_>, at: &At<'_>, old: &At<'_>, settings: &Settings, errors: &mut Errors) {
@@ -125,6 +151,19 @@ fn update(kind: Kind<'_>, at: &At<'_>, old: &At<'_>, settings: &Settings, errors
         ("batch", "cronjobs") => jobs::cron_job(at, Some(old), settings, errors),
         ("networking.k8s.io", "ingresses") => networking::ingress(at, errors),
         ("networking.k8s.io", "ingressclasses") => networking::ingress_class_update(at, old, errors),
+        ("networking.k8s.io", "ipaddresses") => networking::ip_address_update(at, old, errors),
+        ("networking.k8s.io", "servicecidrs") => networking::service_cidr_update(at, old, errors),
+        ("rbac.authorization.k8s.io", "rolebindings") => rbac::binding_update(at, old, true, errors),
+        ("rbac.authorization.k8s.io", "clusterrolebindings") => rbac::binding_update(at, old, false, errors),
+        ("discovery.k8s.io", "endpointslices") => discovery::endpoint_slice(at, Some(old), errors),
+        ("storage.k8s.io", "storageclasses") => storage::class_update(at, old, errors),
+        ("storage.k8s.io", "volumeattributesclasses") => storage::attributes_class_update(at, old, errors),
+        ("storage.k8s.io", "volumeattachments") => storage::attachment_update(at, old, errors),
+        ("storage.k8s.io", "csinodes") => storage::csi_node_update(at, old, errors),
+        ("storage.k8s.io", "csidrivers") => storage::csi_driver_update(at, old, errors),
+        ("storage.k8s.io", "csistoragecapacities") => storage::capacity_update(at, old, errors),
+        ("node.k8s.io", "runtimeclasses") => classes::runtime_class_update(at, old, errors),
+        ("scheduling.k8s.io", "priorityclasses") => classes::priority_class_update(at, old, errors),
         _ => create(kind, at, settings, errors),
     }
 }
@@ -160,10 +199,14 @@ pub fn validate_subresource(kind: Kind<'_>, subresource: &str, object: &Value, o
         }
         ("networking.k8s.io", "ingresses", "status") => networking::balancer_status(&status.get("loadBalancer"), errors_mut),
         ("", "services", "status") => services::status(&at, errors_mut),
+        ("autoscaling", _, "status") => autoscaling::autoscaler_status(&status, errors_mut),
+        ("policy", _, "status") => autoscaling::disruption_budget_status(&status, errors_mut),
+        ("storage.k8s.io", "volumeattachments", "status") => storage::attachment_status(&status, errors_mut),
+        ("flowcontrol.apiserver.k8s.io", _, "status") => flowcontrol::conditions(&status, errors_mut),
         ("apps" | "", _, "scale") => errors_mut.not_negative(&at.get("spec").get("replicas")),
         _ => {}
     }
-    errors.into_list()
+    errors.0
 }
 
 /// Equal as upstream's Semantic.DeepEqual has it: absent, null, empty and (in objects) zero are the same.

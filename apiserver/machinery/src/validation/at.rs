@@ -155,25 +155,11 @@ impl<'a> At<'a> {
     }
 }
 
-/// The errors found so far, in the order found; the second list is of those that upstream finds by its declarative rules, which
-/// are told after all others.
+/// The errors found so far, in the order found.
 #[derive(Debug, Default)]
-pub(crate) struct Errors(pub(crate) Vec<FieldError>, pub(crate) Vec<FieldError>);
+pub(crate) struct Errors(pub(crate) Vec<FieldError>);
 
 impl Errors {
-    pub(crate) fn into_list(mut self) -> Vec<FieldError> {
-        self.0.append(&mut self.1);
-        self.0
-    }
-
-    /// What `check` finds is told after everything else.
-    pub(crate) fn late(&mut self, check: impl FnOnce(&mut Errors)) {
-        let mut own = Errors::default();
-        check(&mut own);
-        self.1.append(&mut own.0);
-        self.1.append(&mut own.1);
-    }
-
     /// The value as it stands there; an absent one shows as an empty text.
     pub(crate) fn invalid(&mut self, at: &At<'_>, detail: impl Into<String>) {
         let value = if at.given() { at.value.clone() } else { "".into() };

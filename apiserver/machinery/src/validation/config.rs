@@ -130,7 +130,7 @@ fn syntax_problem(bytes: &[u8]) -> String {
 }
 
 pub(crate) fn secret_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
-    errors.late(|errors| errors.immutable(&object.get("type"), &old.get("type")));
+    errors.immutable(&object.get("type"), &old.get("type"));
     frozen(object, old, &["data"], errors);
     secret(object, errors);
 }

@@ -162,13 +162,23 @@ pub(crate) fn cidr(at: &At<'_>, errors: &mut Errors) {
     }
 }
 
+/// The first address of the block that an address lies in.
+pub(crate) fn network(address: IpAddr, bits: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
+            IpAddr::V4(Ipv4Addr::from(u32::from(v4) & mask))
+        }
+        IpAddr::V6(v6) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
+            IpAddr::V6((u128::from(v6) & mask).into())
+        }
+    }
+}
+
 /// Whether an address lies in a block.
 pub(crate) fn contains(block: (IpAddr, u8), address: IpAddr) -> bool {
-    let bits = |address: IpAddr, keep: u8| match address {
-        IpAddr::V4(v4) => (32, u128::from(u32::from(v4)) & !(u128::from(u32::MAX).checked_shr(keep.into()).unwrap_or(0))),
-        IpAddr::V6(v6) => (128, u128::from(v6) & !(u128::MAX.checked_shr(keep.into()).unwrap_or(0))),
-    };
-    bits(block.0, block.1) == bits(address, block.1)
+    block.0.is_ipv4() == address.is_ipv4() && network(block.0, block.1) == network(address, block.1)
 }
 
 pub(crate) fn label(at: &At<'_>, errors: &mut Errors) {

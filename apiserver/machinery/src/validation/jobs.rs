@@ -78,7 +78,7 @@ fn job_spec(spec: &At<'_>, settings: &Settings, errors: &mut Errors) {
     }
     let (per_index, failed) = (spec.get("backoffLimitPerIndex"), spec.get("maxFailedIndexes"));
     if failed.given() && !per_index.given() {
-        errors.late(|errors| errors.required(&per_index, "when `maxFailedIndexes` is specified"));
+        errors.required(&per_index, "when maxFailedIndexes is specified");
     }
     let manager = spec.get("managedBy");
     if manager.given() {
@@ -330,7 +330,7 @@ pub(crate) fn cron_job(object: &At<'_>, old: Option<&At<'_>>, settings: &Setting
     let (schedule, zone) = (spec.get("schedule"), spec.get("timeZone"));
     let before = old.map(|old| old.get("spec"));
     if schedule.empty() {
-        errors.late(|errors| errors.required(&schedule, ""));
+        errors.required(&schedule, "");
     } else {
         if let Err(problem) = cron::schedule(schedule.text()) {
             errors.invalid(&schedule, problem);

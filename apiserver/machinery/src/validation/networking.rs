@@ -71,7 +71,7 @@ fn policy_peer(at: &At<'_>, errors: &mut Errors) {
 fn ip_block(at: &At<'_>, errors: &mut Errors) {
     let cidr = at.get("cidr");
     if cidr.empty() {
-        return errors.late(|errors| errors.required(&cidr, ""));
+        return errors.required(&cidr, "");
     }
     formats::cidr(&cidr, errors);
     let Some(block) = formats::parse_cidr(cidr.text()) else { return };
@@ -180,7 +180,7 @@ fn ingress_backend(at: &At<'_>, errors: &mut Errors) {
     match (resource.given(), service.given()) {
         (true, true) => errors.invalid_value(at, "", "cannot set both resource and service backends"),
         (false, false) => errors.invalid_value(at, "", "resource or service backend is required"),
-        (true, false) => reference(&resource, false, errors),
+        (true, false) => reference(&resource, errors),
         (false, true) => {
             if errors.need(&service.get("name")) {
                 formats::label(&service.get("name"), errors);
@@ -196,19 +196,14 @@ fn ingress_backend(at: &At<'_>, errors: &mut Errors) {
     }
 }
 
-/// An object by group, kind and name; `late`: that they are given is a declarative rule.
-fn reference(at: &At<'_>, late: bool, errors: &mut Errors) {
+/// An object by group, kind and name.
+fn reference(at: &At<'_>, errors: &mut Errors) {
     if at.get("apiGroup").given() {
         formats::subdomain(&at.get("apiGroup"), errors);
     }
     for field in ["kind", "name"] {
-        let part = at.get(field);
-        if !part.empty() {
-            errors.each(&part, names::path_segment(part.text()));
-        } else if late {
-            errors.late(|errors| errors.required(&part, ""));
-        } else {
-            errors.required(&part, "");
+        if errors.need(&at.get(field)) {
+            errors.each(&at.get(field), names::path_segment(at.get(field).text()));
         }
     }
 }
@@ -223,7 +218,7 @@ pub(crate) fn ingress_class(object: &At<'_>, errors: &mut Errors) {
     if !parameters.given() {
         return;
     }
-    reference(&parameters, true, errors);
+    reference(&parameters, errors);
     let (scope, namespace) = (parameters.get("scope"), parameters.get("namespace"));
     if !scope.given() {
         return errors.required(&scope, "");
@@ -254,5 +249,87 @@ pub(crate) fn balancer_status(at: &At<'_>, errors: &mut Errors) {
             formats::subdomain(&entry.get("hostname"), errors);
             dns_name(&entry.get("hostname"), errors);
         }
+    }
+}
+
+/// The object that an address belongs to.
+pub(crate) fn ip_address(object: &At<'_>, errors: &mut Errors) {
+    let parent = object.get("spec").get("parentRef");
+    if !parent.given() {
+        return errors.required(&parent, "");
+    }
+    if !parent.get("group").empty() {
+        formats::subdomain(&parent.get("group"), errors);
+    }
+    for field in ["resource", "name"] {
+        if errors.need(&parent.get(field)) {
+            errors.each(&parent.get(field), names::path_segment(parent.get(field).text()));
+        }
+    }
+    let namespace = parent.get("namespace");
+    if !namespace.empty() {
+        errors.each(&namespace, names::path_segment(namespace.text()));
+    }
+}
+
+pub(crate) fn ip_address_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
+    let (now, then) = (object.get("spec").get("parentRef"), old.get("spec").get("parentRef"));
+    if !super::same(now.value, then.value) {
+        let shown = super::go_value::internal("networking/v1.ParentReference", now.value);
+        errors.invalid_value(&now, shown, formats::IMMUTABLE);
+    }
+}
+
+/// Address blocks that services draw from, at most one of each family.
+pub(crate) fn service_cidr(object: &At<'_>, errors: &mut Errors) {
+    let blocks = object.get("spec").get("cidrs");
+    if blocks.empty() {
+        return errors.required(&blocks, "at least one CIDR required");
+    }
+    if blocks.count() > 2 {
+        let shown = super::go_value::internal("networking/v1.ServiceCIDRSpec", object.get("spec").value);
+        return errors.invalid_value(&blocks, shown, "may only hold up to 2 values");
+    }
+    for block in blocks.items() {
+        strict_cidr(&block, errors);
+    }
+    let families: Vec<bool> = blocks.strings().iter().filter_map(|b| formats::parse_cidr(b)).map(|b| b.0.is_ipv4()).collect();
+    if let [a, b] = families.as_slice() {
+        if a == b {
+            errors.invalid(&blocks, "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64");
+        }
+    }
+}
+
+/// A block in its one canonical spelling.
+fn strict_cidr(at: &At<'_>, errors: &mut Errors) {
+    let Some((address, bits)) = formats::parse_cidr(at.text()) else {
+        return errors.invalid(at, formats::CIDR);
+    };
+    let text = at.text().split('/').next().unwrap_or("");
+    if text.split('.').any(|part| part.len() > 1 && part.starts_with('0')) && address.is_ipv4() {
+        return errors.invalid(at, "must not have leading 0s in IP");
+    }
+    let base = formats::network(address, bits);
+    let canonical = format!("{base}/{bits}");
+    if base != address {
+        errors.invalid(at, format!("must not have bits set beyond the prefix length (\"{canonical}\")"));
+    } else if canonical != at.text() {
+        errors.invalid(at, format!("must be in canonical form (\"{canonical}\")"));
+    }
+}
+
+pub(crate) fn service_cidr_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
+    let (now, then) = (object.get("spec").get("cidrs"), old.get("spec").get("cidrs"));
+    let (new, before) = (now.strings(), then.strings());
+    if new.len() == before.len() || (before.len() == 1 && new.len() == 2) {
+        for block in now.items().zip(&before).filter(|(block, old)| block.text() != **old).map(|(block, _)| block) {
+            errors.invalid(&block, formats::IMMUTABLE);
+        }
+        if new.len() != before.len() {
+            service_cidr(object, errors);
+        }
+    } else {
+        errors.invalid_value(&now, now.value.clone(), formats::IMMUTABLE);
     }
 }

@@ -100,7 +100,7 @@ pub(crate) fn node_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     let (id, was) = (spec.get("providerID"), before.get("providerID"));
     if !was.empty() && id.text() != was.text() {
         let what = if id.empty() { "cleared" } else { "modified" };
-        errors.late(|errors| errors.invalid_value(&id, Value::Null, format!("field cannot be {what} once set")));
+        errors.invalid_value(&id, Value::Null, format!("field cannot be {what} once set"));
     }
     taints(object, errors);
     if spec.get("externalID").text() != before.get("externalID").text() {

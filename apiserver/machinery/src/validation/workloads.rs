@@ -152,14 +152,14 @@ pub(crate) fn replication_controller(object: &At<'_>, settings: &Settings, error
     if selector.empty() {
         errors.required(&selector, "");
     }
-    errors.late(|errors| {
+    {
         if spec.get("replicas").given() {
             errors.not_negative(&spec.get("replicas"));
         } else {
             errors.required(&spec.get("replicas"), "");
         }
         errors.not_negative(&spec.get("minReadySeconds"));
-    });
+    };
     if !spec.get("template").given() {
         return errors.required(&spec.get("template"), "");
     }
@@ -237,7 +237,7 @@ pub(crate) fn stateful_set(object: &At<'_>, settings: &Settings, errors: &mut Er
     if chosen.given() {
         selector(&spec, "statefulset", errors);
     } else {
-        errors.late(|errors| errors.required(&chosen, ""));
+        errors.required(&chosen, "");
     }
     let labels = spec.get("template").get("metadata").get("labels");
     match matches(&chosen, &labels) {
@@ -320,14 +320,16 @@ pub(crate) fn selector_update(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
 }
 
 pub(crate) fn stateful_set_update(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
-    errors.late(|errors| {
+    {
         for field in ["selector", "volumeClaimTemplates", "serviceName", "podManagementPolicy"] {
             let (now, then) = (new.get("spec").get(field), old.get("spec").get(field));
             if !same(now.value, then.value) {
-                errors.invalid_value(&now, now.value.clone(), formats::IMMUTABLE);
+                let claims = now.items().map(|c| go_value::internal("core/v1.PersistentVolumeClaim", c.value));
+                let shown = if field == "volumeClaimTemplates" && now.given() { claims.collect() } else { now.value.clone() };
+                errors.invalid_value(&now, shown, formats::IMMUTABLE);
             }
         }
-    });
+    };
 }
 
 pub(crate) fn controller_revision(object: &At<'_>, errors: &mut Errors) {

@@ -1,7 +1,7 @@
 //! What a kind may do differently. Every method has a default that does nothing; the regular rules (generation, status
 //! kept apart, names) are applied around it from the resource table.
 
-use super::core;
+use super::{batch, core};
 use crate::api::Api;
 use serde_json::Value;
 use triad_kv::{Change, Compare, Txn};
@@ -97,6 +97,7 @@ pub(crate) fn for_resource(resource: &Resource) -> Box<dyn Strategy> {
         ("", "pods") => Box::new(core::pods::Pods),
         ("", "secrets") => Box::new(core::secrets::Secrets),
         ("", "services") => Box::new(core::services::Services::default()),
+        ("batch", "jobs") => Box::new(batch::jobs::Jobs),
         _ => Box::new(Regular),
     }
 }

@@ -1,0 +1,3 @@
+//! The batch group's kinds that need more than the table says.
+
+pub(super) mod jobs;
