@@ -5,6 +5,7 @@ pub mod codec;
 pub mod conversion;
 pub mod defaults;
 pub mod duration;
+pub mod features;
 pub mod goformat;
 pub mod managed_fields;
 pub mod meta;

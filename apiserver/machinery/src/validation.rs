@@ -4,24 +4,41 @@
 //! One function for each kind, reached by resource; rules that several kinds share stand in files of their own.
 
 mod at;
+mod autoscaling;
+mod classes;
+mod config;
 mod containers;
+mod cron;
 mod diff;
+mod discovery;
+mod endpoints;
 mod env;
+mod events;
+mod flowcontrol;
 mod formats;
 mod go_value;
+mod indexes;
+mod jobs;
 mod mounts;
+mod networking;
+mod nodes;
 mod persistent_volumes;
 mod pod_resources;
 mod pod_update;
 mod pods;
 mod probes;
 mod projected_volumes;
+mod quotas;
+mod rbac;
 mod resources;
 mod scheduling;
 mod security;
 mod selectors;
+mod services;
+mod storage;
 mod volumes;
 mod windows;
+mod workloads;
 
 use serde_json::Value;
 
@@ -36,20 +53,67 @@ pub struct Kind<'a> {
     pub group: &'a str,
     /// `pods`.
     pub resource: &'a str,
+    /// The group that the request was made to: events are served by two.
+    pub served_group: &'a str,
 }
 
 /// Everything wrong with a new object beside its metadata.
 pub fn validate(kind: Kind<'_>, object: &Value, settings: &Settings) -> Vec<FieldError> {
     let mut errors = Errors::default();
-    let at = At::root(object);
+    create(kind, &At::root(object), settings, &mut errors);
+    errors.0
+}
+
+fn create(kind: Kind<'_>, at: &At<'_>, settings: &Settings, errors: &mut Errors) {
     match (kind.group, kind.resource) {
-        ("", "pods") => pods::create(&at, settings, &mut errors),
-        ("", "podtemplates") => pods::template(&at.get("template"), settings, &mut errors),
-        ("", "persistentvolumes") => persistent_volumes::volume(&at, &mut errors),
-        ("", "persistentvolumeclaims") => persistent_volumes::claim(&at, &mut errors),
+        ("", "pods") => pods::create(at, settings, errors),
+        ("", "podtemplates") => pods::template(&at.get("template"), settings, errors),
+        ("", "persistentvolumes") => persistent_volumes::volume(at, errors),
+        ("", "persistentvolumeclaims") => persistent_volumes::claim(at, errors),
+        ("", "replicationcontrollers") => workloads::replication_controller(at, settings, errors),
+        ("", "services") => services::service(at, errors),
+        ("", "endpoints") => endpoints::endpoints(at, None, errors),
+        ("", "configmaps") => config::config_map(at, errors),
+        ("", "secrets") => config::secret(at, errors),
+        ("", "limitranges") => quotas::limit_range(at, errors),
+        ("", "resourcequotas") => quotas::quota(at, errors),
+        ("", "nodes") => nodes::node(at, errors),
+        ("", "namespaces") => nodes::namespace(at, errors),
+        ("", "events") => events::create(at, kind.served_group == "events.k8s.io", errors),
+        ("apps", "deployments") => workloads::deployment(at, settings, errors),
+        ("apps", "replicasets") => workloads::replica_set(at, settings, errors),
+        ("apps", "statefulsets") => workloads::stateful_set(at, settings, errors),
+        ("apps", "daemonsets") => workloads::daemon_set(at, settings, errors),
+        ("apps", "controllerrevisions") => workloads::controller_revision(at, errors),
+        ("batch", "jobs") => jobs::create(at, settings, errors),
+        ("batch", "cronjobs") => jobs::cron_job(at, None, settings, errors),
+        ("networking.k8s.io", "networkpolicies") => networking::network_policy(at, errors),
+        ("networking.k8s.io", "ingresses") => networking::ingress_create(at, errors),
+        ("networking.k8s.io", "ingressclasses") => networking::ingress_class(at, errors),
+        ("networking.k8s.io", "ipaddresses") => networking::ip_address(at, errors),
+        ("networking.k8s.io", "servicecidrs") => networking::service_cidr(at, errors),
+        ("rbac.authorization.k8s.io", "roles") => rbac::role(at, true, errors),
+        ("rbac.authorization.k8s.io", "clusterroles") => rbac::role(at, false, errors),
+        ("rbac.authorization.k8s.io", "rolebindings") => rbac::binding(at, true, errors),
+        ("rbac.authorization.k8s.io", "clusterrolebindings") => rbac::binding(at, false, errors),
+        ("autoscaling", "horizontalpodautoscalers") => autoscaling::autoscaler(at, errors),
+        ("policy", "poddisruptionbudgets") => autoscaling::disruption_budget(at, errors),
+        ("discovery.k8s.io", "endpointslices") => discovery::endpoint_slice(at, None, errors),
+        ("storage.k8s.io", "storageclasses") => storage::class(at, errors),
+        ("storage.k8s.io", "volumeattributesclasses") => storage::attributes_class(at, errors),
+        ("storage.k8s.io", "volumeattachments") => storage::attachment(at, errors),
+        ("storage.k8s.io", "csinodes") => storage::csi_node(at, errors),
+        ("storage.k8s.io", "csidrivers") => storage::csi_driver(at, errors),
+        ("storage.k8s.io", "csistoragecapacities") => storage::capacity(at, errors),
+        ("flowcontrol.apiserver.k8s.io", "flowschemas") => flowcontrol::schema(at, errors),
+        ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations") => {
+            flowcontrol::level(at, errors)
+        }
+        ("coordination.k8s.io", "leases") => classes::lease(at, errors),
+        ("node.k8s.io", "runtimeclasses") => classes::runtime_class(at, errors),
+        ("scheduling.k8s.io", "priorityclasses") => classes::priority_class(at, errors),
         _ => {}
     }
-    errors.0
 }
 
 /// Everything wrong with a changed object beside its metadata.
@@ -60,16 +124,69 @@ pub fn validate_update(
     settings: &Settings,
 ) -> Vec<FieldError> {
     let mut errors = Errors::default();
-    let (at, before) = (At::root(object), At::root(old));
-    match (kind.group, kind.resource) {
-        ("", "pods") => pod_update::update(&at, &before, settings, &mut errors),
-        ("", "persistentvolumes") => persistent_volumes::volume_update(&at, &before, &mut errors),
-        ("", "persistentvolumeclaims") => {
-            persistent_volumes::claim_update(&at, &before, &mut errors)
-        }
-        _ => return validate(kind, object, settings),
-    }
+    update(
+        kind,
+        &At::root(object),
+        &At::root(old),
+        settings,
+        &mut errors,
+    );
     errors.0
+}
+
+fn update(kind: Kind<'_>, at: &At<'_>, old: &At<'_>, settings: &Settings, errors: &mut Errors) {
+    match (kind.group, kind.resource) {
+        ("", "pods") => pod_update::update(at, old, settings, errors),
+        ("", "persistentvolumes") => persistent_volumes::volume_update(at, old, errors),
+        ("", "persistentvolumeclaims") => persistent_volumes::claim_update(at, old, errors),
+        ("", "services") => services::update(at, old, errors),
+        ("", "endpoints") => endpoints::endpoints(at, Some(old), errors),
+        ("", "configmaps") => config::config_map_update(at, old, errors),
+        ("", "secrets") => config::secret_update(at, old, errors),
+        ("", "resourcequotas") => quotas::quota_update(at, old, errors),
+        ("", "nodes") => nodes::node_update(at, old, errors),
+        ("", "namespaces") => {}
+        ("", "events") => events::update(at, old, kind.served_group == "events.k8s.io", errors),
+        ("apps", "deployments" | "replicasets") => {
+            create(kind, at, settings, errors);
+            workloads::selector_update(at, old, errors);
+        }
+        ("apps", "daemonsets") => {
+            workloads::selector_update(at, old, errors);
+            create(kind, at, settings, errors);
+        }
+        ("apps", "statefulsets") => {
+            create(kind, at, settings, errors);
+            workloads::stateful_set_update(at, old, errors);
+        }
+        ("apps", "controllerrevisions") => workloads::controller_revision_update(at, old, errors),
+        ("batch", "jobs") => jobs::update(at, old, settings, errors),
+        ("batch", "cronjobs") => jobs::cron_job(at, Some(old), settings, errors),
+        ("networking.k8s.io", "ingresses") => networking::ingress(at, errors),
+        ("networking.k8s.io", "ingressclasses") => {
+            networking::ingress_class_update(at, old, errors)
+        }
+        ("networking.k8s.io", "ipaddresses") => networking::ip_address_update(at, old, errors),
+        ("networking.k8s.io", "servicecidrs") => networking::service_cidr_update(at, old, errors),
+        ("rbac.authorization.k8s.io", "rolebindings") => {
+            rbac::binding_update(at, old, true, errors)
+        }
+        ("rbac.authorization.k8s.io", "clusterrolebindings") => {
+            rbac::binding_update(at, old, false, errors)
+        }
+        ("discovery.k8s.io", "endpointslices") => discovery::endpoint_slice(at, Some(old), errors),
+        ("storage.k8s.io", "storageclasses") => storage::class_update(at, old, errors),
+        ("storage.k8s.io", "volumeattributesclasses") => {
+            storage::attributes_class_update(at, old, errors)
+        }
+        ("storage.k8s.io", "volumeattachments") => storage::attachment_update(at, old, errors),
+        ("storage.k8s.io", "csinodes") => storage::csi_node_update(at, old, errors),
+        ("storage.k8s.io", "csidrivers") => storage::csi_driver_update(at, old, errors),
+        ("storage.k8s.io", "csistoragecapacities") => storage::capacity_update(at, old, errors),
+        ("node.k8s.io", "runtimeclasses") => classes::runtime_class_update(at, old, errors),
+        ("scheduling.k8s.io", "priorityclasses") => classes::priority_class_update(at, old, errors),
+        _ => create(kind, at, settings, errors),
+    }
 }
 
 /// Everything wrong with an object written through one of its subresources.
@@ -78,10 +195,103 @@ pub fn validate_subresource(
     subresource: &str,
     object: &Value,
     old: &Value,
-    settings: &Settings,
+    _settings: &Settings,
 ) -> Vec<FieldError> {
-    let _ = (kind, subresource, object, old, settings);
-    Vec::new()
+    const SCALED: &[&str] = &[
+        "replicas",
+        "fullyLabeledReplicas",
+        "readyReplicas",
+        "availableReplicas",
+        "observedGeneration",
+        "terminatingReplicas",
+    ];
+    let mut errors = Errors::default();
+    let (at, before) = (At::root(object), At::root(old));
+    let (status, was) = (at.get("status"), before.get("status"));
+    let errors_mut = &mut errors;
+    match (kind.group, kind.resource, subresource) {
+        ("", "namespaces", "finalize") => nodes::namespace_finalize(&at, errors_mut),
+        ("", "resourcequotas", "status") => quotas::quota_status(&at, errors_mut),
+        ("", "nodes", "status") => nodes::node_update(&at, &before, errors_mut),
+        ("", "replicationcontrollers", "status") | ("apps", "replicasets", "status") => {
+            workloads::status_counts(
+                &status,
+                SCALED,
+                &SCALED[1..4],
+                "cannot be greater than readyReplicas",
+                errors_mut,
+            );
+        }
+        ("apps", "deployments", "status") => {
+            let counts = [
+                "observedGeneration",
+                "replicas",
+                "updatedReplicas",
+                "readyReplicas",
+                "availableReplicas",
+                "unavailableReplicas",
+                "terminatingReplicas",
+                "collisionCount",
+            ];
+            workloads::status_counts(
+                &status,
+                &counts,
+                &counts[2..5],
+                "cannot be greater than readyReplicas",
+                errors_mut,
+            );
+            workloads::collisions(&status, &was, errors_mut);
+        }
+        ("apps", "statefulsets", "status") => {
+            let counts = [
+                "replicas",
+                "readyReplicas",
+                "currentReplicas",
+                "updatedReplicas",
+                "availableReplicas",
+                "observedGeneration",
+                "collisionCount",
+            ];
+            workloads::status_counts(
+                &status,
+                &counts,
+                &counts[1..5],
+                "cannot be greater than status.readyReplicas",
+                errors_mut,
+            );
+            workloads::collisions(&status, &was, errors_mut);
+        }
+        ("apps", "daemonsets", "status") => {
+            let counts = [
+                "currentNumberScheduled",
+                "numberMisscheduled",
+                "desiredNumberScheduled",
+                "numberReady",
+                "observedGeneration",
+                "updatedNumberScheduled",
+                "numberAvailable",
+                "numberUnavailable",
+                "collisionCount",
+            ];
+            workloads::status_counts(&status, &counts, &[], "", errors_mut);
+            workloads::collisions(&status, &was, errors_mut);
+        }
+        ("networking.k8s.io", "ingresses", "status") => {
+            networking::balancer_status(&status.get("loadBalancer"), errors_mut)
+        }
+        ("", "services", "status") => services::status(&at, errors_mut),
+        ("autoscaling", _, "status") => autoscaling::autoscaler_status(&status, errors_mut),
+        ("policy", _, "status") => autoscaling::disruption_budget_status(&status, errors_mut),
+        ("storage.k8s.io", "volumeattachments", "status") => {
+            storage::attachment_status(&status, errors_mut)
+        }
+        ("flowcontrol.apiserver.k8s.io", _, "status") => {
+            flowcontrol::conditions(&status, errors_mut)
+        }
+        ("apps" | "", _, "scale") => errors_mut.not_negative(&at.get("spec").get("replicas")),
+        _ => {}
+    }
+    errors.0
 }
 
 /// Equal as upstream's Semantic.DeepEqual has it: absent, null, empty and (in objects) zero are the same.

@@ -136,6 +136,16 @@ impl<'a> At<'a> {
         }
     }
 
+    /// The value as Go shows a map: keys sorted, null where absent.
+    pub(crate) fn sorted(&self) -> Value {
+        let Some(map) = self.value.as_object() else {
+            return self.value.clone();
+        };
+        let mut entries: Vec<_> = map.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+        entries.sort_by(|a, b| a.0.cmp(&b.0));
+        Value::Object(entries.into_iter().collect())
+    }
+
     pub(crate) fn count(&self) -> usize {
         match self.value {
             Value::Array(list) => list.len(),

@@ -9,6 +9,7 @@ use crate::names;
 pub(crate) const IMMUTABLE: &str = "field is immutable";
 pub(crate) const NEGATIVE: &str = "must be greater than or equal to 0";
 const IP: &str = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+pub(crate) const CIDR: &str = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
 const FILE_MODE: &str = "must be a number between 0 and 0777 (octal), both inclusive";
 
 type Problems = Vec<String>;
@@ -155,6 +156,31 @@ pub(crate) fn ip(at: &At<'_>, errors: &mut Errors) {
     }
 }
 
+pub(crate) fn cidr(at: &At<'_>, errors: &mut Errors) {
+    if parse_cidr(at.text()).is_none() {
+        errors.invalid(at, CIDR);
+    }
+}
+
+/// The first address of the block that an address lies in.
+pub(crate) fn network(address: IpAddr, bits: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
+            IpAddr::V4(Ipv4Addr::from(u32::from(v4) & mask))
+        }
+        IpAddr::V6(v6) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
+            IpAddr::V6((u128::from(v6) & mask).into())
+        }
+    }
+}
+
+/// Whether an address lies in a block.
+pub(crate) fn contains(block: (IpAddr, u8), address: IpAddr) -> bool {
+    block.0.is_ipv4() == address.is_ipv4() && network(block.0, block.1) == network(address, block.1)
+}
+
 pub(crate) fn label(at: &At<'_>, errors: &mut Errors) {
     errors.each(at, names::dns1123_label(at.text()));
 }
@@ -186,5 +212,30 @@ pub(crate) fn free_path(at: &At<'_>, errors: &mut Errors) {
     descending_path(at, errors);
     if at.text().starts_with("..") && !at.text().starts_with("../") {
         errors.invalid(at, "must not start with '..'");
+    }
+}
+
+/// `domain/path`.
+pub(crate) fn domain_prefixed_path(at: &At<'_>, errors: &mut Errors) {
+    if at.empty() {
+        return errors.required(at, "");
+    }
+    match at.text().split_once('/') {
+        Some((domain, path)) if !domain.is_empty() && !path.is_empty() => {
+            for problem in names::dns1123_subdomain(domain) {
+                errors.invalid_value(at, domain, problem);
+            }
+            if !path
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&b))
+            {
+                let shape = names::pattern("Invalid path", r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+", &[]);
+                errors.invalid_value(at, path, shape);
+            }
+        }
+        _ => errors.invalid(
+            at,
+            "must be a domain-prefixed path (such as \"acme.io/foo\")",
+        ),
     }
 }

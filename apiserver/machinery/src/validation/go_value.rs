@@ -19,8 +19,24 @@ fn of(ty: &FieldType, value: &Value) -> Value {
             let Some(found) = schema().struct_of(*id) else {
                 return value.clone();
             };
+            // These types have JSON names of their own in Go.
+            if &*schema().package_of(*id).name == "meta/v1" {
+                return value.clone();
+            }
             let mut out = Map::new();
             for field in &found.fields {
+                if matches!(&*field.name, "kind" | "apiVersion") && found.type_meta {
+                    continue;
+                }
+                if let ("metadata", Some(Value::Object(metadata))) =
+                    (&*field.name, map.get(&*field.name))
+                {
+                    // Embedded, so its fields stand among the others.
+                    out.extend(metadata.iter().map(|(k, v)| (k.clone(), v.clone())));
+                    continue;
+                } else if &*field.name == "metadata" {
+                    continue;
+                }
                 let given = map.get(&*field.name).filter(|v| !v.is_null());
                 let shown = match given {
                     Some(given) => of(&field.ty, given),

@@ -2,6 +2,7 @@
 
 use super::{Registry, object_meta};
 use serde_json::{Value, json};
+use triad_machinery::features;
 use triad_machinery::meta;
 use triad_machinery::names;
 use triad_machinery::status::{FieldError, GroupKind, Status};
@@ -45,6 +46,7 @@ impl Registry {
         if resource.generation.on_create {
             set_generation(object, 1);
         }
+        features::drop_disabled(self.layout.ty, object, None);
         self.strategy.prepare_for_create(object);
         let mut errors = object_meta::validate(object, resource);
         errors.extend(validation::validate(
@@ -71,6 +73,7 @@ impl Registry {
                 if has_status(resource) {
                     replace_from(object, old, "status");
                 }
+                features::drop_disabled(self.layout.ty, object, Some(old));
                 self.strategy.prepare_for_update(object, old);
                 if resource.generation.on_update && self.spec_changed(object, old) {
                     set_generation(object, meta::generation(old) + 1);
@@ -142,10 +145,18 @@ impl Registry {
         validation::Kind {
             group: &resource.group,
             resource: &resource.plural,
+            served_group: &resource.group,
         }
     }
 
-    fn refuse(&self, object: &Value, errors: Vec<FieldError>) -> Result<(), Status> {
+    fn refuse(&self, object: &Value, mut errors: Vec<FieldError>) -> Result<(), Status> {
+        // What two rules find alike is told once.
+        let mut seen = Vec::new();
+        errors.retain(|error| {
+            let told = seen.contains(error);
+            seen.push(error.clone());
+            !told
+        });
         if errors.is_empty() {
             Ok(())
         } else {
