@@ -113,7 +113,9 @@ fn configured(api: &Api) -> Vec<Value> {
                      "internalTrafficPolicy": "Cluster", "ports": [service_port]}}),
         authentication_config(api),
     ];
-    if config.endpoint_reconciler {
+    if config.endpoint_reconciler && config.advertise_address.is_loopback() {
+        tracing::warn!(address = %config.advertise_address, "the kubernetes service gets no endpoints: --advertise-address is a loopback address, which no pod can reach");
+    } else if config.endpoint_reconciler {
         let address = config.advertise_address.to_string();
         let port = json!({"name": "https", "port": port, "protocol": "TCP"});
         objects.push(json!({"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},

@@ -82,7 +82,8 @@ impl Config {
         }
         let advertise_address = match flags.text("advertise-address").and_then(|t| t.parse().ok()) {
             Some(address) => address,
-            None if !bind_ip.is_unspecified() => bind_ip,
+            // As upstream: an address that others can reach, which loopback is not.
+            None if !bind_ip.is_unspecified() && !bind_ip.is_loopback() => bind_ip,
             None => default_route_address(),
         };
         let cidr_text = flags
