@@ -9,7 +9,7 @@ CARGO := ROCKSDB_LIB_DIR=$(ROCKSDB) ROCKSDB_STATIC=1 cargo
 RELEASE := $(CARGO_TARGET_DIR)/release
 export TRIAD := $(RELEASE)/triad
 
-.PHONY: run build setup rocksdb test unit golden interop interop-smoke torture lint deny bench peers
+.PHONY: run build setup rocksdb test unit golden interop interop-smoke torture lint deny bench
 
 run: build
 	bin/triad serve
@@ -53,6 +53,3 @@ deny:
 
 bench: build
 	tests/bench/run.sh
-
-peers:
-	tests/bench/peers.sh
