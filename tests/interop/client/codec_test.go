@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -103,6 +104,7 @@ func TestProtobufSaysWhatJSONSays(t *testing.T) {
 				t.Errorf("%s in protobuf: %v", resource.Name, err)
 				continue
 			}
+			forgetNestedKinds(one)
 			if !apiequality.Semantic.DeepEqual(one, two) {
 				t.Errorf("%s %s: %s", list.GroupVersion, resource.Name, diff.Diff(one, two))
 			}
@@ -115,6 +117,17 @@ func TestProtobufSaysWhatJSONSays(t *testing.T) {
 	}
 	if compared < 50 {
 		t.Errorf("only %d lists", compared)
+	}
+}
+
+// forgetNestedKinds takes away what protobuf has no field for: the kind of a claim within a StatefulSet.
+func forgetNestedKinds(list runtime.Object) {
+	if sets, ok := list.(*appsv1.StatefulSetList); ok {
+		for _, set := range sets.Items {
+			for n := range set.Spec.VolumeClaimTemplates {
+				set.Spec.VolumeClaimTemplates[n].TypeMeta = metav1.TypeMeta{}
+			}
+		}
 	}
 }
 
