@@ -48,7 +48,7 @@ client_client-go() {
   CLIENT_GO_DIR=$CACHE/client-$(key "$HERE/go.sum" "$HERE"/client/*.go)
   cached "$CLIENT_GO_DIR" build_tests client
 }
-run_client-go() { go_tests "$1" "$CLIENT_GO_DIR/client.test"; }
+run_client-go() { MANIFESTS=$HERE/manifests go_tests "$1" "$CLIENT_GO_DIR/client.test"; }
 
 client_envtest() {
   ENVTEST_DIR=$CACHE/envtest-$(key "$HERE/go.sum" "$HERE"/envtest/*.go)
