@@ -61,7 +61,7 @@ pub struct Kind<'a> {
 pub fn validate(kind: Kind<'_>, object: &Value, settings: &Settings) -> Vec<FieldError> {
     let mut errors = Errors::default();
     create(kind, &At::root(object), settings, &mut errors);
-    errors.0
+    errors.into_list()
 }
 
 fn create(kind: Kind<'_>, at: &At<'_>, settings: &Settings, errors: &mut Errors) {
@@ -118,7 +118,7 @@ fn create(kind: Kind<'_>, at: &At<'_>, settings: &Settings, errors: &mut Errors)
 pub fn validate_update(kind: Kind<'_>, object: &Value, old: &Value, settings: &Settings) -> Vec<FieldError> {
     let mut errors = Errors::default();
     update(kind, &At::root(object), &At::root(old), settings, &mut errors);
-    errors.0
+    errors.into_list()
 }
 
 fn update(kind: Kind<'_>, at: &At<'_>, old: &At<'_>, settings: &Settings, errors: &mut Errors) {
@@ -206,7 +206,7 @@ pub fn validate_subresource(kind: Kind<'_>, subresource: &str, object: &Value, o
         ("apps" | "", _, "scale") => errors_mut.not_negative(&at.get("spec").get("replicas")),
         _ => {}
     }
-    errors.0
+    errors.into_list()
 }
 
 /// Equal as upstream's Semantic.DeepEqual has it: absent, null, empty and (in objects) zero are the same.
@@ -221,7 +221,7 @@ pub(crate) fn same(a: &Value, b: &Value) -> bool {
         (Value::Null, other) | (other, Value::Null) => match other {
             Value::Null => true,
             Value::Array(list) => list.is_empty(),
-            Value::Object(map) => map.is_empty(),
+            Value::Object(map) => map.values().all(|value| same(value, &Value::Null)),
             Value::String(text) => text.is_empty(),
             _ => false,
         },

@@ -100,11 +100,11 @@ fn owner_references(object: &Value, errors: &mut Vec<FieldError>) {
     for (at, owner) in meta::owner_references(object).enumerate() {
         let path = format!("metadata.ownerReferences[{at}]");
         if owner.api_version.is_empty() {
-            errors.push(FieldError::invalid(format!("{path}.apiVersion"), "", "version must not be empty"));
+            errors.push(FieldError::required(format!("{path}.apiVersion"), "must not be empty"));
         }
         for (field, text) in [("kind", owner.kind), ("name", owner.name), ("uid", owner.uid)] {
             if text.is_empty() {
-                errors.push(FieldError::invalid(format!("{path}.{field}"), "", "must not be empty"));
+                errors.push(FieldError::required(format!("{path}.{field}"), "must not be empty"));
             }
         }
         if owner.kind == "Event" && matches!(owner.api_version, "v1" | "events.k8s.io/v1") {

@@ -1,7 +1,7 @@
 //! What a kind may do differently. Every method has a default that does nothing; the regular rules (generation, status
 //! kept apart, names) are applied around it from the resource table.
 
-use super::{batch, core};
+use super::{apps, batch, core};
 use crate::api::Api;
 use serde_json::Value;
 use triad_kv::{Change, Compare, Txn};
@@ -97,6 +97,11 @@ pub(crate) fn for_resource(resource: &Resource) -> Box<dyn Strategy> {
         ("", "pods") => Box::new(core::pods::Pods),
         ("", "secrets") => Box::new(core::secrets::Secrets),
         ("", "services") => Box::new(core::services::Services::default()),
+        ("", "nodes") => Box::new(core::nodes::Nodes),
+        ("", "persistentvolumes") => Box::new(core::volumes::Volumes),
+        ("", "persistentvolumeclaims") => Box::new(core::volumes::Claims),
+        ("", "serviceaccounts") => Box::new(core::service_accounts::ServiceAccounts),
+        ("apps", "daemonsets") => Box::new(apps::daemon_sets::DaemonSets),
         ("batch", "jobs") => Box::new(batch::jobs::Jobs),
         _ => Box::new(Regular),
     }

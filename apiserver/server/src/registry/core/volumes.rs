@@ -1,0 +1,42 @@
+//! Persistent volumes and claims: both begin as pending; the two ways to name a claim's source say the same
+//! (kubernetes pkg/registry/core/persistentvolume and persistentvolumeclaim).
+
+use crate::clock::Clock;
+use crate::registry::Strategy;
+use serde_json::{Value, json};
+
+pub(in crate::registry) struct Volumes;
+
+pub(in crate::registry) struct Claims;
+
+impl Strategy for Volumes {
+    fn prepare_for_create(&self, object: &mut Value) {
+        object["status"] = json!({"phase": "Pending", "lastPhaseTransitionTime": Clock.now()});
+    }
+}
+
+/// Sources that a claim can have by its older field; others are dropped.
+fn is_source(source: &Value) -> bool {
+    let text = |field: &str| source.get(field).and_then(Value::as_str).unwrap_or("");
+    matches!((text("kind"), text("apiGroup")), ("PersistentVolumeClaim", "") | ("VolumeSnapshot", "snapshot.storage.k8s.io"))
+}
+
+impl Strategy for Claims {
+    fn prepare_for_create(&self, object: &mut Value) {
+        object["status"] = json!({"phase": "Pending"});
+        let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return };
+        if spec.get("dataSource").is_some_and(|source| !is_source(source)) {
+            spec.shift_remove("dataSource");
+        }
+        let namespaced = spec.get("dataSourceRef").and_then(|source| source.get("namespace")).is_some();
+        match (spec.get("dataSource").cloned(), spec.get("dataSourceRef").cloned()) {
+            (Some(source), None) => {
+                spec.insert("dataSourceRef".into(), source);
+            }
+            (None, Some(source)) if !namespaced => {
+                spec.insert("dataSource".into(), source);
+            }
+            _ => {}
+        }
+    }
+}
