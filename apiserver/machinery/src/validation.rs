@@ -26,6 +26,7 @@ mod persistent_volumes;
 mod pod_resources;
 mod pod_update;
 mod pods;
+mod policies;
 mod probes;
 mod projected_volumes;
 mod quotas;
@@ -37,6 +38,7 @@ mod selectors;
 mod services;
 mod storage;
 mod volumes;
+mod webhooks;
 mod windows;
 mod workloads;
 
@@ -110,6 +112,11 @@ fn create(kind: Kind<'_>, at: &At<'_>, settings: &Settings, errors: &mut Errors)
         ("coordination.k8s.io", "leases") => classes::lease(at, errors),
         ("node.k8s.io", "runtimeclasses") => classes::runtime_class(at, errors),
         ("scheduling.k8s.io", "priorityclasses") => classes::priority_class(at, errors),
+        ("admissionregistration.k8s.io", "validatingwebhookconfigurations" | "mutatingwebhookconfigurations") => webhooks::configuration(at, errors),
+        ("admissionregistration.k8s.io", "validatingadmissionpolicies") => policies::validating(at, errors),
+        ("admissionregistration.k8s.io", "mutatingadmissionpolicies") => policies::mutating(at, errors),
+        ("admissionregistration.k8s.io", "validatingadmissionpolicybindings") => policies::binding(at, true, errors),
+        ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings") => policies::binding(at, false, errors),
         _ => {}
     }
 }
