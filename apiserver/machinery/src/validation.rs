@@ -23,6 +23,7 @@ mod mounts;
 mod networking;
 mod nodes;
 mod persistent_volumes;
+mod pod_changes;
 mod pod_resources;
 mod pod_update;
 mod pods;
@@ -38,6 +39,7 @@ mod selectors;
 mod services;
 mod storage;
 mod volumes;
+mod warnings;
 mod webhooks;
 mod windows;
 mod workloads;
@@ -47,6 +49,7 @@ use serde_json::Value;
 use crate::status::FieldError;
 use at::{At, Errors};
 pub use pods::Settings;
+pub use warnings::warnings;
 
 /// Which resource an object is of.
 #[derive(Clone, Copy, Debug)]
@@ -176,41 +179,44 @@ fn update(kind: Kind<'_>, at: &At<'_>, old: &At<'_>, settings: &Settings, errors
 }
 
 /// Everything wrong with an object written through one of its subresources.
-pub fn validate_subresource(kind: Kind<'_>, subresource: &str, object: &Value, old: &Value, _settings: &Settings) -> Vec<FieldError> {
+pub fn validate_subresource(kind: Kind<'_>, subresource: &str, object: &Value, old: &Value, settings: &Settings) -> Vec<FieldError> {
     const SCALED: &[&str] = &["replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration", "terminatingReplicas"];
     let mut errors = Errors::default();
     let (at, before) = (At::root(object), At::root(old));
     let (status, was) = (at.get("status"), before.get("status"));
-    let errors_mut = &mut errors;
+    let found = &mut errors;
     match (kind.group, kind.resource, subresource) {
-        ("", "namespaces", "finalize") => nodes::namespace_finalize(&at, errors_mut),
-        ("", "resourcequotas", "status") => quotas::quota_status(&at, errors_mut),
-        ("", "nodes", "status") => nodes::node_update(&at, &before, errors_mut),
+        ("", "pods", "status") => pod_changes::status(&at, &before, found),
+        ("", "pods", "resize") => pod_changes::resize(&at, &before, settings, found),
+        ("", "pods", "ephemeralcontainers") => pod_changes::ephemeral_containers(&at, &before, settings, found),
+        ("", "namespaces", "finalize") => nodes::namespace_finalize(&at, found),
+        ("", "resourcequotas", "status") => quotas::quota_status(&at, found),
+        ("", "nodes", "status") => nodes::node_update(&at, &before, found),
         ("", "replicationcontrollers", "status") | ("apps", "replicasets", "status") => {
-            workloads::status_counts(&status, SCALED, &SCALED[1..4], "cannot be greater than readyReplicas", errors_mut);
+            workloads::status_counts(&status, SCALED, &SCALED[1..4], "cannot be greater than readyReplicas", found);
         }
         ("apps", "deployments", "status") => {
             let counts = ["observedGeneration", "replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas", "terminatingReplicas", "collisionCount"];
-            workloads::status_counts(&status, &counts, &counts[2..5], "cannot be greater than readyReplicas", errors_mut);
-            workloads::collisions(&status, &was, errors_mut);
+            workloads::status_counts(&status, &counts, &counts[2..5], "cannot be greater than readyReplicas", found);
+            workloads::collisions(&status, &was, found);
         }
         ("apps", "statefulsets", "status") => {
             let counts = ["replicas", "readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas", "observedGeneration", "collisionCount"];
-            workloads::status_counts(&status, &counts, &counts[1..5], "cannot be greater than status.readyReplicas", errors_mut);
-            workloads::collisions(&status, &was, errors_mut);
+            workloads::status_counts(&status, &counts, &counts[1..5], "cannot be greater than status.readyReplicas", found);
+            workloads::collisions(&status, &was, found);
         }
         ("apps", "daemonsets", "status") => {
             let counts = ["currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady", "observedGeneration", "updatedNumberScheduled", "numberAvailable", "numberUnavailable", "collisionCount"];
-            workloads::status_counts(&status, &counts, &[], "", errors_mut);
-            workloads::collisions(&status, &was, errors_mut);
+            workloads::status_counts(&status, &counts, &[], "", found);
+            workloads::collisions(&status, &was, found);
         }
-        ("networking.k8s.io", "ingresses", "status") => networking::balancer_status(&status.get("loadBalancer"), errors_mut),
-        ("", "services", "status") => services::status(&at, errors_mut),
-        ("autoscaling", _, "status") => autoscaling::autoscaler_status(&status, errors_mut),
-        ("policy", _, "status") => autoscaling::disruption_budget_status(&status, errors_mut),
-        ("storage.k8s.io", "volumeattachments", "status") => storage::attachment_status(&status, errors_mut),
-        ("flowcontrol.apiserver.k8s.io", _, "status") => flowcontrol::conditions(&status, errors_mut),
-        ("apps" | "", _, "scale") => errors_mut.not_negative(&at.get("spec").get("replicas")),
+        ("networking.k8s.io", "ingresses", "status") => networking::balancer_status(&status.get("loadBalancer"), found),
+        ("", "services", "status") => services::status(&at, found),
+        ("autoscaling", _, "status") => autoscaling::autoscaler_status(&status, found),
+        ("policy", _, "status") => autoscaling::disruption_budget_status(&status, found),
+        ("storage.k8s.io", "volumeattachments", "status") => storage::attachment_status(&status, found),
+        ("flowcontrol.apiserver.k8s.io", _, "status") => flowcontrol::conditions(&status, found),
+        ("apps" | "", _, "scale") => found.not_negative(&at.get("spec").get("replicas")),
         _ => {}
     }
     errors.into_list()

@@ -40,7 +40,7 @@ impl Registry {
             metadata.shift_remove("generation");
         }
         let resource = self.resource();
-        if has_status(resource) {
+        if has_status(resource) && !self.strategy.may_begin_with_status() {
             remove(object, "status");
         }
         if resource.generation.on_create {
@@ -52,7 +52,9 @@ impl Registry {
         errors.extend(validation::validate(self.validated(), object, &self.settings));
         errors.extend(self.strategy.validate(object));
         self.refuse(object, errors)?;
-        Ok(self.strategy.warnings(object, None))
+        let mut warnings = validation::warnings(self.validated(), object, None);
+        warnings.extend(self.strategy.warnings(object, None));
+        Ok(warnings)
     }
 
     /// Prepares and validates a changed object. Preconditions have been judged already.
@@ -94,7 +96,12 @@ impl Registry {
             Part::Sub(subresource) => self.strategy.validate_subresource_update(subresource, object, old),
         });
         self.refuse(object, errors)?;
-        Ok(if part == Part::Main { self.strategy.warnings(object, Some(old)) } else { Vec::new() })
+        if part != Part::Main {
+            return Ok(Vec::new());
+        }
+        let mut warnings = validation::warnings(self.validated(), object, Some(old));
+        warnings.extend(self.strategy.warnings(object, Some(old)));
+        Ok(warnings)
     }
 
     /// What the rules of validation go by.

@@ -33,6 +33,11 @@ pub(crate) trait Strategy: Send + Sync {
     /// Changes a new object before it is validated; status is empty already where the kind has a status subresource.
     fn prepare_for_create(&self, _object: &mut Value) {}
 
+    /// Whether a new object keeps the status that it comes with.
+    fn may_begin_with_status(&self) -> bool {
+        false
+    }
+
     /// Changes an update before it is validated; status is the old one already, generation is handled.
     fn prepare_for_update(&self, _object: &mut Value, _old: &Value) {}
 

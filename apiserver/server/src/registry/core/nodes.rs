@@ -14,6 +14,10 @@ fn drop_config(object: &mut Value) {
 }
 
 impl Strategy for Nodes {
+    fn may_begin_with_status(&self) -> bool {
+        true
+    }
+
     fn prepare_for_create(&self, object: &mut Value) {
         drop_config(object);
     }
