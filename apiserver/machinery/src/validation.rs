@@ -23,9 +23,11 @@ mod mounts;
 mod networking;
 mod nodes;
 mod persistent_volumes;
+mod pod_changes;
 mod pod_resources;
 mod pod_update;
 mod pods;
+mod policies;
 mod probes;
 mod projected_volumes;
 mod quotas;
@@ -37,6 +39,8 @@ mod selectors;
 mod services;
 mod storage;
 mod volumes;
+mod warnings;
+mod webhooks;
 mod windows;
 mod workloads;
 
@@ -45,6 +49,7 @@ use serde_json::Value;
 use crate::status::FieldError;
 use at::{At, Errors};
 pub use pods::Settings;
+pub use warnings::warnings;
 
 /// Which resource an object is of.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +66,7 @@ pub struct Kind<'a> {
 pub fn validate(kind: Kind<'_>, object: &Value, settings: &Settings) -> Vec<FieldError> {
     let mut errors = Errors::default();
     create(kind, &At::root(object), settings, &mut errors);
-    errors.0
+    errors.into_list()
 }
 
 fn create(kind: Kind<'_>, at: &At<'_>, settings: &Settings, errors: &mut Errors) {
@@ -112,6 +117,22 @@ fn create(kind: Kind<'_>, at: &At<'_>, settings: &Settings, errors: &mut Errors)
         ("coordination.k8s.io", "leases") => classes::lease(at, errors),
         ("node.k8s.io", "runtimeclasses") => classes::runtime_class(at, errors),
         ("scheduling.k8s.io", "priorityclasses") => classes::priority_class(at, errors),
+        (
+            "admissionregistration.k8s.io",
+            "validatingwebhookconfigurations" | "mutatingwebhookconfigurations",
+        ) => webhooks::configuration(at, errors),
+        ("admissionregistration.k8s.io", "validatingadmissionpolicies") => {
+            policies::validating(at, errors)
+        }
+        ("admissionregistration.k8s.io", "mutatingadmissionpolicies") => {
+            policies::mutating(at, errors)
+        }
+        ("admissionregistration.k8s.io", "validatingadmissionpolicybindings") => {
+            policies::binding(at, true, errors)
+        }
+        ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings") => {
+            policies::binding(at, false, errors)
+        }
         _ => {}
     }
 }
@@ -131,7 +152,7 @@ pub fn validate_update(
         settings,
         &mut errors,
     );
-    errors.0
+    errors.into_list()
 }
 
 fn update(kind: Kind<'_>, at: &At<'_>, old: &At<'_>, settings: &Settings, errors: &mut Errors) {
@@ -195,7 +216,7 @@ pub fn validate_subresource(
     subresource: &str,
     object: &Value,
     old: &Value,
-    _settings: &Settings,
+    settings: &Settings,
 ) -> Vec<FieldError> {
     const SCALED: &[&str] = &[
         "replicas",
@@ -208,18 +229,23 @@ pub fn validate_subresource(
     let mut errors = Errors::default();
     let (at, before) = (At::root(object), At::root(old));
     let (status, was) = (at.get("status"), before.get("status"));
-    let errors_mut = &mut errors;
+    let found = &mut errors;
     match (kind.group, kind.resource, subresource) {
-        ("", "namespaces", "finalize") => nodes::namespace_finalize(&at, errors_mut),
-        ("", "resourcequotas", "status") => quotas::quota_status(&at, errors_mut),
-        ("", "nodes", "status") => nodes::node_update(&at, &before, errors_mut),
+        ("", "pods", "status") => pod_changes::status(&at, &before, found),
+        ("", "pods", "resize") => pod_changes::resize(&at, &before, settings, found),
+        ("", "pods", "ephemeralcontainers") => {
+            pod_changes::ephemeral_containers(&at, &before, settings, found)
+        }
+        ("", "namespaces", "finalize") => nodes::namespace_finalize(&at, found),
+        ("", "resourcequotas", "status") => quotas::quota_status(&at, found),
+        ("", "nodes", "status") => nodes::node_update(&at, &before, found),
         ("", "replicationcontrollers", "status") | ("apps", "replicasets", "status") => {
             workloads::status_counts(
                 &status,
                 SCALED,
                 &SCALED[1..4],
                 "cannot be greater than readyReplicas",
-                errors_mut,
+                found,
             );
         }
         ("apps", "deployments", "status") => {
@@ -238,9 +264,9 @@ pub fn validate_subresource(
                 &counts,
                 &counts[2..5],
                 "cannot be greater than readyReplicas",
-                errors_mut,
+                found,
             );
-            workloads::collisions(&status, &was, errors_mut);
+            workloads::collisions(&status, &was, found);
         }
         ("apps", "statefulsets", "status") => {
             let counts = [
@@ -257,9 +283,9 @@ pub fn validate_subresource(
                 &counts,
                 &counts[1..5],
                 "cannot be greater than status.readyReplicas",
-                errors_mut,
+                found,
             );
-            workloads::collisions(&status, &was, errors_mut);
+            workloads::collisions(&status, &was, found);
         }
         ("apps", "daemonsets", "status") => {
             let counts = [
@@ -273,25 +299,23 @@ pub fn validate_subresource(
                 "numberUnavailable",
                 "collisionCount",
             ];
-            workloads::status_counts(&status, &counts, &[], "", errors_mut);
-            workloads::collisions(&status, &was, errors_mut);
+            workloads::status_counts(&status, &counts, &[], "", found);
+            workloads::collisions(&status, &was, found);
         }
         ("networking.k8s.io", "ingresses", "status") => {
-            networking::balancer_status(&status.get("loadBalancer"), errors_mut)
+            networking::balancer_status(&status.get("loadBalancer"), found)
         }
-        ("", "services", "status") => services::status(&at, errors_mut),
-        ("autoscaling", _, "status") => autoscaling::autoscaler_status(&status, errors_mut),
-        ("policy", _, "status") => autoscaling::disruption_budget_status(&status, errors_mut),
+        ("", "services", "status") => services::status(&at, found),
+        ("autoscaling", _, "status") => autoscaling::autoscaler_status(&status, found),
+        ("policy", _, "status") => autoscaling::disruption_budget_status(&status, found),
         ("storage.k8s.io", "volumeattachments", "status") => {
-            storage::attachment_status(&status, errors_mut)
+            storage::attachment_status(&status, found)
         }
-        ("flowcontrol.apiserver.k8s.io", _, "status") => {
-            flowcontrol::conditions(&status, errors_mut)
-        }
-        ("apps" | "", _, "scale") => errors_mut.not_negative(&at.get("spec").get("replicas")),
+        ("flowcontrol.apiserver.k8s.io", _, "status") => flowcontrol::conditions(&status, found),
+        ("apps" | "", _, "scale") => found.not_negative(&at.get("spec").get("replicas")),
         _ => {}
     }
-    errors.0
+    errors.into_list()
 }
 
 /// Equal as upstream's Semantic.DeepEqual has it: absent, null, empty and (in objects) zero are the same.
@@ -309,7 +333,7 @@ pub(crate) fn same(a: &Value, b: &Value) -> bool {
         (Value::Null, other) | (other, Value::Null) => match other {
             Value::Null => true,
             Value::Array(list) => list.is_empty(),
-            Value::Object(map) => map.is_empty(),
+            Value::Object(map) => map.values().all(|value| same(value, &Value::Null)),
             Value::String(text) => text.is_empty(),
             _ => false,
         },

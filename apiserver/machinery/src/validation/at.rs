@@ -155,11 +155,41 @@ impl<'a> At<'a> {
     }
 }
 
-/// The errors found so far, in the order found.
+/// The errors found so far, in the order found; the second list is of those that upstream finds by declarative rules, which are
+/// told after all others and say no more than their kind.
 #[derive(Debug, Default)]
-pub(crate) struct Errors(pub(crate) Vec<FieldError>);
+pub(crate) struct Errors(pub(crate) Vec<FieldError>, Vec<FieldError>);
 
 impl Errors {
+    pub(crate) fn into_list(mut self) -> Vec<FieldError> {
+        self.0.append(&mut self.1);
+        self.0
+    }
+
+    /// A declarative rule: required. Says whether it is there.
+    pub(crate) fn declared_need(&mut self, at: &At<'_>) -> bool {
+        if at.empty() {
+            self.1.push(FieldError::required(&at.path, ""));
+        }
+        !at.empty()
+    }
+
+    /// A declarative rule: must not be given.
+    pub(crate) fn declared_forbidden(&mut self, at: &At<'_>) {
+        self.1.push(FieldError::forbidden(&at.path, ""));
+    }
+
+    /// A declarative rule: stays as it was. The value is not shown.
+    pub(crate) fn declared_immutable(&mut self, new: &At<'_>, old: &At<'_>) {
+        if !super::same(new.value, old.value) {
+            self.1.push(FieldError::invalid(
+                &new.path,
+                Value::Null,
+                super::formats::IMMUTABLE,
+            ));
+        }
+    }
+
     /// The value as it stands there; an absent one shows as an empty text.
     pub(crate) fn invalid(&mut self, at: &At<'_>, detail: impl Into<String>) {
         let value = if at.given() {

@@ -17,8 +17,8 @@ const WINDOW_MAX: i64 = 3600;
 pub(crate) fn autoscaler(object: &At<'_>, errors: &mut Errors) {
     let spec = object.get("spec");
     let (min, max) = (spec.get("minReplicas"), spec.get("maxReplicas"));
-    if min.given() && min.int() < 1 {
-        errors.invalid(&min, "must be greater than or equal to 1");
+    if min.int() < 0 {
+        errors.invalid(&min, formats::NEGATIVE);
     }
     if max.int() == 0 {
         errors.required(&max, "must be set and greater than 0");
@@ -28,7 +28,7 @@ pub(crate) fn autoscaler(object: &At<'_>, errors: &mut Errors) {
     if min.given() && max.int() < min.int() {
         errors.invalid_int(&max, "must be greater than or equal to `minReplicas`");
     }
-    reference(&spec.get("scaleTargetRef"), errors);
+    reference(&spec.get("scaleTargetRef"), true, errors);
     let metrics = spec.get("metrics");
     for metric in metrics.items() {
         metric_spec(&metric, errors);
@@ -45,7 +45,7 @@ pub(crate) fn autoscaler(object: &At<'_>, errors: &mut Errors) {
     }
 }
 
-fn reference(at: &At<'_>, errors: &mut Errors) {
+fn reference(at: &At<'_>, need_group: bool, errors: &mut Errors) {
     for field in ["kind", "name"] {
         if errors.need(&at.get(field)) {
             errors.each(&at.get(field), names::path_segment(at.get(field).text()));
@@ -57,6 +57,8 @@ fn reference(at: &At<'_>, errors: &mut Errors) {
             &version,
             format!("unexpected GroupVersion string: {}", version.text()),
         );
+    } else if need_group && !version.text().contains('/') {
+        errors.invalid(&version, "apiVersion must specify API group");
     }
 }
 
@@ -151,7 +153,7 @@ fn source(kind: &str, at: &At<'_>, errors: &mut Errors) {
         target.get("averageUtilization"),
     );
     match kind {
-        "object" => reference(&at.get("describedObject"), errors),
+        "object" => reference(&at.get("describedObject"), false, errors),
         "resource" | "containerResource" => {
             let (name, container) = (at.get("name"), at.get("container"));
             if name.empty() {

@@ -33,7 +33,7 @@ fn lease_strategy(at: &At<'_>, errors: &mut Errors) {
 }
 
 pub(crate) fn runtime_class(object: &At<'_>, errors: &mut Errors) {
-    if errors.need(&object.get("handler")) {
+    if errors.declared_need(&object.get("handler")) {
         formats::label(&object.get("handler"), errors);
     }
     let overhead = object.get("overhead");
@@ -60,7 +60,7 @@ pub(crate) fn runtime_class(object: &At<'_>, errors: &mut Errors) {
 }
 
 pub(crate) fn runtime_class_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
-    errors.immutable(&object.get("handler"), &old.get("handler"));
+    errors.declared_immutable(&object.get("handler"), &old.get("handler"));
 }
 
 /// The highest value that is not the system's own.

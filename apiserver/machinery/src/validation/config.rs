@@ -34,7 +34,7 @@ pub(crate) fn config_map(object: &At<'_>, errors: &mut Errors) {
         size += decoded_len(value.text());
     }
     if size > MAX_BYTES {
-        errors.too_long(&At::absent(""), MAX_BYTES);
+        errors.too_long(&At::absent("[]"), MAX_BYTES);
     }
 }
 

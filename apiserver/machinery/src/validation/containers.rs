@@ -122,10 +122,11 @@ impl Pod<'_, '_> {
             if !target.empty() && !others.contains(target.text()) {
                 errors.not_found(&target);
             }
-            for field in NOT_EPHEMERAL
-                .iter()
-                .filter(|field| !container.get(field).empty())
-            {
+            let set = |field: &&&str| {
+                !container.get(field).empty()
+                    || (container.get(field).given() && **field == "restartPolicy")
+            };
+            for field in NOT_EPHEMERAL.iter().filter(set) {
                 errors.forbidden(&container.get(field), ERROR);
             }
             for mount in container.get("volumeMounts").items() {

@@ -14,7 +14,9 @@ const TOPOLOGY_MAX: usize = 16;
 
 pub(crate) fn endpoint_slice(object: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors) {
     let (kind, endpoints) = (object.get("addressType"), object.get("endpoints"));
-    errors.need_one_of(&kind, &["FQDN", "IPv4", "IPv6"]);
+    if errors.declared_need(&kind) {
+        errors.one_of(&kind, &["FQDN", "IPv4", "IPv6"]);
+    }
     ports(&object.get("ports"), errors);
     let kept = old.is_some_and(|old| same(old.get("endpoints").value, endpoints.value));
     if kept {
@@ -27,14 +29,14 @@ pub(crate) fn endpoint_slice(object: &At<'_>, old: Option<&At<'_>>, errors: &mut
         }
     }
     if let Some(old) = old {
-        errors.immutable(&kind, &old.get("addressType"));
+        errors.declared_immutable(&kind, &old.get("addressType"));
     }
 }
 
 fn endpoint(at: &At<'_>, kind: &str, errors: &mut Errors) {
     let addresses = at.get("addresses");
     if addresses.empty() {
-        errors.required(&addresses, "must contain at least 1 address");
+        errors.declared_need(&addresses);
     } else if addresses.count() > ADDRESSES_MAX {
         errors.too_many(&addresses, addresses.count(), ADDRESSES_MAX);
     }

@@ -243,21 +243,23 @@ pub(crate) fn level(object: &At<'_>, errors: &mut Errors) {
     match kind.text() {
         "Exempt" => {
             if limited.given() {
-                errors.forbidden(&limited, "must be nil if the type is not Limited");
+                errors.declared_forbidden(&limited);
             }
             shares(&exempt, errors);
         }
         "Limited" => {
             if exempt.given() {
-                errors.forbidden(&exempt, "must be nil if the type is Limited");
+                errors.declared_forbidden(&exempt);
             }
             if limited.given() {
                 self::limited(&limited, errors);
             } else {
-                errors.required(&limited, "must not be empty when type is Limited");
+                errors.declared_need(&limited);
             }
         }
-        "" => errors.required(&kind, ""),
+        "" => {
+            errors.declared_need(&kind);
+        }
         _ => errors.unsupported(&kind, &["Exempt", "Limited"]),
     }
     conditions(&object.get("status"), errors);
@@ -287,17 +289,15 @@ fn limited(at: &At<'_>, errors: &mut Errors) {
     let response = at.get("limitResponse");
     let (kind, queuing) = (response.get("type"), response.get("queuing"));
     match kind.text() {
-        "Reject" if queuing.given() => errors.forbidden(
-            &queuing,
-            "must be nil if limited.limitResponse.type is not Limited",
-        ),
+        "Reject" if queuing.given() => errors.declared_forbidden(&queuing),
         "Reject" => {}
-        "Queue" if !queuing.given() => errors.required(
-            &queuing,
-            "must not be empty if limited.limitResponse.type is Limited",
-        ),
+        "Queue" if !queuing.given() => {
+            errors.declared_need(&queuing);
+        }
         "Queue" => self::queuing(&queuing, errors),
-        "" => errors.required(&kind, ""),
+        "" => {
+            errors.declared_need(&kind);
+        }
         _ => errors.unsupported(&kind, &["Queue", "Reject"]),
     }
     lendable(at, errors);

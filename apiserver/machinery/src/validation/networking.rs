@@ -75,7 +75,8 @@ fn policy_peer(at: &At<'_>, errors: &mut Errors) {
 fn ip_block(at: &At<'_>, errors: &mut Errors) {
     let cidr = at.get("cidr");
     if cidr.empty() {
-        return errors.required(&cidr, "");
+        errors.declared_need(&cidr);
+        return;
     }
     formats::cidr(&cidr, errors);
     let Some(block) = formats::parse_cidr(cidr.text()) else {
@@ -84,10 +85,9 @@ fn ip_block(at: &At<'_>, errors: &mut Errors) {
     for except in at.get("except").items() {
         formats::cidr(&except, errors);
         if let Some(hole) = formats::parse_cidr(except.text())
-            && (!formats::contains(block, hole.0) || block.1 >= hole.1)
-        {
-            errors.invalid(&except, "must be a strict subset of `cidr`");
-        }
+            && (!formats::contains(block, hole.0) || block.1 >= hole.1) {
+                errors.invalid(&except, "must be a strict subset of `cidr`");
+            }
     }
 }
 
@@ -195,7 +195,7 @@ fn ingress_backend(at: &At<'_>, errors: &mut Errors) {
             errors.invalid_value(at, "", "cannot set both resource and service backends")
         }
         (false, false) => errors.invalid_value(at, "", "resource or service backend is required"),
-        (true, false) => reference(&resource, errors),
+        (true, false) => reference(&resource, false, errors),
         (false, true) => {
             if errors.need(&service.get("name")) {
                 formats::label(&service.get("name"), errors);
@@ -216,13 +216,18 @@ fn ingress_backend(at: &At<'_>, errors: &mut Errors) {
     }
 }
 
-/// An object by group, kind and name.
-fn reference(at: &At<'_>, errors: &mut Errors) {
+/// An object by group, kind and name; `declared`: that they must be given is a declarative rule.
+fn reference(at: &At<'_>, declared: bool, errors: &mut Errors) {
     if at.get("apiGroup").given() {
         formats::subdomain(&at.get("apiGroup"), errors);
     }
     for field in ["kind", "name"] {
-        if errors.need(&at.get(field)) {
+        let given = if declared {
+            errors.declared_need(&at.get(field))
+        } else {
+            errors.need(&at.get(field))
+        };
+        if given {
             errors.each(&at.get(field), names::path_segment(at.get(field).text()));
         }
     }
@@ -241,7 +246,7 @@ pub(crate) fn ingress_class(object: &At<'_>, errors: &mut Errors) {
     if !parameters.given() {
         return;
     }
-    reference(&parameters, errors);
+    reference(&parameters, true, errors);
     let (scope, namespace) = (parameters.get("scope"), parameters.get("namespace"));
     if !scope.given() {
         return errors.required(&scope, "");
@@ -284,13 +289,14 @@ pub(crate) fn balancer_status(at: &At<'_>, errors: &mut Errors) {
 pub(crate) fn ip_address(object: &At<'_>, errors: &mut Errors) {
     let parent = object.get("spec").get("parentRef");
     if !parent.given() {
-        return errors.required(&parent, "");
+        errors.declared_need(&parent);
+        return;
     }
     if !parent.get("group").empty() {
         formats::subdomain(&parent.get("group"), errors);
     }
     for field in ["resource", "name"] {
-        if errors.need(&parent.get(field)) {
+        if errors.declared_need(&parent.get(field)) {
             errors.each(
                 &parent.get(field),
                 names::path_segment(parent.get(field).text()),
@@ -304,14 +310,10 @@ pub(crate) fn ip_address(object: &At<'_>, errors: &mut Errors) {
 }
 
 pub(crate) fn ip_address_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
-    let (now, then) = (
-        object.get("spec").get("parentRef"),
-        old.get("spec").get("parentRef"),
+    errors.declared_immutable(
+        &object.get("spec").get("parentRef"),
+        &old.get("spec").get("parentRef"),
     );
-    if !super::same(now.value, then.value) {
-        let shown = super::go_value::internal("networking/v1.ParentReference", now.value);
-        errors.invalid_value(&now, shown, formats::IMMUTABLE);
-    }
 }
 
 /// Address blocks that services draw from, at most one of each family.
@@ -335,10 +337,9 @@ pub(crate) fn service_cidr(object: &At<'_>, errors: &mut Errors) {
         .map(|b| b.0.is_ipv4())
         .collect();
     if let [a, b] = families.as_slice()
-        && a == b
-    {
-        errors.invalid(&blocks, "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64");
-    }
+        && a == b {
+            errors.invalid(&blocks, "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64");
+        }
 }
 
 /// A block in its one canonical spelling.

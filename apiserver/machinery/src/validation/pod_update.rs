@@ -142,7 +142,7 @@ fn node_affinity(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     }
 }
 
-fn annotations(pod: &At<'_>, old: &At<'_>, errors: &mut Errors) {
+pub(crate) fn annotations(pod: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     let (new, old) = (
         pod.get("metadata").get("annotations"),
         old.get("metadata").get("annotations"),

@@ -34,9 +34,7 @@ pub(crate) fn role(object: &At<'_>, namespaced: bool, errors: &mut Errors) {
 }
 
 fn policy_rule(at: &At<'_>, namespaced: bool, errors: &mut Errors) {
-    if at.get("verbs").empty() {
-        errors.required(&at.get("verbs"), "verbs must contain at least one value");
-    }
+    errors.declared_need(&at.get("verbs"));
     let urls = at.get("nonResourceURLs");
     if !urls.empty() {
         if namespaced {
@@ -72,7 +70,7 @@ pub(crate) fn binding(object: &At<'_>, namespaced: bool, errors: &mut Errors) {
         &["ClusterRole"]
     };
     errors.one_of(&role.get("kind"), kinds);
-    if errors.need(&role.get("name")) {
+    if errors.declared_need(&role.get("name")) {
         errors.each(
             &role.get("name"),
             names::path_segment(role.get("name").text()),
@@ -84,7 +82,7 @@ pub(crate) fn binding(object: &At<'_>, namespaced: bool, errors: &mut Errors) {
             subject.get("apiGroup"),
             subject.get("namespace"),
         );
-        errors.need(&name);
+        errors.declared_need(&name);
         match subject.get("kind").text() {
             "ServiceAccount" => {
                 if !name.empty() {
@@ -109,6 +107,9 @@ pub(crate) fn binding(object: &At<'_>, namespaced: bool, errors: &mut Errors) {
 pub(crate) fn binding_update(object: &At<'_>, old: &At<'_>, namespaced: bool, errors: &mut Errors) {
     binding(object, namespaced, errors);
     let (now, then) = (object.get("roleRef"), old.get("roleRef"));
+    if !namespaced {
+        return errors.declared_immutable(&now, &then);
+    }
     if !same(now.value, then.value) {
         let shown = go_value::internal("rbac/v1.RoleRef", now.value);
         errors.invalid_value(&now, shown, formats::IMMUTABLE);

@@ -57,6 +57,24 @@ fn label_values(values: &At<'_>, errors: &mut Errors) {
     }
 }
 
+/// A label selector as Go shows it: keys and operators are there even when empty.
+pub(crate) fn shown(at: &At<'_>) -> serde_json::Value {
+    let mut value = at.value.clone();
+    if let Some(list) = value
+        .get_mut("matchExpressions")
+        .and_then(serde_json::Value::as_array_mut)
+    {
+        for (entry, given) in list.iter_mut().zip(at.get("matchExpressions").items()) {
+            let mut whole = serde_json::json!({"key": given.get("key").text(), "operator": given.get("operator").text()});
+            if !given.get("values").empty() {
+                whole["values"] = given.get("values").value.clone();
+            }
+            *entry = whole;
+        }
+    }
+    value
+}
+
 /// A selector that selects everything: given, and empty.
 pub(crate) fn selects_all(at: &At<'_>) -> bool {
     at.get("matchLabels").empty() && at.get("matchExpressions").empty()

@@ -42,7 +42,8 @@ pub(crate) fn class(object: &At<'_>, errors: &mut Errors) {
                 errors.duplicate(&key);
             }
         }
-        if seen.contains(&map) {
+        // Upstream compares with as many empty terms as there are terms.
+        if map.is_empty() || seen.contains(&map) {
             errors.duplicate_value(&expressions, "");
         }
         seen.push(map);
@@ -50,7 +51,7 @@ pub(crate) fn class(object: &At<'_>, errors: &mut Errors) {
 }
 
 fn provisioner(at: &At<'_>, errors: &mut Errors) {
-    if errors.need(at) {
+    if errors.declared_need(at) {
         let name = at.text().to_lowercase();
         for problem in names::label_key(&name) {
             errors.invalid_value(at, name.as_str(), problem);
@@ -84,10 +85,7 @@ pub(crate) fn class_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
         "reclaimPolicy",
         "volumeBindingMode",
     ] {
-        let (now, then) = (object.get(field), old.get(field));
-        if !same(now.value, then.value) {
-            errors.invalid_value(&now, now.sorted(), formats::IMMUTABLE);
-        }
+        errors.declared_immutable(&object.get(field), &old.get(field));
     }
 }
 
@@ -156,11 +154,7 @@ pub(crate) fn attachment_status(status: &At<'_>, errors: &mut Errors) {
 
 pub(crate) fn attachment_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     attachment(object, errors);
-    let (now, then) = (object.get("spec"), old.get("spec"));
-    if !same(now.value, then.value) {
-        let shown = go_value::internal("storage/v1.VolumeAttachmentSpec", now.value);
-        errors.invalid_value(&now, shown, formats::IMMUTABLE);
-    }
+    errors.declared_immutable(&object.get("spec"), &old.get("spec"));
 }
 
 pub(crate) fn csi_node(object: &At<'_>, errors: &mut Errors) {

@@ -55,7 +55,7 @@ fn selector_matches(spec: &At<'_>, unreadable: &str, errors: &mut Errors) -> boo
         }
         Some(false) => true,
         None => {
-            errors.invalid_value(&selector, selector.value.clone(), unreadable);
+            errors.invalid_value(&selector, selectors::shown(&selector), unreadable);
             false
         }
     }
@@ -307,7 +307,7 @@ pub(crate) fn stateful_set(object: &At<'_>, settings: &Settings, errors: &mut Er
     }
     let labels = spec.get("template").get("metadata").get("labels");
     match matches(&chosen, &labels) {
-        None => errors.invalid_value(&chosen, chosen.value.clone(), ""),
+        None => errors.invalid_value(&chosen, selectors::shown(&chosen), ""),
         fit => {
             if fit == Some(false) {
                 errors.invalid_value(&labels, labels.sorted(), MISMATCH);

@@ -56,7 +56,9 @@ impl Registry {
         ));
         errors.extend(self.strategy.validate(object));
         self.refuse(object, errors)?;
-        Ok(self.strategy.warnings(object, None))
+        let mut warnings = validation::warnings(self.validated(), object, None);
+        warnings.extend(self.strategy.warnings(object, None));
+        Ok(warnings)
     }
 
     /// Prepares and validates a changed object. Preconditions have been judged already.
@@ -116,11 +118,12 @@ impl Registry {
             }
         });
         self.refuse(object, errors)?;
-        Ok(if part == Part::Main {
-            self.strategy.warnings(object, Some(old))
-        } else {
-            Vec::new()
-        })
+        if part != Part::Main {
+            return Ok(Vec::new());
+        }
+        let mut warnings = validation::warnings(self.validated(), object, Some(old));
+        warnings.extend(self.strategy.warnings(object, Some(old)));
+        Ok(warnings)
     }
 
     /// Whether anything but metadata and status changed, as it would be stored: what generation counts.

@@ -5,5 +5,6 @@ pub(super) mod namespaces;
 pub(super) mod nodes;
 pub(super) mod pods;
 pub(super) mod secrets;
+pub(super) mod service_accounts;
 pub(super) mod services;
 pub(super) mod volumes;

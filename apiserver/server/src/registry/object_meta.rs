@@ -171,10 +171,9 @@ fn owner_references(object: &Value, errors: &mut Vec<FieldError>) {
     for (at, owner) in meta::owner_references(object).enumerate() {
         let path = format!("metadata.ownerReferences[{at}]");
         if owner.api_version.is_empty() {
-            errors.push(FieldError::invalid(
+            errors.push(FieldError::required(
                 format!("{path}.apiVersion"),
-                "",
-                "version must not be empty",
+                "must not be empty",
             ));
         }
         for (field, text) in [

@@ -142,6 +142,7 @@ pub(crate) fn for_resource(resource: &Resource) -> Box<dyn Strategy> {
         ("", "persistentvolumeclaims") => Box::new(core::volumes::Claims),
         ("", "persistentvolumes") => Box::new(core::volumes::Volumes),
         ("", "pods") => Box::new(core::pods::Pods),
+        ("", "serviceaccounts") => Box::new(core::service_accounts::ServiceAccounts),
         ("", "secrets") => Box::new(core::secrets::Secrets),
         ("", "services") => Box::new(core::services::Services),
         ("", "limitranges") => Box::new(core::limit_ranges::LimitRanges),
