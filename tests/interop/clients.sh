@@ -13,7 +13,9 @@ cached() {
   [ -d "$dir" ] && return 0
   rm -rf "$dir.part"
   mkdir -p "$dir.part" || return 1
-  "$@" "$dir.part" && mv "$dir.part" "$dir"
+  "$@" "$dir.part" && mv "$dir.part" "$dir" || return 1
+  # What was built from earlier sources goes once no run of today can be using it.
+  find "$CACHE" -mindepth 1 -maxdepth 1 -name "$(basename "${dir%-*}")-*" ! -path "$dir" -mtime +0 -exec rm -rf {} +
 }
 
 build_kubectl() {

@@ -53,7 +53,7 @@ server_up() {
 
 # Ends the server as an operator does; one that does not drain in time is a failure of its own.
 server_down() {
-  [ -n "$PID" ] || return 0
+  { [ -n "$PID" ] && kill -0 "$PID" 2>/dev/null; } || return 0
   local pid=$PID
   PID=
   kill "$pid" 2>/dev/null

@@ -42,7 +42,12 @@ func TestInClusterConfig(t *testing.T) {
 	if err := os.MkdirAll(mounted, 0o700); err != nil {
 		t.Skipf("%s cannot be made: %v", mounted, err)
 	}
-	t.Cleanup(func() { os.RemoveAll(mounted) })
+	t.Cleanup(func() {
+		os.RemoveAll(mounted)
+		// What was made above it goes too, unless something else is there.
+		for dir := filepath.Dir(mounted); dir != "/var/run" && os.Remove(dir) == nil; dir = filepath.Dir(dir) {
+		}
+	})
 	ca := must[[]byte](t)(os.ReadFile(os.Getenv("DATA") + "/pki/ca.crt"))
 	for name, content := range map[string][]byte{"token": []byte(token.Status.Token), "ca.crt": ca, "namespace": []byte(ns)} {
 		if err := os.WriteFile(filepath.Join(mounted, name), content, 0o600); err != nil {

@@ -218,7 +218,7 @@ def errors(ns):
 @test
 def invalid_fields(ns):
     error = refused(422, core.create_namespaced_service, ns, client.V1Service(metadata=client.V1ObjectMeta(name="s"), spec=client.V1ServiceSpec(ports=[client.V1ServicePort(port=70000)])), reason="Invalid")
-    equal([cause["field"] for cause in yaml.safe_load(error.body)["details"]["causes"]], ["spec.ports[0].port"])
+    equal([cause["field"] for cause in yaml.safe_load(error.body)["details"]["causes"]], ["spec.ports[0].port", "spec.ports[0].targetPort"])
 
 
 @test
