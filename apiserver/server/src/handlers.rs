@@ -120,6 +120,29 @@ impl Call {
         triad_machinery::managed_fields::manager_name(field_manager, agent)
     }
 
+    /// Refuses roles and bindings that grant more than the caller holds.
+    pub(crate) fn check_escalation(
+        &self,
+        object: &Value,
+        old: Option<&Value>,
+    ) -> Result<(), Status> {
+        let resource = self.endpoint.resource;
+        if resource.group != "rbac.authorization.k8s.io" {
+            return Ok(());
+        }
+        let why = self
+            .api
+            .authorizer
+            .escalation(&self.user, &resource.plural, object, old);
+        why.map_or(Ok(()), |why| {
+            Err(Status::forbidden(
+                self.endpoint.group_resource(),
+                meta::name(object),
+                why,
+            ))
+        })
+    }
+
     /// Answers with an object of the storage version, in this endpoint's version and the form asked for.
     pub(crate) fn answer(
         &self,

@@ -106,6 +106,16 @@ pub(crate) fn page_not_found() -> Reply {
     text(404, "404 page not found\n")
 }
 
+/// Drops the body of an answer to HEAD; its length stays on the headers.
+pub(crate) fn headers_only(reply: &mut Reply) {
+    if let Some(length) = reply.body().len() {
+        reply
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    *reply.body_mut() = Body::empty();
+}
+
 /// Compresses a large body where the client takes gzip. Streams are left alone.
 pub(crate) fn compress(request: &HeaderMap, reply: &mut Reply) {
     if reply.body().len().is_none_or(|length| length <= GZIP_ABOVE)

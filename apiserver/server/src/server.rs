@@ -56,7 +56,24 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<()> {
     let (store, pki) = tokio::join!(Store::open(options), async {
         tokio::task::block_in_place(|| Pki::prepare(&config))
     });
-    let (store, pki) = (store.context("cannot open the store")?, pki?);
+    let store = store.context("cannot open the store")?;
+    let result = match pki {
+        Ok(pki) => serve(config, store.clone(), &pki, started, stop).await,
+        Err(error) => Err(error),
+    };
+    // However it ended, what is in the store's hands is written before the process goes.
+    store.shutdown().await;
+    result
+}
+
+/// Listens, makes what a cluster has from its first start, serves, drains.
+async fn serve(
+    config: Config,
+    store: Store,
+    pki: &Pki,
+    started: Instant,
+    stop: impl Future<Output = ()>,
+) -> Result<()> {
     let listener = TcpListener::bind(config.bind)
         .await
         .with_context(|| format!("cannot listen on {}", config.bind))?;
@@ -78,7 +95,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<()> {
     )?);
     let kubeconfig = pki.write_admin_kubeconfig(&config, bound.port())?;
 
-    let api = Arc::new(build(config, store.clone(), &pki, bound)?);
+    let api = Arc::new(build(config, store, pki, bound)?);
     let feed = tokio::spawn(
         Feed::load(api.cacher.clone())
             .context("cannot load the store's objects")?
@@ -114,13 +131,16 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<()> {
         tracing::info!(kubeconfig = %path.display(), "admin kubeconfig written; try: kubectl --kubeconfig {} get namespaces", path.display());
     }
 
-    tokio::select! {
-        () = stop => tracing::info!("stopping: no new requests, open ones are finished"),
-        error = feed => match error {
-            Ok(error) => tracing::error!(%error, "the store's feed ended"),
-            Err(error) => tracing::error!(%error, "the store's feed failed"),
+    let outcome = tokio::select! {
+        () = stop => {
+            tracing::info!("stopping: no new requests, open ones are finished");
+            Ok(())
+        }
+        ended = feed => match ended {
+            Ok(error) => Err(anyhow!("the store's feed ended: {error}")),
+            Err(error) => Err(anyhow!("the store's feed failed: {error}")),
         },
-    }
+    };
     tokio::time::sleep(api.config.shutdown_delay).await;
     api.health.drain();
     background.abort();
@@ -129,8 +149,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<()> {
         insecure.abort();
     }
     listener::drained(&api).await;
-    store.shutdown().await;
-    Ok(())
+    outcome
 }
 
 fn build(config: Config, store: Store, pki: &Pki, bound: std::net::SocketAddr) -> Result<Api> {
@@ -184,6 +203,9 @@ pub(crate) async fn handle(api: Arc<Api>, peer: Arc<Peer>, request: Request<Inco
     let mut extra = HeaderMap::new();
     let mut reply = chain(&api, &peer, &mut head, body, &query, &info, &mut extra).await;
     reply::compress(&head.headers, &mut reply);
+    if head.method == Method::HEAD {
+        reply::headers_only(&mut reply);
+    }
     let headers = reply.headers_mut();
     headers.insert(AUDIT_ID, audit_id);
     headers.extend(extra);

@@ -3,6 +3,7 @@
 //! Rules are compiled from the caches' snapshots and compiled again when one of them has moved on
 //! (kubernetes plugin/pkg/auth/authorizer/rbac).
 
+mod escalation;
 mod rules;
 
 use crate::cacher::{Cacher, ResourceCache};

@@ -58,6 +58,7 @@ pub(crate) async fn insert(call: &mut Call, object: Value, dry_run: bool) -> Res
             .strategy
             .allocate(&call.api, &mut candidate, None)?;
         attempt += 1;
+        call.check_escalation(&candidate, None)?;
         match registry.insert(candidate, extra, dry_run).await {
             Err(status)
                 if status.is(reason::ALREADY_EXISTS)

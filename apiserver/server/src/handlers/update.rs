@@ -104,6 +104,7 @@ pub(crate) async fn modify(
                 .validate(&attributes, Some(&object), Some(&old.object))
                 .await?,
         );
+        call.check_escalation(&object, Some(&old.object))?;
         managed_fields::keep_times(&old.object, &mut object);
         let extra = registry
             .strategy
