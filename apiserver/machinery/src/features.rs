@@ -14,16 +14,15 @@ const OFF: &[&str] = &[
     "CSIVolumeHealth",
     "CompositePodGroup",
     "ContainerStopSignals",
+    "CoordinatedLeaderElection",
     "CrossNamespaceVolumeDataSource",
     "DRADerivedAttributes",
     "DRADeviceCompatibilityGroups",
-    "DRADeviceTaints",
     "DRAListTypeAttributes",
     "DRANodeAllocatableResources",
     "DRAOptionalNodeOperations",
     "DRAPartitionableDevicesType",
     "DRAWorkloadResourceClaims",
-    "CoordinatedLeaderElection",
     "EmptyDirVolumeMode",
     "EvictionRequestAPI",
     "GRPCContainerProbeTLS",
@@ -48,7 +47,11 @@ pub fn drop_disabled(ty: TypeId, object: &mut Value, old: Option<&Value>) {
 }
 
 fn off(field: &Field) -> Option<&str> {
-    field.gates.iter().map(|gate| &**gate).find(|gate| OFF.contains(gate))
+    field
+        .gates
+        .iter()
+        .map(|gate| &**gate)
+        .find(|gate| OFF.contains(gate))
 }
 
 /// The gates that are off and that the value uses all the same.
@@ -56,13 +59,19 @@ fn collect<'a>(ty: &'a FieldType, value: &Value, used: &mut HashSet<&'a str>) {
     match (ty, value) {
         (FieldType::Struct(id), Value::Object(map)) if gated(*id) => {
             for field in schema().struct_of(*id).into_iter().flat_map(|s| &s.fields) {
-                let Some(value) = map.get(&*field.name).filter(|value| !value.is_null()) else { continue };
+                let Some(value) = map.get(&*field.name).filter(|value| !value.is_null()) else {
+                    continue;
+                };
                 used.extend(off(field));
                 collect(&field.ty, value, used);
             }
         }
-        (FieldType::List(element) | FieldType::Wrapper(element), Value::Array(list)) => list.iter().for_each(|item| collect(element, item, used)),
-        (FieldType::Map(element), Value::Object(map)) => map.values().for_each(|item| collect(element, item, used)),
+        (FieldType::List(element) | FieldType::Wrapper(element), Value::Array(list)) => {
+            list.iter().for_each(|item| collect(element, item, used))
+        }
+        (FieldType::Map(element), Value::Object(map)) => {
+            map.values().for_each(|item| collect(element, item, used))
+        }
         _ => {}
     }
 }
@@ -78,8 +87,12 @@ fn strip(ty: &FieldType, value: &mut Value, used: &HashSet<&str>) {
                 }
             }
         }
-        (FieldType::List(element) | FieldType::Wrapper(element), Value::Array(list)) => list.iter_mut().for_each(|item| strip(element, item, used)),
-        (FieldType::Map(element), Value::Object(map)) => map.values_mut().for_each(|item| strip(element, item, used)),
+        (FieldType::List(element) | FieldType::Wrapper(element), Value::Array(list)) => {
+            list.iter_mut().for_each(|item| strip(element, item, used))
+        }
+        (FieldType::Map(element), Value::Object(map)) => {
+            map.values_mut().for_each(|item| strip(element, item, used))
+        }
         _ => {}
     }
 }
@@ -95,8 +108,17 @@ fn find_gated() -> Vec<bool> {
     loop {
         let mut grown = false;
         for id in schema().type_ids().collect::<Vec<_>>() {
-            let fields = schema().struct_of(id).map(|s| s.fields.as_slice()).unwrap_or_default();
-            let inside = |field: &Field| off(field).is_some() || field.ty.struct_inside().is_some_and(|inner| found[inner.index()]);
+            let fields = schema()
+                .struct_of(id)
+                .map(|s| s.fields.as_slice())
+                .unwrap_or_default();
+            let inside = |field: &Field| {
+                off(field).is_some()
+                    || field
+                        .ty
+                        .struct_inside()
+                        .is_some_and(|inner| found[inner.index()])
+            };
             if !found[id.index()] && fields.iter().any(inside) {
                 found[id.index()] = true;
                 grown = true;
@@ -119,7 +141,10 @@ mod tests {
         let pod = json!({"spec": {"containers": [{"name": "c", "lifecycle": {"stopSignal": "SIGTERM", "preStop": {}}}]}});
         let mut new = pod.clone();
         drop_disabled(ty, &mut new, None);
-        assert_eq!(new, json!({"spec": {"containers": [{"name": "c", "lifecycle": {"preStop": {}}}]}}));
+        assert_eq!(
+            new,
+            json!({"spec": {"containers": [{"name": "c", "lifecycle": {"preStop": {}}}]}})
+        );
         let mut kept = pod.clone();
         drop_disabled(ty, &mut kept, Some(&pod));
         assert_eq!(kept, pod);

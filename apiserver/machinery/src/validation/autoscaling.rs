@@ -4,7 +4,13 @@ use super::at::{At, Errors};
 use super::{formats, go_value, resources, selectors, workloads};
 use crate::names;
 
-const SOURCES: &[&str] = &["ContainerResource", "External", "Object", "Pods", "Resource"];
+const SOURCES: &[&str] = &[
+    "ContainerResource",
+    "External",
+    "Object",
+    "Pods",
+    "Resource",
+];
 const PERIOD_MAX: i64 = 1800;
 const WINDOW_MAX: i64 = 3600;
 
@@ -47,19 +53,29 @@ fn reference(at: &At<'_>, need_group: bool, errors: &mut Errors) {
     }
     let version = at.get("apiVersion");
     if version.text().matches('/').count() > 1 {
-        errors.invalid(&version, format!("unexpected GroupVersion string: {}", version.text()));
+        errors.invalid(
+            &version,
+            format!("unexpected GroupVersion string: {}", version.text()),
+        );
     } else if need_group && !version.text().contains('/') {
         errors.invalid(&version, "apiVersion must specify API group");
     }
 }
 
 fn scaling_rules(at: &At<'_>, errors: &mut Errors) {
-    let (window, select, policies) = (at.get("stabilizationWindowSeconds"), at.get("selectPolicy"), at.get("policies"));
+    let (window, select, policies) = (
+        at.get("stabilizationWindowSeconds"),
+        at.get("selectPolicy"),
+        at.get("policies"),
+    );
     if window.int() < 0 {
         errors.invalid(&window, "must be greater than or equal to zero");
     }
     if window.int() > WINDOW_MAX {
-        errors.invalid(&window, format!("must be less than or equal to {WINDOW_MAX}"));
+        errors.invalid(
+            &window,
+            format!("must be less than or equal to {WINDOW_MAX}"),
+        );
     }
     if select.given() {
         errors.one_of(&select, &["Disabled", "Max", "Min"]);
@@ -73,7 +89,10 @@ fn scaling_rules(at: &At<'_>, errors: &mut Errors) {
         let period = policy.get("periodSeconds");
         errors.positive(&period);
         if period.int() > PERIOD_MAX {
-            errors.invalid(&period, format!("must be less than or equal to {PERIOD_MAX}"));
+            errors.invalid(
+                &period,
+                format!("must be less than or equal to {PERIOD_MAX}"),
+            );
         }
     }
     let tolerance = at.get("tolerance");
@@ -88,8 +107,17 @@ fn metric_spec(at: &At<'_>, errors: &mut Errors) {
         errors.required(&kind, "must specify a metric source type");
     }
     errors.one_of(&kind, SOURCES);
-    let fields = ["object", "external", "pods", "resource", "containerResource"];
-    let given: Vec<&str> = fields.into_iter().filter(|field| at.get(field).given()).collect();
+    let fields = [
+        "object",
+        "external",
+        "pods",
+        "resource",
+        "containerResource",
+    ];
+    let given: Vec<&str> = fields
+        .into_iter()
+        .filter(|field| at.get(field).given())
+        .collect();
     if let Some(first) = given.first() {
         source(first, &at.get(first), errors);
     }
@@ -105,7 +133,10 @@ fn metric_spec(at: &At<'_>, errors: &mut Errors) {
         }
     };
     if !expected.is_empty() && !at.get(expected).given() {
-        errors.required(&at.get(expected), "must populate information for the given metric source");
+        errors.required(
+            &at.get(expected),
+            "must populate information for the given metric source",
+        );
     }
     if given.len() != 1 {
         for other in given.iter().filter(|field| **field != expected) {
@@ -116,7 +147,11 @@ fn metric_spec(at: &At<'_>, errors: &mut Errors) {
 
 fn source(kind: &str, at: &At<'_>, errors: &mut Errors) {
     let target = at.get("target");
-    let (value, average, utilization) = (target.get("value"), target.get("averageValue"), target.get("averageUtilization"));
+    let (value, average, utilization) = (
+        target.get("value"),
+        target.get("averageValue"),
+        target.get("averageUtilization"),
+    );
     match kind {
         "object" => reference(&at.get("describedObject"), false, errors),
         "resource" | "containerResource" => {
@@ -146,13 +181,29 @@ fn source(kind: &str, at: &At<'_>, errors: &mut Errors) {
     }
     metric_target(&target, errors);
     match kind {
-        "object" if !value.given() && !average.given() => errors.required(&average, "must set either a target value or averageValue"),
-        "external" if !value.given() && !average.given() => errors.required(&average, "must set either a target value for metric or a per-pod target"),
-        "external" if value.given() && average.given() => errors.forbidden(&value, "may not set both a target value for metric and a per-pod target"),
-        "pods" if !average.given() => errors.required(&average, "must specify a positive target averageValue"),
+        "object" if !value.given() && !average.given() => {
+            errors.required(&average, "must set either a target value or averageValue")
+        }
+        "external" if !value.given() && !average.given() => errors.required(
+            &average,
+            "must set either a target value for metric or a per-pod target",
+        ),
+        "external" if value.given() && average.given() => errors.forbidden(
+            &value,
+            "may not set both a target value for metric and a per-pod target",
+        ),
+        "pods" if !average.given() => {
+            errors.required(&average, "must specify a positive target averageValue")
+        }
         "resource" | "containerResource" => match (utilization.given(), average.given()) {
-            (false, false) => errors.required(&utilization, "must set either a target raw value or a target utilization"),
-            (true, true) => errors.forbidden(&average, "may not set both a target raw value and a target utilization"),
+            (false, false) => errors.required(
+                &utilization,
+                "must set either a target raw value or a target utilization",
+            ),
+            (true, true) => errors.forbidden(
+                &average,
+                "may not set both a target raw value and a target utilization",
+            ),
             _ => {}
         },
         _ => {}
@@ -193,7 +244,11 @@ pub(crate) fn disruption_budget(object: &At<'_>, errors: &mut Errors) {
     let (min, max) = (spec.get("minAvailable"), spec.get("maxUnavailable"));
     if min.given() && max.given() {
         let shown = go_value::internal("policy/v1.PodDisruptionBudgetSpec", spec.value);
-        errors.invalid_value(&spec, shown, "minAvailable and maxUnavailable cannot be both set");
+        errors.invalid_value(
+            &spec,
+            shown,
+            "minAvailable and maxUnavailable cannot be both set",
+        );
     }
     for at in [min, max] {
         if at.given() {
@@ -209,7 +264,12 @@ pub(crate) fn disruption_budget(object: &At<'_>, errors: &mut Errors) {
 }
 
 pub(crate) fn disruption_budget_status(status: &At<'_>, errors: &mut Errors) {
-    for field in ["disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"] {
+    for field in [
+        "disruptionsAllowed",
+        "currentHealthy",
+        "desiredHealthy",
+        "expectedPods",
+    ] {
         errors.not_negative(&status.get(field));
     }
 }

@@ -116,7 +116,9 @@ fn json(at: &At<'_>, errors: &mut Errors) {
             };
             format!("json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}")
         }
-        Err(error) if bytes.is_empty() || error.is_eof() => "unexpected end of JSON input".to_owned(),
+        Err(error) if bytes.is_empty() || error.is_eof() => {
+            "unexpected end of JSON input".to_owned()
+        }
         Err(_) => syntax_problem(&bytes),
     };
     errors.invalid_value(at, "<secret contents redacted>", problem);

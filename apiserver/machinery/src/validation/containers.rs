@@ -17,13 +17,18 @@ pub(crate) struct Pod<'a, 'b> {
 /// Every container with the list that it stands in: init, regular, ephemeral ones (as VisitContainersWithPath).
 pub(crate) fn all<'a>(spec: &At<'a>) -> Vec<(&'static str, At<'a>)> {
     let lists = ["initContainers", "containers", "ephemeralContainers"];
-    let all = lists.into_iter().flat_map(|list| spec.get(list).items().map(move |c| (list, c)));
+    let all = lists
+        .into_iter()
+        .flat_map(|list| spec.get(list).items().map(move |c| (list, c)));
     all.collect()
 }
 
 impl Pod<'_, '_> {
     fn grace(&self) -> Option<i64> {
-        self.spec.get("terminationGracePeriodSeconds").value.as_i64()
+        self.spec
+            .get("terminationGracePeriodSeconds")
+            .value
+            .as_i64()
     }
 
     pub(crate) fn containers(&self, errors: &mut Errors) {
@@ -49,7 +54,12 @@ impl Pod<'_, '_> {
     }
 
     pub(crate) fn init_containers(&self, errors: &mut Errors) {
-        let mut names: HashSet<&str> = self.spec.get("containers").items().map(|c| c.get("name").text()).collect();
+        let mut names: HashSet<&str> = self
+            .spec
+            .get("containers")
+            .items()
+            .map(|c| c.get("name").text())
+            .collect();
         let list = self.spec.get("initContainers");
         for container in list.items() {
             self.common(&container, errors);
@@ -70,15 +80,26 @@ impl Pod<'_, '_> {
                 probes::probes(&container, self.grace(), errors);
                 continue;
             }
-            for field in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] {
+            for field in [
+                "lifecycle",
+                "livenessProbe",
+                "readinessProbe",
+                "startupProbe",
+            ] {
                 if container.get(field).given() {
-                    errors.forbidden(&container.get(field), "may not be set for init containers without restartPolicy=Always");
+                    errors.forbidden(
+                        &container.get(field),
+                        "may not be set for init containers without restartPolicy=Always",
+                    );
                 }
             }
             for policy in container.get("resizePolicy").items() {
                 let restart = policy.get("restartPolicy");
                 if restart.text() == "RestartContainer" {
-                    errors.invalid(&restart, "must not be set to 'RestartContainer' for non-sidecar initContainers");
+                    errors.invalid(
+                        &restart,
+                        "must not be set to 'RestartContainer' for non-sidecar initContainers",
+                    );
                 }
             }
         }
@@ -101,7 +122,10 @@ impl Pod<'_, '_> {
             if !target.empty() && !others.contains(target.text()) {
                 errors.not_found(&target);
             }
-            let set = |field: &&&str| !container.get(field).empty() || (container.get(field).given() && **field == "restartPolicy");
+            let set = |field: &&&str| {
+                !container.get(field).empty()
+                    || (container.get(field).given() && **field == "restartPolicy")
+            };
             for field in NOT_EPHEMERAL.iter().filter(set) {
                 errors.forbidden(&container.get(field), ERROR);
             }
@@ -120,23 +144,50 @@ impl Pod<'_, '_> {
             formats::label(&at.get("name"), errors);
         }
         errors.need(&at.get("image"));
-        errors.need_one_of(&at.get("terminationMessagePolicy"), &["File", "FallbackToLogsOnError"]);
+        errors.need_one_of(
+            &at.get("terminationMessagePolicy"),
+            &["File", "FallbackToLogsOnError"],
+        );
         ports(&at.get("ports"), errors);
         env::variables(&at.get("env"), errors);
         env::from(&at.get("envFrom"), errors);
         mounts::mounts(at, &self.volumes, errors);
         mounts::devices(at, &self.volumes, errors);
-        errors.need_one_of(&at.get("imagePullPolicy"), &["Always", "IfNotPresent", "Never"]);
-        resources::requirements(&at.get("resources"), resources::Owner::Container, &self.claims, errors);
-        resize_policy(&at.get("resizePolicy"), self.spec.get("restartPolicy").text(), errors);
+        errors.need_one_of(
+            &at.get("imagePullPolicy"),
+            &["Always", "IfNotPresent", "Never"],
+        );
+        resources::requirements(
+            &at.get("resources"),
+            resources::Owner::Container,
+            &self.claims,
+            errors,
+        );
+        resize_policy(
+            &at.get("resizePolicy"),
+            self.spec.get("restartPolicy").text(),
+            errors,
+        );
         let host_users = self.spec.get("hostUsers").value.as_bool().unwrap_or(true);
-        security::container(&at.get("securityContext"), host_users, self.settings, errors);
+        security::container(
+            &at.get("securityContext"),
+            host_users,
+            self.settings,
+            errors,
+        );
     }
 }
 
 /// Fields that ephemeral containers share with others and may not have.
 const NOT_EPHEMERAL: &[&str] = &[
-    "ports", "resources", "resizePolicy", "restartPolicyRules", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle",
+    "ports",
+    "resources",
+    "resizePolicy",
+    "restartPolicyRules",
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
+    "lifecycle",
     "restartPolicy",
 ];
 
@@ -150,7 +201,11 @@ pub(crate) fn trimmed_image(container: &At<'_>, errors: &mut Errors) {
 fn ports(at: &At<'_>, errors: &mut Errors) {
     let mut names = HashSet::new();
     for port in at.items() {
-        let (name, number, host) = (port.get("name"), port.get("containerPort"), port.get("hostPort"));
+        let (name, number, host) = (
+            port.get("name"),
+            port.get("containerPort"),
+            port.get("hostPort"),
+        );
         if !name.empty() {
             let problems = formats::port_name(name.text());
             if problems.is_empty() && !names.insert(name.text()) {
@@ -176,7 +231,12 @@ fn host_ports(containers: &[At<'_>], errors: &mut Errors) {
     for container in containers {
         for port in container.get("ports").items() {
             let host = port.get("hostPort");
-            let key = format!("{}/{}/{}", port.get("protocol").text(), port.get("hostIP").text(), host.int());
+            let key = format!(
+                "{}/{}/{}",
+                port.get("protocol").text(),
+                port.get("hostIP").text(),
+                host.int()
+            );
             if host.int() != 0 && !taken.insert(key.clone()) {
                 errors.duplicate_value(&host, key);
             }
@@ -195,19 +255,28 @@ fn resize_policy(at: &At<'_>, pod_policy: &str, errors: &mut Errors) {
         let restart = restart.shown_at(&at.path);
         errors.need_one_of(&restart, &["NotRequired", "RestartContainer"]);
         if pod_policy == "Never" && restart.text() != "NotRequired" {
-            errors.invalid(&restart, "must be 'NotRequired' when pod `restartPolicy` is 'Never'");
+            errors.invalid(
+                &restart,
+                "must be 'NotRequired' when pod `restartPolicy` is 'Never'",
+            );
         }
     }
 }
 
 /// A restart policy of the container's own, and its rules.
 fn restart_policy(container: &At<'_>, errors: &mut Errors) {
-    let (policy, rules) = (container.get("restartPolicy"), container.get("restartPolicyRules"));
+    let (policy, rules) = (
+        container.get("restartPolicy"),
+        container.get("restartPolicyRules"),
+    );
     if !policy.given() {
         if rules.empty() {
             return;
         }
-        errors.required(&policy, "must specify restartPolicy when restart rules are used");
+        errors.required(
+            &policy,
+            "must specify restartPolicy when restart rules are used",
+        );
     } else {
         errors.one_of(&policy, &["Always", "Never", "OnFailure"]);
     }
@@ -234,7 +303,10 @@ pub(crate) fn pod_claims(spec: &At<'_>, mirror: bool, errors: &mut Errors) {
     let mut names = HashSet::new();
     for claim in spec.get("resourceClaims").items() {
         if mirror {
-            errors.forbidden(&At::absent(""), "static pods do not support resource claims");
+            errors.forbidden(
+                &At::absent(""),
+                "static pods do not support resource claims",
+            );
             continue;
         }
         let name = claim.get("name");
@@ -245,7 +317,10 @@ pub(crate) fn pod_claims(spec: &At<'_>, mirror: bool, errors: &mut Errors) {
                 errors.duplicate(&name);
             }
         }
-        let (direct, template) = (claim.get("resourceClaimName"), claim.get("resourceClaimTemplateName"));
+        let (direct, template) = (
+            claim.get("resourceClaimName"),
+            claim.get("resourceClaimTemplateName"),
+        );
         let shown = go_value::internal("core/v1.PodResourceClaim", claim.value);
         match (direct.given(), template.given()) {
             (true, true) => errors.invalid_value(&claim, shown, "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"),

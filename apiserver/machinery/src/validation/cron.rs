@@ -1,12 +1,20 @@
 //! Cron schedules and time zones of cron jobs, with the messages of the parser that upstream uses (robfig/cron).
 
-const MONTHS: &[&str] = &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+const MONTHS: &[&str] = &[
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+];
 const DAYS: &[&str] = &["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
 /// First and last value of a field, and the names of its values from the first on.
 struct Bounds(u32, u32, &'static [&'static str]);
 
-const FIELDS: [Bounds; 5] = [Bounds(0, 59, &[]), Bounds(0, 23, &[]), Bounds(1, 31, &[]), Bounds(1, 12, MONTHS), Bounds(0, 6, DAYS)];
+const FIELDS: [Bounds; 5] = [
+    Bounds(0, 59, &[]),
+    Bounds(0, 23, &[]),
+    Bounds(1, 31, &[]),
+    Bounds(1, 12, MONTHS),
+    Bounds(0, 6, DAYS),
+];
 
 /// What is wrong with a schedule.
 pub(crate) fn schedule(text: &str) -> Result<(), String> {
@@ -29,7 +37,11 @@ pub(crate) fn schedule(text: &str) -> Result<(), String> {
     }
     let fields: Vec<&str> = text.split_whitespace().collect();
     if fields.len() != FIELDS.len() {
-        return Err(format!("expected exactly 5 fields, found {}: [{}]", fields.len(), fields.join(" ")));
+        return Err(format!(
+            "expected exactly 5 fields, found {}: [{}]",
+            fields.len(),
+            fields.join(" ")
+        ));
     }
     for (field, bounds) in fields.iter().zip(&FIELDS) {
         for part in field.split(',').filter(|part| !part.is_empty()) {
@@ -41,10 +53,15 @@ pub(crate) fn schedule(text: &str) -> Result<(), String> {
 
 fn descriptor(text: &str) -> Result<(), String> {
     match text {
-        "@yearly" | "@annually" | "@monthly" | "@weekly" | "@daily" | "@midnight" | "@hourly" => Ok(()),
+        "@yearly" | "@annually" | "@monthly" | "@weekly" | "@daily" | "@midnight" | "@hourly" => {
+            Ok(())
+        }
         _ => match text.strip_prefix("@every ") {
             Some(duration) if crate::duration::GoDuration::parse(duration).is_some() => Ok(()),
-            Some(duration) => Err(format!("failed to parse duration {text}: time: invalid duration {}", crate::goformat::quote(duration))),
+            Some(duration) => Err(format!(
+                "failed to parse duration {text}: time: invalid duration {}",
+                crate::goformat::quote(duration)
+            )),
             None => Err(format!("unrecognized descriptor: {text}")),
         },
     }
@@ -74,13 +91,19 @@ fn range(text: &str, Bounds(first, last, names): &Bounds) -> Result<(), String> 
         _ => return Err(format!("too many slashes: {text}")),
     };
     if start < *first {
-        return Err(format!("beginning of range ({start}) below minimum ({first}): {text}"));
+        return Err(format!(
+            "beginning of range ({start}) below minimum ({first}): {text}"
+        ));
     }
     if end > *last {
-        return Err(format!("end of range ({end}) above maximum ({last}): {text}"));
+        return Err(format!(
+            "end of range ({end}) above maximum ({last}): {text}"
+        ));
     }
     if start > end {
-        return Err(format!("beginning of range ({start}) beyond end of range ({end}): {text}"));
+        return Err(format!(
+            "beginning of range ({start}) beyond end of range ({end}): {text}"
+        ));
     }
     if step == 0 {
         return Err(format!("step of range should be a positive number: {text}"));
@@ -101,27 +124,90 @@ fn number(text: &str) -> Result<u32, String> {
     match text.parse::<i64>() {
         Ok(number) if number < 0 => Err(format!("negative number ({number}) not allowed: {text}")),
         Ok(number) => Ok(u32::try_from(number).unwrap_or(u32::MAX)),
-        Err(_) => Err(format!("failed to parse int from {text}: strconv.Atoi: parsing {quoted}: invalid syntax")),
+        Err(_) => Err(format!(
+            "failed to parse int from {text}: strconv.Atoi: parsing {quoted}: invalid syntax"
+        )),
     }
 }
 
 /// The areas that zones of the IANA database are named after, and the zones without an area.
 const AREAS: &[&str] = &[
-    "Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Brazil", "Canada", "Chile", "Etc", "Europe",
-    "Indian", "Mexico", "Pacific", "US",
+    "Africa",
+    "America",
+    "Antarctica",
+    "Arctic",
+    "Asia",
+    "Atlantic",
+    "Australia",
+    "Brazil",
+    "Canada",
+    "Chile",
+    "Etc",
+    "Europe",
+    "Indian",
+    "Mexico",
+    "Pacific",
+    "US",
 ];
 const ZONES: &[&str] = &[
-    "UTC", "GMT", "UCT", "Zulu", "Universal", "Greenwich", "GMT0", "GMT+0", "GMT-0", "CET", "EET", "MET", "WET", "EST", "MST", "HST",
-    "EST5EDT", "CST6CDT", "MST7MDT", "PST8PDT", "Cuba", "Egypt", "Eire", "GB", "GB-Eire", "Hongkong", "Iceland", "Iran", "Israel",
-    "Jamaica", "Japan", "Kwajalein", "Libya", "Navajo", "NZ", "NZ-CHAT", "Poland", "Portugal", "PRC", "ROC", "ROK", "Singapore",
-    "Turkey", "W-SU", "Factory",
+    "UTC",
+    "GMT",
+    "UCT",
+    "Zulu",
+    "Universal",
+    "Greenwich",
+    "GMT0",
+    "GMT+0",
+    "GMT-0",
+    "CET",
+    "EET",
+    "MET",
+    "WET",
+    "EST",
+    "MST",
+    "HST",
+    "EST5EDT",
+    "CST6CDT",
+    "MST7MDT",
+    "PST8PDT",
+    "Cuba",
+    "Egypt",
+    "Eire",
+    "GB",
+    "GB-Eire",
+    "Hongkong",
+    "Iceland",
+    "Iran",
+    "Israel",
+    "Jamaica",
+    "Japan",
+    "Kwajalein",
+    "Libya",
+    "Navajo",
+    "NZ",
+    "NZ-CHAT",
+    "Poland",
+    "Portugal",
+    "PRC",
+    "ROC",
+    "ROK",
+    "Singapore",
+    "Turkey",
+    "W-SU",
+    "Factory",
 ];
 
 /// What is wrong with the name of a time zone. Zones of a known area are taken: the database is not at hand.
 pub(crate) fn time_zone(name: &str) -> Result<(), String> {
     let known = match name.split_once('/') {
-        Some((area, place)) => AREAS.contains(&area) && place.starts_with(|c: char| c.is_ascii_uppercase()),
+        Some((area, place)) => {
+            AREAS.contains(&area) && place.starts_with(|c: char| c.is_ascii_uppercase())
+        }
         None => ZONES.contains(&name) || name == "Local",
     };
-    if known { Ok(()) } else { Err(format!("unknown time zone {name}")) }
+    if known {
+        Ok(())
+    } else {
+        Err(format!("unknown time zone {name}"))
+    }
 }

@@ -29,7 +29,10 @@ pub(crate) fn unified(old: &Value, new: &Value) -> String {
                 break;
             }
         }
-        let (begin, end) = (first.saturating_sub(CONTEXT).max(from), (last + CONTEXT + 1).min(steps.len()));
+        let (begin, end) = (
+            first.saturating_sub(CONTEXT).max(from),
+            (last + CONTEXT + 1).min(steps.len()),
+        );
         hunk(&steps[begin..end], &old, &new, &mut out);
         from = end;
     }
@@ -48,7 +51,12 @@ fn indented(value: &Value) -> String {
 /// Each step with the lines (old, new) that it stands at; common heads and tails are cut off before the search.
 fn steps(old: &[&str], new: &[&str]) -> Vec<(Step, usize, usize)> {
     let head = old.iter().zip(new).take_while(|(a, b)| a == b).count();
-    let tail = old[head..].iter().rev().zip(new[head..].iter().rev()).take_while(|(a, b)| a == b).count();
+    let tail = old[head..]
+        .iter()
+        .rev()
+        .zip(new[head..].iter().rev())
+        .take_while(|(a, b)| a == b)
+        .count();
     let (a, b) = (&old[head..old.len() - tail], &new[head..new.len() - tail]);
     // Longest common subsequences of all ends.
     let width = b.len() + 1;
@@ -69,7 +77,9 @@ fn steps(old: &[&str], new: &[&str]) -> Vec<(Step, usize, usize)> {
         if i < a.len() && j < b.len() && a[i] == b[j] {
             steps.push((Step::Keep, at.0, at.1));
             (i, j) = (i + 1, j + 1);
-        } else if i < a.len() && (j == b.len() || longest[(i + 1) * width + j] >= longest[i * width + j + 1]) {
+        } else if i < a.len()
+            && (j == b.len() || longest[(i + 1) * width + j] >= longest[i * width + j + 1])
+        {
             steps.push((Step::Remove, at.0, at.1));
             i += 1;
         } else {
@@ -90,7 +100,11 @@ fn hunk(steps: &[(Step, usize, usize)], old: &[&str], new: &[&str], out: &mut St
         _ => format!("{},{count}", first + 1),
     };
     let (_, first_old, first_new) = steps[0];
-    out.push_str(&format!("@@ -{} +{} @@\n", side(first_old, removed), side(first_new, added)));
+    out.push_str(&format!(
+        "@@ -{} +{} @@\n",
+        side(first_old, removed),
+        side(first_new, added)
+    ));
     for (step, i, j) in steps {
         let (sign, line) = match step {
             Step::Keep => (' ', old[*i]),

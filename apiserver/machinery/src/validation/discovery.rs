@@ -46,7 +46,11 @@ fn endpoint(at: &At<'_>, kind: &str, errors: &mut Errors) {
                 None => formats::ip(&address, errors),
                 Some(ip) => {
                     if ip.is_ipv4() != (kind == "IPv4") {
-                        errors.invalid_value(&addresses, address.text(), format!("must be an {kind} address"));
+                        errors.invalid_value(
+                            &addresses,
+                            address.text(),
+                            format!("must be an {kind} address"),
+                        );
                     }
                     endpoints::usable_ip(&address, errors);
                 }
@@ -85,7 +89,11 @@ fn domain_name(at: &At<'_>, errors: &mut Errors) {
         return;
     }
     if !name.contains('.') {
-        return errors.invalid_value(at, name, "should be a domain with at least two segments separated by dots");
+        return errors.invalid_value(
+            at,
+            name,
+            "should be a domain with at least two segments separated by dots",
+        );
     }
     for part in name.split('.') {
         for problem in names::dns1123_label(part) {

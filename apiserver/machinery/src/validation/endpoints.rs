@@ -46,17 +46,29 @@ pub(crate) fn usable_ip(at: &At<'_>, errors: &mut Errors) {
         errors.invalid(at, format!("may not be unspecified ({})", at.text()));
     }
     if ip.is_loopback() {
-        errors.invalid(at, "may not be in the loopback range (127.0.0.0/8, ::1/128)");
+        errors.invalid(
+            at,
+            "may not be in the loopback range (127.0.0.0/8, ::1/128)",
+        );
     }
     let (unicast, multicast) = match ip {
         IpAddr::V4(v4) => (v4.is_link_local(), v4.octets()[..3] == [224, 0, 0]),
-        IpAddr::V6(v6) => (v6.segments()[0] & 0xffc0 == 0xfe80, v6.segments()[0] & 0xff0f == 0xff02),
+        IpAddr::V6(v6) => (
+            v6.segments()[0] & 0xffc0 == 0xfe80,
+            v6.segments()[0] & 0xff0f == 0xff02,
+        ),
     };
     if unicast {
-        errors.invalid(at, "may not be in the link-local range (169.254.0.0/16, fe80::/10)");
+        errors.invalid(
+            at,
+            "may not be in the link-local range (169.254.0.0/16, fe80::/10)",
+        );
     }
     if multicast {
-        errors.invalid(at, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)");
+        errors.invalid(
+            at,
+            "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)",
+        );
     }
 }
 

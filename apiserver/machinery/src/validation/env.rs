@@ -108,16 +108,32 @@ pub(crate) fn field_ref(at: &At<'_>, allowed: &[&str], errors: &mut Errors) {
     if !errors.need(&at.get("apiVersion")) || !errors.need(&path) {
         return;
     }
-    let subscript = path.text().strip_suffix("']").and_then(|rest| rest.split_once("['"));
+    let subscript = path
+        .text()
+        .strip_suffix("']")
+        .and_then(|rest| rest.split_once("['"));
     let name = subscript.map_or(path.text(), |(name, _)| name);
-    let name = if name == "spec.host" { "spec.nodeName" } else { name };
+    let name = if name == "spec.host" {
+        "spec.nodeName"
+    } else {
+        name
+    };
     if at.get("apiVersion").text() != "v1" {
         let version = at.get("apiVersion").text();
-        errors.invalid(&path, format!("error converting fieldPath: unsupported pod version: {version}"));
+        errors.invalid(
+            &path,
+            format!("error converting fieldPath: unsupported pod version: {version}"),
+        );
         return;
     }
     if !KNOWN_FIELDS.contains(&name) {
-        errors.invalid(&path, format!("error converting fieldPath: field label not supported: {}", path.text()));
+        errors.invalid(
+            &path,
+            format!(
+                "error converting fieldPath: field label not supported: {}",
+                path.text()
+            ),
+        );
         return;
     }
     match (name, subscript) {
@@ -132,7 +148,12 @@ pub(crate) fn field_ref(at: &At<'_>, allowed: &[&str], errors: &mut Errors) {
             }
         }
         (_, Some(_)) => {
-            errors.invalid(&path, format!("error converting fieldPath: field label does not support subscript: {name}"));
+            errors.invalid(
+                &path,
+                format!(
+                    "error converting fieldPath: field label does not support subscript: {name}"
+                ),
+            );
         }
         (_, None) if !allowed.contains(&name) => errors.unsupported(&path, allowed),
         _ => {}
@@ -164,7 +185,11 @@ fn divisor(at: &At<'_>, resource: &str, huge: bool, errors: &mut Errors) {
     let what = match resource {
         "limits.cpu" | "requests.cpu" => {
             if !matches!(text.as_str(), "1m" | "1") {
-                errors.invalid_value(&divisor, resource, "only divisor's values 1m and 1 are supported with the cpu resource");
+                errors.invalid_value(
+                    &divisor,
+                    resource,
+                    "only divisor's values 1m and 1 are supported with the cpu resource",
+                );
             }
             return;
         }
@@ -174,7 +199,11 @@ fn divisor(at: &At<'_>, resource: &str, huge: bool, errors: &mut Errors) {
         _ => return,
     };
     if !SIZES.contains(&text.as_str()) {
-        errors.invalid_value(&divisor, resource, format!("only divisor's values {sizes} are supported with the {what} resource"));
+        errors.invalid_value(
+            &divisor,
+            resource,
+            format!("only divisor's values {sizes} are supported with the {what} resource"),
+        );
     }
 }
 

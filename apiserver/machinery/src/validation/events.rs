@@ -59,11 +59,20 @@ fn common(object: &At<'_>, new_style: bool, errors: &mut Errors) {
     if !timed {
         return;
     }
-    let shown = if new_style { "reportingController" } else { "reportingComponent" };
+    let shown = if new_style {
+        "reportingController"
+    } else {
+        "reportingComponent"
+    };
     let controller = object.get_as("reportingComponent", shown);
     errors.need(&controller);
     formats::label_key(&controller, errors);
-    for (field, most) in [("reportingInstance", SHORT), ("action", SHORT), ("reason", SHORT), ("message", NOTE)] {
+    for (field, most) in [
+        ("reportingInstance", SHORT),
+        ("action", SHORT),
+        ("reason", SHORT),
+        ("message", NOTE),
+    ] {
         let at = object.get(field);
         if field != "message" {
             errors.need(&at);
@@ -83,15 +92,34 @@ pub(crate) fn update(object: &At<'_>, old: &At<'_>, new_style: bool, errors: &mu
         series(object, errors);
     }
     const FIELDS: &[(&str, &str)] = &[
-        ("involvedObject", "core/v1.ObjectReference"), ("reason", ""), ("message", ""), ("source", "core/v1.EventSource"),
-        ("firstTimestamp", ""), ("lastTimestamp", ""), ("count", ""), ("reason", ""), ("type", ""), ("eventTime", ""), ("action", ""),
-        ("related", "core/v1.ObjectReference"), ("reportingComponent", ""), ("reportingInstance", ""),
+        ("involvedObject", "core/v1.ObjectReference"),
+        ("reason", ""),
+        ("message", ""),
+        ("source", "core/v1.EventSource"),
+        ("firstTimestamp", ""),
+        ("lastTimestamp", ""),
+        ("count", ""),
+        ("reason", ""),
+        ("type", ""),
+        ("eventTime", ""),
+        ("action", ""),
+        ("related", "core/v1.ObjectReference"),
+        ("reportingComponent", ""),
+        ("reportingInstance", ""),
     ];
     for (field, ty) in FIELDS {
-        let shown = if *field == "reportingComponent" { "reportingController" } else { field };
+        let shown = if *field == "reportingComponent" {
+            "reportingController"
+        } else {
+            field
+        };
         let (now, then) = (object.get_as(field, shown), old.get(field));
         if !same(now.value, then.value) {
-            let value = if now.given() || *field == "related" { super::go_value::internal(ty, now.value) } else { "".into() };
+            let value = if now.given() || *field == "related" {
+                super::go_value::internal(ty, now.value)
+            } else {
+                "".into()
+            };
             errors.invalid_value(&now, value, formats::IMMUTABLE);
         }
     }

@@ -225,11 +225,17 @@ pub(crate) fn domain_prefixed_path(at: &At<'_>, errors: &mut Errors) {
             for problem in names::dns1123_subdomain(domain) {
                 errors.invalid_value(at, domain, problem);
             }
-            if !path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&b)) {
+            if !path
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&b))
+            {
                 let shape = names::pattern("Invalid path", r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+", &[]);
                 errors.invalid_value(at, path, shape);
             }
         }
-        _ => errors.invalid(at, "must be a domain-prefixed path (such as \"acme.io/foo\")"),
+        _ => errors.invalid(
+            at,
+            "must be a domain-prefixed path (such as \"acme.io/foo\")",
+        ),
     }
 }

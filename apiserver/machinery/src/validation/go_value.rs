@@ -28,7 +28,9 @@ fn of(ty: &FieldType, value: &Value) -> Value {
                 if matches!(&*field.name, "kind" | "apiVersion") && found.type_meta {
                     continue;
                 }
-                if let ("metadata", Some(Value::Object(metadata))) = (&*field.name, map.get(&*field.name)) {
+                if let ("metadata", Some(Value::Object(metadata))) =
+                    (&*field.name, map.get(&*field.name))
+                {
                     // Embedded, so its fields stand among the others.
                     out.extend(metadata.iter().map(|(k, v)| (k.clone(), v.clone())));
                     continue;
@@ -60,7 +62,9 @@ fn zero(ty: &FieldType) -> Value {
     match ty {
         FieldType::String => json!(""),
         FieldType::Bool => json!(false),
-        FieldType::Int32 | FieldType::Int64 | FieldType::Float64 | FieldType::IntOrString => json!(0),
+        FieldType::Int32 | FieldType::Int64 | FieldType::Float64 | FieldType::IntOrString => {
+            json!(0)
+        }
         FieldType::Quantity | FieldType::Duration => json!("0"),
         FieldType::Struct(_) => of(ty, &json!({})),
         _ => Value::Null,

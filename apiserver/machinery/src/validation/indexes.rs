@@ -11,7 +11,9 @@ pub(crate) fn count(list: &str, completions: i64) -> Result<i64, String> {
     for part in list.split(',') {
         let (first, end) = interval(part, completions)?;
         if let Some(last) = last.filter(|last| *last >= first) {
-            return Err(format!("non-increasing order, previous: {last}, current: {first}"));
+            return Err(format!(
+                "non-increasing order, previous: {last}, current: {first}"
+            ));
         }
         total += end - first + 1;
         last = Some(end);
@@ -22,11 +24,23 @@ pub(crate) fn count(list: &str, completions: i64) -> Result<i64, String> {
 fn interval(text: &str, completions: i64) -> Result<(i64, i64), String> {
     let parts: Vec<&str> = text.split('-').collect();
     if parts.len() > 2 {
-        return Err(format!("the fragment {} violates the requirement that an index interval can have at most two parts separated by '-'", quote(text)));
+        return Err(format!(
+            "the fragment {} violates the requirement that an index interval can have at most two parts separated by '-'",
+            quote(text)
+        ));
     }
     let index = |text: &str| {
-        let number: i64 = text.parse().map_err(|_| format!("cannot convert string to integer for index: {}", quote(text)))?;
-        if number >= completions { Err(format!("too large index: {}", quote(text))) } else { Ok(number) }
+        let number: i64 = text.parse().map_err(|_| {
+            format!(
+                "cannot convert string to integer for index: {}",
+                quote(text)
+            )
+        })?;
+        if number >= completions {
+            Err(format!("too large index: {}", quote(text)))
+        } else {
+            Ok(number)
+        }
     };
     let first = index(parts[0])?;
     let Some(end) = parts.get(1) else {
@@ -34,7 +48,9 @@ fn interval(text: &str, completions: i64) -> Result<(i64, i64), String> {
     };
     let end = index(end)?;
     if first >= end {
-        return Err(format!("non-increasing order, previous: {first}, current: {end}"));
+        return Err(format!(
+            "non-increasing order, previous: {first}, current: {end}"
+        ));
     }
     Ok((first, end))
 }

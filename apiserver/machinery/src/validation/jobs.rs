@@ -27,7 +27,10 @@ fn name_for_pods(object: &At<'_>, errors: &mut Errors) {
     if spec.get("completionMode").text() == "Indexed" && completions > 0 {
         let host = format!("{}-{}", name.text(), completions - 1);
         if !names::dns1123_label(&host).is_empty() {
-            errors.invalid(&name, format!("will not able to create pod with invalid DNS label: {host}"));
+            errors.invalid(
+                &name,
+                format!("will not able to create pod with invalid DNS label: {host}"),
+            );
         }
     }
 }
@@ -41,7 +44,12 @@ fn generated_selector(object: &At<'_>, errors: &mut Errors) {
     errors.need(&metadata.get("uid"));
     let (uid, name) = (metadata.get("uid").text(), metadata.get("name").text());
     let labels = spec.get("template").get("metadata").get("labels");
-    let expected = [("controller-uid", uid), ("job-name", name), ("batch.kubernetes.io/controller-uid", uid), ("batch.kubernetes.io/job-name", name)];
+    let expected = [
+        ("controller-uid", uid),
+        ("job-name", name),
+        ("batch.kubernetes.io/controller-uid", uid),
+        ("batch.kubernetes.io/job-name", name),
+    ];
     for (key, value) in expected {
         let label = labels.key(key);
         if !label.given() {
@@ -66,17 +74,33 @@ fn spec_with_selector(spec: &At<'_>, settings: &Settings, errors: &mut Errors) {
     }
     let labels = spec.get("template").get("metadata").get("labels");
     let pod = json!({"metadata": {"labels": labels.value}});
-    let fits = selector.given() && LabelSelector::from_object(selector.value).map_or(true, |s| s.matches_object(&pod));
+    let fits = selector.given()
+        && LabelSelector::from_object(selector.value).map_or(true, |s| s.matches_object(&pod));
     if !fits {
-        errors.invalid_value(&labels, labels.sorted(), "`selector` does not match template `labels`");
+        errors.invalid_value(
+            &labels,
+            labels.sorted(),
+            "`selector` does not match template `labels`",
+        );
     }
 }
 
 fn job_spec(spec: &At<'_>, settings: &Settings, errors: &mut Errors) {
-    for field in ["parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished", "backoffLimitPerIndex", "maxFailedIndexes"] {
+    for field in [
+        "parallelism",
+        "completions",
+        "activeDeadlineSeconds",
+        "backoffLimit",
+        "ttlSecondsAfterFinished",
+        "backoffLimitPerIndex",
+        "maxFailedIndexes",
+    ] {
         errors.not_negative(&spec.get(field));
     }
-    let (per_index, failed) = (spec.get("backoffLimitPerIndex"), spec.get("maxFailedIndexes"));
+    let (per_index, failed) = (
+        spec.get("backoffLimitPerIndex"),
+        spec.get("maxFailedIndexes"),
+    );
     if failed.given() && !per_index.given() {
         errors.required(&per_index, "when maxFailedIndexes is specified");
     }
@@ -102,7 +126,11 @@ fn job_spec(spec: &At<'_>, settings: &Settings, errors: &mut Errors) {
     }
     let replacement = spec.get("podReplacementPolicy");
     if replacement.given() {
-        let known: &[&str] = if failure.given() { &["Failed"] } else { &["Failed", "TerminatingOrFailed"] };
+        let known: &[&str] = if failure.given() {
+            &["Failed"]
+        } else {
+            &["Failed", "TerminatingOrFailed"]
+        };
         errors.one_of(&replacement, known);
     }
     let template = spec.get("template");
@@ -110,15 +138,25 @@ fn job_spec(spec: &At<'_>, settings: &Settings, errors: &mut Errors) {
     let restart = template.get("spec").get("restartPolicy");
     match restart.text() {
         "" | "Always" => errors.required(&restart, "valid values: \"OnFailure\", \"Never\""),
-        "OnFailure" if failure.given() => errors.invalid(&restart, "only \"Never\" is supported when podFailurePolicy is specified"),
+        "OnFailure" if failure.given() => errors.invalid(
+            &restart,
+            "only \"Never\" is supported when podFailurePolicy is specified",
+        ),
         "OnFailure" | "Never" => {}
         _ => errors.unsupported(&restart, &["OnFailure", "Never"]),
     }
 }
 
 fn completion_mode(spec: &At<'_>, errors: &mut Errors) {
-    let (mode, completions, parallelism) = (spec.get("completionMode"), spec.get("completions"), spec.get("parallelism"));
-    let (per_index, failed) = (spec.get("backoffLimitPerIndex"), spec.get("maxFailedIndexes"));
+    let (mode, completions, parallelism) = (
+        spec.get("completionMode"),
+        spec.get("completions"),
+        spec.get("parallelism"),
+    );
+    let (per_index, failed) = (
+        spec.get("backoffLimitPerIndex"),
+        spec.get("maxFailedIndexes"),
+    );
     if mode.given() {
         errors.one_of(&mode, &["NonIndexed", "Indexed"]);
     }
@@ -127,18 +165,31 @@ fn completion_mode(spec: &At<'_>, errors: &mut Errors) {
             errors.required(&completions, "when completion mode is Indexed");
         }
         if parallelism.int() > INDEXED_MAX {
-            errors.invalid(&parallelism, format!("must be less than or equal to {INDEXED_MAX} when completion mode is Indexed"));
+            errors.invalid(
+                &parallelism,
+                format!(
+                    "must be less than or equal to {INDEXED_MAX} when completion mode is Indexed"
+                ),
+            );
         }
         if completions.given() && failed.given() && failed.int() > completions.int() {
             errors.invalid(&failed, "must be less than or equal to completions");
         }
         if failed.int() > INDEXED_MAX {
-            errors.invalid(&failed, format!("must be less than or equal to {INDEXED_MAX}"));
+            errors.invalid(
+                &failed,
+                format!("must be less than or equal to {INDEXED_MAX}"),
+            );
         }
         if completions.int() > INDEXED_MAX && per_index.given() {
-            let high = format!("must be less than or equal to {HIGH_MAX} when completions are above {INDEXED_MAX} and used with backoff limit per index");
+            let high = format!(
+                "must be less than or equal to {HIGH_MAX} when completions are above {INDEXED_MAX} and used with backoff limit per index"
+            );
             if !failed.given() {
-                errors.required(&failed, &format!("must be specified when completions is above {INDEXED_MAX}"));
+                errors.required(
+                    &failed,
+                    &format!("must be specified when completions is above {INDEXED_MAX}"),
+                );
             }
             for at in [&parallelism, &failed] {
                 if at.int() > HIGH_MAX {
@@ -170,7 +221,10 @@ fn needed(at: &At<'_>, values: &[&str], errors: &mut Errors) {
 }
 
 fn omitted(at: &At<'_>, detail: &str) -> FieldError {
-    FieldError { value: None, ..FieldError::invalid(&at.path, Value::Null, detail) }
+    FieldError {
+        value: None,
+        ..FieldError::invalid(&at.path, Value::Null, detail)
+    }
 }
 
 fn failure_policy(spec: &At<'_>, policy: &At<'_>, errors: &mut Errors) {
@@ -179,7 +233,9 @@ fn failure_policy(spec: &At<'_>, policy: &At<'_>, errors: &mut Errors) {
         errors.too_many(&rules, rules.count(), RULES_MAX);
     }
     let pod = spec.get("template").get("spec");
-    let lists = ["containers", "initContainers"].into_iter().flat_map(|list| pod.get(list).items());
+    let lists = ["containers", "initContainers"]
+        .into_iter()
+        .flat_map(|list| pod.get(list).items());
     let containers: HashSet<&str> = lists.map(|c| c.get("name").text()).collect();
     for rule in rules.items() {
         let action = rule.get("action");
@@ -188,7 +244,11 @@ fn failure_policy(spec: &At<'_>, policy: &At<'_>, errors: &mut Errors) {
                 errors.invalid(&action, "requires the backoffLimitPerIndex to be set");
             }
         } else {
-            needed(&action, &["Count", "FailIndex", "FailJob", "Ignore"], errors);
+            needed(
+                &action,
+                &["Count", "FailIndex", "FailJob", "Ignore"],
+                errors,
+            );
         }
         let (codes, conditions) = (rule.get("onExitCodes"), rule.get("onPodConditions"));
         if codes.given() {
@@ -199,11 +259,21 @@ fn failure_policy(spec: &At<'_>, policy: &At<'_>, errors: &mut Errors) {
         }
         for pattern in conditions.items() {
             formats::label_key(&pattern.get("type"), errors);
-            needed(&pattern.get("status"), &["False", "True", "Unknown"], errors);
+            needed(
+                &pattern.get("status"),
+                &["False", "True", "Unknown"],
+                errors,
+            );
         }
         match (codes.given(), !conditions.empty()) {
-            (true, true) => errors.0.push(omitted(&rule, "specifying both OnExitCodes and OnPodConditions is not supported")),
-            (false, false) => errors.0.push(omitted(&rule, "specifying one of OnExitCodes and OnPodConditions is required")),
+            (true, true) => errors.0.push(omitted(
+                &rule,
+                "specifying both OnExitCodes and OnPodConditions is not supported",
+            )),
+            (false, false) => errors.0.push(omitted(
+                &rule,
+                "specifying one of OnExitCodes and OnPodConditions is required",
+            )),
             _ => {}
         }
     }
@@ -211,13 +281,24 @@ fn failure_policy(spec: &At<'_>, policy: &At<'_>, errors: &mut Errors) {
 
 fn exit_codes(at: &At<'_>, containers: &HashSet<&str>, errors: &mut Errors) {
     const VALUES_MAX: usize = 255;
-    let (operator, values, container) = (at.get("operator"), at.get("values"), at.get("containerName"));
+    let (operator, values, container) = (
+        at.get("operator"),
+        at.get("values"),
+        at.get("containerName"),
+    );
     needed(&operator, &["In", "NotIn"], errors);
     if container.given() && !containers.contains(container.text()) {
-        errors.invalid(&container, "must be one of the container or initContainer names in the pod template");
+        errors.invalid(
+            &container,
+            "must be one of the container or initContainer names in the pod template",
+        );
     }
     if values.empty() {
-        errors.invalid_value(&values, values.value.clone(), "at least one value is required");
+        errors.invalid_value(
+            &values,
+            values.value.clone(),
+            "at least one value is required",
+        );
     } else if values.count() > VALUES_MAX {
         errors.too_many(&values, values.count(), VALUES_MAX);
     }
@@ -240,7 +321,10 @@ fn success_policy(spec: &At<'_>, policy: &At<'_>, errors: &mut Errors) {
     const INDEXES_MAX: usize = 64 * 1024;
     let (rules, completions) = (policy.get("rules"), spec.get("completions").int());
     if rules.empty() {
-        errors.required(&rules, "at least one rules must be specified when the successPolicy is specified");
+        errors.required(
+            &rules,
+            "at least one rules must be specified when the successPolicy is specified",
+        );
     }
     if rules.count() > RULES_MAX {
         errors.too_many(&rules, rules.count(), RULES_MAX);
@@ -248,7 +332,10 @@ fn success_policy(spec: &At<'_>, policy: &At<'_>, errors: &mut Errors) {
     for rule in rules.items() {
         let (list, count) = (rule.get("succeededIndexes"), rule.get("succeededCount"));
         if !list.given() && !count.given() {
-            errors.required(&rule, "at least one of succeededCount or succeededIndexes must be specified");
+            errors.required(
+                &rule,
+                "at least one of succeededCount or succeededIndexes must be specified",
+            );
         }
         let mut total = 0;
         if list.given() {
@@ -257,7 +344,9 @@ fn success_policy(spec: &At<'_>, policy: &At<'_>, errors: &mut Errors) {
             }
             match indexes::count(list.text(), completions) {
                 Ok(found) => total = found,
-                Err(problem) => errors.invalid(&list, format!("error parsing succeededIndexes: {problem}")),
+                Err(problem) => {
+                    errors.invalid(&list, format!("error parsing succeededIndexes: {problem}"))
+                }
             }
         }
         if count.given() {
@@ -278,16 +367,34 @@ pub(crate) fn update(object: &At<'_>, old: &At<'_>, settings: &Settings, errors:
     let completions = spec.get("completions");
     if spec.get("completionMode").text() != "Indexed" {
         errors.immutable(&completions, &before.get("completions"));
-    } else if completions.given() && completions.value != before.get("completions").value && completions.int() != spec.get("parallelism").int() {
-        errors.invalid(&completions, "can only be modified in tandem with spec.parallelism");
+    } else if completions.given()
+        && completions.value != before.get("completions").value
+        && completions.int() != spec.get("parallelism").int()
+    {
+        errors.invalid(
+            &completions,
+            "can only be modified in tandem with spec.parallelism",
+        );
     }
     errors.immutable(&spec.get("selector"), &before.get("selector"));
     template_update(&spec, &before, old, errors);
-    let internal = [("podFailurePolicy", "batch/v1.PodFailurePolicy"), ("successPolicy", "batch/v1.SuccessPolicy")];
-    for field in ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"] {
+    let internal = [
+        ("podFailurePolicy", "batch/v1.PodFailurePolicy"),
+        ("successPolicy", "batch/v1.SuccessPolicy"),
+    ];
+    for field in [
+        "completionMode",
+        "podFailurePolicy",
+        "backoffLimitPerIndex",
+        "managedBy",
+        "successPolicy",
+    ] {
         let (now, then) = (spec.get(field), before.get(field));
         if !same(now.value, then.value) {
-            let ty = internal.iter().find(|(name, _)| *name == field).map_or("", |(_, ty)| ty);
+            let ty = internal
+                .iter()
+                .find(|(name, _)| *name == field)
+                .map_or("", |(_, ty)| ty);
             errors.invalid_value(&now, go_value::internal(ty, now.value), formats::IMMUTABLE);
         }
     }
@@ -297,7 +404,10 @@ pub(crate) fn update(object: &At<'_>, old: &At<'_>, settings: &Settings, errors:
 /// A job that has not begun may still say where its pods go, a suspended one what they use.
 fn template_update(spec: &At<'_>, before: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     let template = spec.get("template");
-    let (mut then, suspended) = (before.get("template").value.clone(), before.get("suspend").yes());
+    let (mut then, suspended) = (
+        before.get("template").value.clone(),
+        before.get("suspend").yes(),
+    );
     let never_started = !old.get("status").get("startTime").given();
     if suspended && never_started {
         for field in ["nodeSelector", "tolerations", "schedulingGates"] {
@@ -306,7 +416,12 @@ fn template_update(spec: &At<'_>, before: &At<'_>, old: &At<'_>, errors: &mut Er
         for field in ["annotations", "labels"] {
             then["metadata"][field] = template.get("metadata").get(field).value.clone();
         }
-        then["spec"]["affinity"]["nodeAffinity"] = template.get("spec").get("affinity").get("nodeAffinity").value.clone();
+        then["spec"]["affinity"]["nodeAffinity"] = template
+            .get("spec")
+            .get("affinity")
+            .get("nodeAffinity")
+            .value
+            .clone();
     }
     if suspended {
         for list in ["containers", "initContainers"] {
@@ -318,14 +433,27 @@ fn template_update(spec: &At<'_>, before: &At<'_>, old: &At<'_>, errors: &mut Er
         }
         let pod = template.get("spec");
         if !same(pod.value, &then["spec"]) {
-            errors.invalid_value(&pod, go_value::internal("core/v1.PodSpec", pod.value), formats::IMMUTABLE);
+            errors.invalid_value(
+                &pod,
+                go_value::internal("core/v1.PodSpec", pod.value),
+                formats::IMMUTABLE,
+            );
         }
     } else if !same(template.value, &then) {
-        errors.invalid_value(&template, go_value::internal("core/v1.PodTemplateSpec", template.value), formats::IMMUTABLE);
+        errors.invalid_value(
+            &template,
+            go_value::internal("core/v1.PodTemplateSpec", template.value),
+            formats::IMMUTABLE,
+        );
     }
 }
 
-pub(crate) fn cron_job(object: &At<'_>, old: Option<&At<'_>>, settings: &Settings, errors: &mut Errors) {
+pub(crate) fn cron_job(
+    object: &At<'_>,
+    old: Option<&At<'_>>,
+    settings: &Settings,
+    errors: &mut Errors,
+) {
     let spec = object.get("spec");
     let (schedule, zone) = (spec.get("schedule"), spec.get("timeZone"));
     let before = old.map(|old| old.get("spec"));
@@ -335,25 +463,40 @@ pub(crate) fn cron_job(object: &At<'_>, old: Option<&At<'_>>, settings: &Setting
         if let Err(problem) = cron::schedule(schedule.text()) {
             errors.invalid(&schedule, problem);
         }
-        let allowed = before.as_ref().is_some_and(|before| before.get("schedule").text().contains("TZ"));
+        let allowed = before
+            .as_ref()
+            .is_some_and(|before| before.get("schedule").text().contains("TZ"));
         if schedule.text().contains("TZ") && !allowed {
-            errors.invalid(&schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead");
+            errors.invalid(
+                &schedule,
+                "cannot use TZ or CRON_TZ in schedule, use timeZone field instead",
+            );
         } else if schedule.text().contains("TZ") && zone.given() {
-            errors.invalid(&schedule, "cannot use both timeZone field and TZ or CRON_TZ in schedule");
+            errors.invalid(
+                &schedule,
+                "cannot use both timeZone field and TZ or CRON_TZ in schedule",
+            );
         }
     }
     errors.not_negative(&spec.get("startingDeadlineSeconds"));
     if zone.given() && before.is_none_or(|before| before.get("timeZone").value != zone.value) {
         time_zone(&zone, errors);
     }
-    errors.need_one_of(&spec.get("concurrencyPolicy"), &["Allow", "Forbid", "Replace"]);
+    errors.need_one_of(
+        &spec.get("concurrencyPolicy"),
+        &["Allow", "Forbid", "Replace"],
+    );
     let job = spec.get("jobTemplate").get("spec");
     job_spec(&job, settings, errors);
     if job.get("selector").given() {
         errors.invalid(&job.get("selector"), "`selector` will be auto-generated");
     }
     if job.get("manualSelector").yes() {
-        errors.0.push(FieldError::not_supported(job.get("manualSelector").path, true, &["nil", "false"]));
+        errors.0.push(FieldError::not_supported(
+            job.get("manualSelector").path,
+            true,
+            &["nil", "false"],
+        ));
     }
     for field in ["successfulJobsHistoryLimit", "failedJobsHistoryLimit"] {
         errors.not_negative(&spec.get(field));
@@ -370,14 +513,23 @@ fn time_zone(at: &At<'_>, errors: &mut Errors) {
         return errors.invalid(at, "timeZone must be nil or non-empty string");
     }
     let part = |part: &str| {
-        let plain = part.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_+".contains(&b));
-        (1..=14).contains(&part.len()) && plain && part != "." && part != ".." && !part.starts_with('-')
+        let plain = part
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b".-_+".contains(&b));
+        (1..=14).contains(&part.len())
+            && plain
+            && part != "."
+            && part != ".."
+            && !part.starts_with('-')
     };
     if !name.split('/').all(part) {
         return errors.invalid(at, format!("unknown time zone {name}"));
     }
     if name.eq_ignore_ascii_case("local") {
-        errors.invalid(at, "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones");
+        errors.invalid(
+            at,
+            "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones",
+        );
     }
     if let Err(problem) = cron::time_zone(name) {
         errors.invalid(at, problem);

@@ -7,7 +7,9 @@ use super::at::{At, Errors};
 use super::formats;
 
 fn named<'a, 'b>(volumes: &'b [At<'a>], name: &str) -> Option<&'b At<'a>> {
-    volumes.iter().find(|volume| volume.get("name").text() == name)
+    volumes
+        .iter()
+        .find(|volume| volume.get("name").text() == name)
 }
 
 fn has(list: &At<'_>, field: &str, text: &str) -> bool {
@@ -41,7 +43,10 @@ pub(crate) fn mounts(container: &At<'_>, volumes: &[At<'_>], errors: &mut Errors
         let options = mount.get("bindMountOptions");
         bind_options(&options, errors);
         if !options.empty() && volume.is_some_and(|volume| volume.get("image").given()) {
-            errors.invalid(&options, "bindMountOptions may not be used with image volumes");
+            errors.invalid(
+                &options,
+                "bindMountOptions may not be used with image volumes",
+            );
         }
     }
 }
@@ -58,7 +63,10 @@ fn sub_paths(at: &At<'_>, mount: &At<'_>, errors: &mut Errors) {
     let expression = mount.get("subPathExpr");
     if !expression.empty() {
         if !mount.get("subPath").empty() {
-            errors.invalid(&expression, "subPathExpr and subPath are mutually exclusive");
+            errors.invalid(
+                &expression,
+                "subPathExpr and subPath are mutually exclusive",
+            );
         }
         formats::descending_path(&below(at, mount, "subPathExpr"), errors);
     }
@@ -72,7 +80,10 @@ fn propagation(at: &At<'_>, mount: &At<'_>, container: &At<'_>, errors: &mut Err
     errors.one_of(&mode, &["Bidirectional", "HostToContainer", "None"]);
     let privileged = container.get("securityContext").get("privileged").yes();
     if mode.text() == "Bidirectional" && !privileged {
-        errors.forbidden(&mode, "Bidirectional mount propagation is available only to privileged containers");
+        errors.forbidden(
+            &mode,
+            "Bidirectional mount propagation is available only to privileged containers",
+        );
     }
 }
 
@@ -87,7 +98,10 @@ fn recursive_read_only(at: &At<'_>, mount: &At<'_>, errors: &mut Errors) {
             }
             let propagation = mount.get("mountPropagation");
             if propagation.given() && propagation.text() != "None" {
-                errors.forbidden(&mode, "may only be specified when mountPropagation is None or not specified");
+                errors.forbidden(
+                    &mode,
+                    "may only be specified when mountPropagation is None or not specified",
+                );
             }
         }
         _ => errors.unsupported(&mode, &["Disabled", "Enabled", "IfPossible"]),

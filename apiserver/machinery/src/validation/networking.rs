@@ -54,7 +54,11 @@ fn policy_port(at: &At<'_>, errors: &mut Errors) {
 }
 
 fn policy_peer(at: &At<'_>, errors: &mut Errors) {
-    let (pods, namespaces, block) = (at.get("podSelector"), at.get("namespaceSelector"), at.get("ipBlock"));
+    let (pods, namespaces, block) = (
+        at.get("podSelector"),
+        at.get("namespaceSelector"),
+        at.get("ipBlock"),
+    );
     selectors::label_selector(&pods, errors);
     selectors::label_selector(&namespaces, errors);
     if block.given() {
@@ -75,7 +79,9 @@ fn ip_block(at: &At<'_>, errors: &mut Errors) {
         return;
     }
     formats::cidr(&cidr, errors);
-    let Some(block) = formats::parse_cidr(cidr.text()) else { return };
+    let Some(block) = formats::parse_cidr(cidr.text()) else {
+        return;
+    };
     for except in at.get("except").items() {
         formats::cidr(&except, errors);
         if let Some(hole) = formats::parse_cidr(except.text()) {
@@ -92,7 +98,10 @@ pub(crate) fn ingress_create(object: &At<'_>, errors: &mut Errors) {
     let note = object.get("metadata").get("annotations").get(key);
     let class = object.get("spec").get("ingressClassName");
     if note.given() && class.given() && note.text() != class.text() {
-        errors.invalid(&note.shown_at(format!("annotations.{key}")), "must match `ingressClassName` when both are specified");
+        errors.invalid(
+            &note.shown_at(format!("annotations.{key}")),
+            "must match `ingressClassName` when both are specified",
+        );
     }
 }
 
@@ -100,7 +109,11 @@ pub(crate) fn ingress(object: &At<'_>, errors: &mut Errors) {
     let spec = object.get("spec");
     let (rules, backend) = (spec.get("rules"), spec.get("defaultBackend"));
     if rules.empty() && !backend.given() {
-        errors.invalid_value(&spec, rules.value.clone(), "either `defaultBackend` or `rules` must be specified");
+        errors.invalid_value(
+            &spec,
+            rules.value.clone(),
+            "either `defaultBackend` or `rules` must be specified",
+        );
     }
     if backend.given() {
         ingress_backend(&backend, errors);
@@ -179,16 +192,23 @@ fn ingress_path(at: &At<'_>, errors: &mut Errors) {
 fn ingress_backend(at: &At<'_>, errors: &mut Errors) {
     let (resource, service) = (at.get("resource"), at.get("service"));
     match (resource.given(), service.given()) {
-        (true, true) => errors.invalid_value(at, "", "cannot set both resource and service backends"),
+        (true, true) => {
+            errors.invalid_value(at, "", "cannot set both resource and service backends")
+        }
         (false, false) => errors.invalid_value(at, "", "resource or service backend is required"),
         (true, false) => reference(&resource, false, errors),
         (false, true) => {
             if errors.need(&service.get("name")) {
                 formats::label(&service.get("name"), errors);
             }
-            let (name, number) = (service.get("port").get("name"), service.get("port").get("number"));
+            let (name, number) = (
+                service.get("port").get("name"),
+                service.get("port").get("number"),
+            );
             match (!name.empty(), number.int() != 0) {
-                (true, true) => errors.invalid_value(at, "", "cannot set both port name & port number"),
+                (true, true) => {
+                    errors.invalid_value(at, "", "cannot set both port name & port number")
+                }
                 (true, false) => errors.each(&name, formats::port_name(name.text())),
                 (false, true) => errors.each(&number, formats::port(number.int())),
                 (false, false) => errors.required(at, "port name or number is required"),
@@ -203,7 +223,11 @@ fn reference(at: &At<'_>, declared: bool, errors: &mut Errors) {
         formats::subdomain(&at.get("apiGroup"), errors);
     }
     for field in ["kind", "name"] {
-        let given = if declared { errors.declared_need(&at.get(field)) } else { errors.need(&at.get(field)) };
+        let given = if declared {
+            errors.declared_need(&at.get(field))
+        } else {
+            errors.need(&at.get(field))
+        };
         if given {
             errors.each(&at.get(field), names::path_segment(at.get(field).text()));
         }
@@ -212,7 +236,10 @@ fn reference(at: &At<'_>, declared: bool, errors: &mut Errors) {
 
 pub(crate) fn ingress_class(object: &At<'_>, errors: &mut Errors) {
     const CONTROLLER_MAX: usize = 250;
-    let (controller, parameters) = (object.get("spec").get("controller"), object.get("spec").get("parameters"));
+    let (controller, parameters) = (
+        object.get("spec").get("controller"),
+        object.get("spec").get("parameters"),
+    );
     if controller.text().len() > CONTROLLER_MAX {
         errors.too_long(&controller, CONTROLLER_MAX);
     }
@@ -229,7 +256,9 @@ pub(crate) fn ingress_class(object: &At<'_>, errors: &mut Errors) {
         return;
     }
     match (scope.text(), namespace.given()) {
-        ("Namespace", false) => errors.required(&namespace, "`parameters.scope` is set to 'Namespace'"),
+        ("Namespace", false) => {
+            errors.required(&namespace, "`parameters.scope` is set to 'Namespace'")
+        }
         ("Namespace", true) => formats::label(&namespace, errors),
         (_, true) => errors.forbidden(&namespace, "`parameters.scope` is set to 'Cluster'"),
         _ => {}
@@ -237,7 +266,10 @@ pub(crate) fn ingress_class(object: &At<'_>, errors: &mut Errors) {
 }
 
 pub(crate) fn ingress_class_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
-    errors.immutable(&object.get("spec").get("controller"), &old.get("spec").get("controller"));
+    errors.immutable(
+        &object.get("spec").get("controller"),
+        &old.get("spec").get("controller"),
+    );
     ingress_class(object, errors);
 }
 
@@ -266,7 +298,10 @@ pub(crate) fn ip_address(object: &At<'_>, errors: &mut Errors) {
     }
     for field in ["resource", "name"] {
         if errors.declared_need(&parent.get(field)) {
-            errors.each(&parent.get(field), names::path_segment(parent.get(field).text()));
+            errors.each(
+                &parent.get(field),
+                names::path_segment(parent.get(field).text()),
+            );
         }
     }
     let namespace = parent.get("namespace");
@@ -276,7 +311,10 @@ pub(crate) fn ip_address(object: &At<'_>, errors: &mut Errors) {
 }
 
 pub(crate) fn ip_address_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
-    errors.declared_immutable(&object.get("spec").get("parentRef"), &old.get("spec").get("parentRef"));
+    errors.declared_immutable(
+        &object.get("spec").get("parentRef"),
+        &old.get("spec").get("parentRef"),
+    );
 }
 
 /// Address blocks that services draw from, at most one of each family.
@@ -286,13 +324,19 @@ pub(crate) fn service_cidr(object: &At<'_>, errors: &mut Errors) {
         return errors.required(&blocks, "at least one CIDR required");
     }
     if blocks.count() > 2 {
-        let shown = super::go_value::internal("networking/v1.ServiceCIDRSpec", object.get("spec").value);
+        let shown =
+            super::go_value::internal("networking/v1.ServiceCIDRSpec", object.get("spec").value);
         return errors.invalid_value(&blocks, shown, "may only hold up to 2 values");
     }
     for block in blocks.items() {
         strict_cidr(&block, errors);
     }
-    let families: Vec<bool> = blocks.strings().iter().filter_map(|b| formats::parse_cidr(b)).map(|b| b.0.is_ipv4()).collect();
+    let families: Vec<bool> = blocks
+        .strings()
+        .iter()
+        .filter_map(|b| formats::parse_cidr(b))
+        .map(|b| b.0.is_ipv4())
+        .collect();
     if let [a, b] = families.as_slice() {
         if a == b {
             errors.invalid(&blocks, "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64");
@@ -306,23 +350,38 @@ fn strict_cidr(at: &At<'_>, errors: &mut Errors) {
         return errors.invalid(at, formats::CIDR);
     };
     let text = at.text().split('/').next().unwrap_or("");
-    if text.split('.').any(|part| part.len() > 1 && part.starts_with('0')) && address.is_ipv4() {
+    if text
+        .split('.')
+        .any(|part| part.len() > 1 && part.starts_with('0'))
+        && address.is_ipv4()
+    {
         return errors.invalid(at, "must not have leading 0s in IP");
     }
     let base = formats::network(address, bits);
     let canonical = format!("{base}/{bits}");
     if base != address {
-        errors.invalid(at, format!("must not have bits set beyond the prefix length (\"{canonical}\")"));
+        errors.invalid(
+            at,
+            format!("must not have bits set beyond the prefix length (\"{canonical}\")"),
+        );
     } else if canonical != at.text() {
         errors.invalid(at, format!("must be in canonical form (\"{canonical}\")"));
     }
 }
 
 pub(crate) fn service_cidr_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
-    let (now, then) = (object.get("spec").get("cidrs"), old.get("spec").get("cidrs"));
+    let (now, then) = (
+        object.get("spec").get("cidrs"),
+        old.get("spec").get("cidrs"),
+    );
     let (new, before) = (now.strings(), then.strings());
     if new.len() == before.len() || (before.len() == 1 && new.len() == 2) {
-        for block in now.items().zip(&before).filter(|(block, old)| block.text() != **old).map(|(block, _)| block) {
+        for block in now
+            .items()
+            .zip(&before)
+            .filter(|(block, old)| block.text() != **old)
+            .map(|(block, _)| block)
+        {
             errors.invalid(&block, formats::IMMUTABLE);
         }
         if new.len() != before.len() {

@@ -12,14 +12,30 @@ pub(crate) fn node(object: &At<'_>, errors: &mut Errors) {
     taints(object, errors);
     amounts(object, errors);
     features(&object.get("status").get("declaredFeatures"), errors);
+    let swap = object
+        .get("status")
+        .get("nodeInfo")
+        .get("swap")
+        .get("capacity")
+        .shown_at("metadata.nodeSwapStatus.capacity");
+    if swap.given() {
+        errors.positive(&swap);
+    }
     let blocks = object.get("spec").get("podCIDRs");
     for block in blocks.items() {
         formats::cidr(&block, errors);
     }
     if blocks.count() > 1 {
-        let v6 = blocks.strings().iter().filter(|block| block.contains(':')).count();
+        let v6 = blocks
+            .strings()
+            .iter()
+            .filter(|block| block.contains(':'))
+            .count();
         if blocks.count() > 2 || v6 != 1 {
-            errors.invalid(&blocks, "may specify no more than one CIDR for each IP family");
+            errors.invalid(
+                &blocks,
+                "may specify no more than one CIDR for each IP family",
+            );
         }
     }
 }
@@ -27,7 +43,11 @@ pub(crate) fn node(object: &At<'_>, errors: &mut Errors) {
 fn amounts(object: &At<'_>, errors: &mut Errors) {
     for list in ["capacity", "allocatable"] {
         for (resource, amount) in object.get("status").get(list).entries() {
-            resources::amount(&amount.shown_at(format!("status.{list}.{resource}")), resource, errors);
+            resources::amount(
+                &amount.shown_at(format!("status.{list}.{resource}")),
+                resource,
+                errors,
+            );
         }
     }
 }
@@ -58,10 +78,17 @@ fn features(at: &At<'_>, errors: &mut Errors) {
     for (i, feature) in at.items().enumerate() {
         let name = feature.text();
         let quoted = crate::goformat::quote(name);
-        let part = |part: &str| part.starts_with(|c: char| c.is_ascii_alphabetic()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+        let part = |part: &str| {
+            part.starts_with(|c: char| c.is_ascii_alphabetic())
+                && part.bytes().all(|b| b.is_ascii_alphanumeric())
+        };
         if name.len() > names::SUBDOMAIN_MAX {
-            errors.invalid(&feature, format!("invalid feature name {quoted}: must be no more than 253 characters"));
-        } else if !name.starts_with(|c: char| c.is_ascii_uppercase()) || !name.split('/').all(part) {
+            errors.invalid(
+                &feature,
+                format!("invalid feature name {quoted}: must be no more than 253 characters"),
+            );
+        } else if !name.starts_with(|c: char| c.is_ascii_uppercase()) || !name.split('/').all(part)
+        {
             errors.invalid(&feature, format!("invalid feature name {quoted}: must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric characters and slashes"));
         }
         if let Some(next) = all.get(i + 1) {
@@ -83,14 +110,22 @@ pub(crate) fn node_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     let mut seen = Vec::new();
     for address in addresses.items() {
         if seen.contains(&address.value) {
-            errors.duplicate_value(&address, go_value::internal("core/v1.NodeAddress", address.value));
+            errors.duplicate_value(
+                &address,
+                go_value::internal("core/v1.NodeAddress", address.value),
+            );
         }
         seen.push(address.value);
     }
     let (now, then) = (spec.get("podCIDRs"), before.get("podCIDRs"));
     if !then.empty() {
         if now.count() == then.count() {
-            for _ in now.strings().iter().zip(then.strings()).filter(|(a, b)| *a != b) {
+            for _ in now
+                .strings()
+                .iter()
+                .zip(then.strings())
+                .filter(|(a, b)| *a != b)
+            {
                 errors.forbidden(&now, BLOCKS);
             }
         } else {
@@ -128,7 +163,12 @@ fn finalizer_name(at: &At<'_>, errors: &mut Errors) {
 
 /// A name without a domain is one of Kubernetes' own.
 pub(crate) fn own_finalizer(at: &At<'_>, errors: &mut Errors) {
-    if !at.text().contains('/') && !matches!(at.text(), "kubernetes" | "orphan" | "foregroundDeletion") {
-        errors.invalid(at, "name is neither a standard finalizer name nor is it fully qualified");
+    if !at.text().contains('/')
+        && !matches!(at.text(), "kubernetes" | "orphan" | "foregroundDeletion")
+    {
+        errors.invalid(
+            at,
+            "name is neither a standard finalizer name nor is it fully qualified",
+        );
     }
 }

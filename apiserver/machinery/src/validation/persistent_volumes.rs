@@ -6,7 +6,12 @@ use super::at::{At, Errors};
 use super::{diff, formats, go_value, resources, same, selectors, volumes};
 use crate::names;
 
-const MODES: &[&str] = &["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
+const MODES: &[&str] = &[
+    "ReadOnlyMany",
+    "ReadWriteMany",
+    "ReadWriteOnce",
+    "ReadWriteOncePod",
+];
 const VOLUME_MODES: &[&str] = &["Block", "Filesystem"];
 const BETA_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 
@@ -15,8 +20,18 @@ type Check = fn(&At<'_>, &mut Errors);
 /// As in `volumes.rs`: JSON name, name in "more than one", name in paths, rule; in upstream's order.
 const SOURCES: &[(&str, &str, &str, Check)] = &[
     ("hostPath", "hostPath", "hostPath", volumes::host_path),
-    ("gcePersistentDisk", "gcePersistentDisk", "persistentDisk", volumes::gce_disk),
-    ("awsElasticBlockStore", "awsElasticBlockStore", "awsElasticBlockStore", volumes::aws_disk),
+    (
+        "gcePersistentDisk",
+        "gcePersistentDisk",
+        "persistentDisk",
+        volumes::gce_disk,
+    ),
+    (
+        "awsElasticBlockStore",
+        "awsElasticBlockStore",
+        "awsElasticBlockStore",
+        volumes::aws_disk,
+    ),
     ("glusterfs", "glusterfs", "glusterfs", glusterfs),
     ("flocker", "flocker", "flocker", volumes::flocker),
     ("nfs", "nfs", "nfs", volumes::nfs),
@@ -28,9 +43,24 @@ const SOURCES: &[(&str, &str, &str, Check)] = &[
     ("fc", "fc", "fc", volumes::fibre_channel),
     ("flexVolume", "flexVolume", "flexVolume", volumes::flex),
     ("azureFile", "azureFile", "azureFile", azure_file),
-    ("vsphereVolume", "vsphereVolume", "vsphereVolume", volumes::vsphere),
-    ("photonPersistentDisk", "photonPersistentDisk", "photonPersistentDisk", volumes::photon),
-    ("portworxVolume", "portworxVolume", "portworxVolume", volumes::portworx),
+    (
+        "vsphereVolume",
+        "vsphereVolume",
+        "vsphereVolume",
+        volumes::vsphere,
+    ),
+    (
+        "photonPersistentDisk",
+        "photonPersistentDisk",
+        "photonPersistentDisk",
+        volumes::photon,
+    ),
+    (
+        "portworxVolume",
+        "portworxVolume",
+        "portworxVolume",
+        volumes::portworx,
+    ),
     ("azureDisk", "azureDisk", "azureDisk", volumes::azure_disk),
     ("scaleIO", "scaleIO", "scaleIO", volumes::scale_io),
     ("local", "local", "local", local),
@@ -39,7 +69,12 @@ const SOURCES: &[(&str, &str, &str, Check)] = &[
 ];
 
 pub(crate) fn volume(object: &At<'_>, errors: &mut Errors) {
-    volume_spec(&object.get("spec"), object.get("metadata").get("name").text(), false, errors);
+    volume_spec(
+        &object.get("spec"),
+        object.get("metadata").get("name").text(),
+        false,
+        errors,
+    );
 }
 
 /// The spec of a volume; `inline` in an attachment.
@@ -52,7 +87,10 @@ pub(crate) fn volume_spec(spec: &At<'_>, name: &str, inline: bool, errors: &mut 
             }
         }
         if !spec.get("csi").given() {
-            errors.required(&spec.get("csi"), "has to be specified in the context of inline volumes");
+            errors.required(
+                &spec.get("csi"),
+                "has to be specified in the context of inline volumes",
+            );
         }
     }
     errors.need(&spec.get("accessModes"));
@@ -61,8 +99,16 @@ pub(crate) fn volume_spec(spec: &At<'_>, name: &str, inline: bool, errors: &mut 
     if !inline {
         errors.need(&capacity);
         if !capacity.get("storage").given() || capacity.count() > 1 {
-            let shown = if capacity.given() { capacity.value.clone() } else { Value::Null };
-            errors.0.push(crate::status::FieldError::not_supported(&capacity.path, shown, &["storage"]));
+            let shown = if capacity.given() {
+                capacity.value.clone()
+            } else {
+                Value::Null
+            };
+            errors.0.push(crate::status::FieldError::not_supported(
+                &capacity.path,
+                shown,
+                &["storage"],
+            ));
         }
         for (_, amount) in capacity.entries() {
             let bytes = amount.quantity().value();
@@ -77,7 +123,10 @@ pub(crate) fn volume_spec(spec: &At<'_>, name: &str, inline: bool, errors: &mut 
         if !inline {
             errors.one_of(&policy, &["Delete", "Recycle", "Retain"]);
         } else if policy.text() != "Retain" {
-            errors.forbidden(&policy, "may only be Retain in the context of inline volumes");
+            errors.forbidden(
+                &policy,
+                "may only be Retain in the context of inline volumes",
+            );
         }
     }
     let affinity = spec.get("nodeAffinity");
@@ -87,7 +136,10 @@ pub(crate) fn volume_spec(spec: &At<'_>, name: &str, inline: bool, errors: &mut 
         } else if affinity.get("required").given() {
             selectors::node_selector(&affinity.get("required"), errors);
         } else {
-            errors.required(&affinity.get("required"), "must specify required node constraints");
+            errors.required(
+                &affinity.get("required"),
+                "must specify required node constraints",
+            );
         }
     }
     source(spec, name, errors);
@@ -108,7 +160,10 @@ pub(crate) fn volume_spec(spec: &At<'_>, name: &str, inline: bool, errors: &mut 
         if !inline {
             errors.one_of(&mode, VOLUME_MODES);
         } else if mode.text() != "Filesystem" {
-            errors.forbidden(&mode, "may not specify volumeMode other than Filesystem in the context of inline volumes");
+            errors.forbidden(
+                &mode,
+                "may not specify volumeMode other than Filesystem in the context of inline volumes",
+            );
         }
     }
     let attributes = spec.get("volumeAttributesClassName");
@@ -119,7 +174,10 @@ pub(crate) fn volume_spec(spec: &At<'_>, name: &str, inline: bool, errors: &mut 
             formats::subdomain(&attributes, errors);
         }
         if !spec.get("csi").given() {
-            errors.required(&spec.get("csi"), "has to be specified when using volumeAttributesClassName");
+            errors.required(
+                &spec.get("csi"),
+                "has to be specified when using volumeAttributesClassName",
+            );
         }
     }
 }
@@ -137,7 +195,10 @@ fn source(spec: &At<'_>, name: &str, errors: &mut Errors) {
         }
         found += 1;
         if found > 1 && *field != "flexVolume" {
-            errors.forbidden(&spec.get_as(field, in_excess), "may not specify more than 1 volume type");
+            errors.forbidden(
+                &spec.get_as(field, in_excess),
+                "may not specify more than 1 volume type",
+            );
             continue;
         }
         if *field == "iscsi" {
@@ -145,7 +206,10 @@ fn source(spec: &At<'_>, name: &str, errors: &mut Errors) {
         }
         check(&at, errors);
         if *field == "local" && !spec.get("nodeAffinity").get("required").given() {
-            errors.required(&spec.get("nodeAffinity"), "Local volume requires node affinity");
+            errors.required(
+                &spec.get("nodeAffinity"),
+                "Local volume requires node affinity",
+            );
         }
     }
     if found == 0 {
@@ -156,10 +220,16 @@ fn source(spec: &At<'_>, name: &str, errors: &mut Errors) {
 fn access_modes(at: &At<'_>, errors: &mut Errors) {
     let modes = at.strings();
     for mode in modes.iter().filter(|mode| !MODES.contains(mode)) {
-        errors.0.push(crate::status::FieldError::not_supported(&at.path, *mode, MODES));
+        errors.0.push(crate::status::FieldError::not_supported(
+            &at.path, *mode, MODES,
+        ));
     }
     let alone = modes.contains(&"ReadWriteOncePod");
-    if alone && modes.iter().any(|mode| *mode != "ReadWriteOncePod" && MODES.contains(mode)) {
+    if alone
+        && modes
+            .iter()
+            .any(|mode| *mode != "ReadWriteOncePod" && MODES.contains(mode))
+    {
         errors.forbidden(at, "may not use ReadWriteOncePod with other access modes");
     }
 }
@@ -175,7 +245,10 @@ fn glusterfs(at: &At<'_>, errors: &mut Errors) {
     errors.need(&at.get("path"));
     let namespace = at.get("endpointsNamespace");
     if namespace.given() && namespace.empty() {
-        errors.invalid(&namespace, "if the endpointnamespace is set, it must be a valid namespace name");
+        errors.invalid(
+            &namespace,
+            "if the endpointnamespace is set, it must be a valid namespace name",
+        );
     } else if namespace.given() {
         formats::label(&namespace, errors);
     }
@@ -185,7 +258,10 @@ fn iscsi_portal(at: &At<'_>, name: &str, errors: &mut Errors) {
     let portal = at.get("targetPortal");
     errors.need(&portal);
     if at.get("initiatorName").given() && name.len() + 1 + portal.text().len() > 64 {
-        errors.invalid(&at.get_as("targetPortal", "targetportal"), volumes::ISCSI_TOO_LONG);
+        errors.invalid(
+            &at.get_as("targetPortal", "targetportal"),
+            volumes::ISCSI_TOO_LONG,
+        );
     }
 }
 
@@ -235,7 +311,12 @@ fn storage_os(at: &At<'_>, errors: &mut Errors) {
 fn csi(at: &At<'_>, errors: &mut Errors) {
     volumes::csi_driver_name(&at.get("driver"), errors);
     errors.need(&at.get("volumeHandle"));
-    for field in ["controllerPublishSecretRef", "controllerExpandSecretRef", "nodePublishSecretRef", "nodeExpandSecretRef"] {
+    for field in [
+        "controllerPublishSecretRef",
+        "controllerExpandSecretRef",
+        "nodePublishSecretRef",
+        "nodeExpandSecretRef",
+    ] {
         let secret = at.get(field);
         if !secret.given() {
             continue;
@@ -255,7 +336,10 @@ pub(crate) fn volume_update(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     let (spec, before) = (new.get("spec"), old.get("spec"));
     let sources = |spec: &At<'_>| -> Value {
         let of = SOURCES.iter().map(|(field, ..)| (*field, spec.get(field)));
-        of.filter(|(_, at)| at.given()).map(|(field, at)| (field.to_owned(), at.value.clone())).collect::<serde_json::Map<_, _>>().into()
+        of.filter(|(_, at)| at.given())
+            .map(|(field, at)| (field.to_owned(), at.value.clone()))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
     };
     let (mut now, then) = (sources(&spec), sources(&before));
     let secret = "controllerExpandSecretRef";
@@ -267,12 +351,28 @@ pub(crate) fn volume_update(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     if !same(&now, &then) {
         let shown = |source: &Value| go_value::internal("core/v1.PersistentVolumeSource", source);
         let difference = diff::unified(&shown(&then), &shown(&now));
-        errors.forbidden(&At::absent("spec.persistentvolumesource"), format!("spec.persistentvolumesource is immutable after creation\n{difference}"));
+        errors.forbidden(
+            &At::absent("spec.persistentvolumesource"),
+            format!("spec.persistentvolumesource is immutable after creation\n{difference}"),
+        );
     }
-    errors.immutable(&spec.get("volumeMode").shown_at("volumeMode"), &before.get("volumeMode"));
-    if before.get("nodeAffinity").given() && !same(spec.get("nodeAffinity").value, before.get("nodeAffinity").value) {
-        let shown = go_value::internal("core/v1.VolumeNodeAffinity", spec.get("nodeAffinity").value);
-        errors.invalid_value(&At::absent("nodeAffinity"), shown, "field is immutable, except for updating from beta label to GA");
+    errors.immutable(
+        &spec.get("volumeMode").shown_at("volumeMode"),
+        &before.get("volumeMode"),
+    );
+    if before.get("nodeAffinity").given()
+        && !same(
+            spec.get("nodeAffinity").value,
+            before.get("nodeAffinity").value,
+        )
+    {
+        let shown =
+            go_value::internal("core/v1.VolumeNodeAffinity", spec.get("nodeAffinity").value);
+        errors.invalid_value(
+            &At::absent("nodeAffinity"),
+            shown,
+            "field is immutable, except for updating from beta label to GA",
+        );
     }
     let class = spec.get("volumeAttributesClassName");
     if before.get("volumeAttributesClassName").given() && !class.given() {
@@ -324,13 +424,20 @@ fn data_sources(spec: &At<'_>, errors: &mut Errors) {
         errors.need(&at.get("kind"));
         let group = at.get("apiGroup");
         if group.empty() && at.get("kind").text() != "PersistentVolumeClaim" {
-            errors.invalid_value(at, at.get("kind").text(), "must be 'PersistentVolumeClaim' when referencing the default apiGroup");
+            errors.invalid_value(
+                at,
+                at.get("kind").text(),
+                "must be 'PersistentVolumeClaim' when referencing the default apiGroup",
+            );
         }
         if !group.empty() {
             formats::subdomain(&group, errors);
         }
         if !at.get("namespace").empty() {
-            errors.each(&at.get("namespace"), names::dns1123_label(at.get("namespace").text()));
+            errors.each(
+                &at.get("namespace"),
+                names::dns1123_label(at.get("namespace").text()),
+            );
         }
     }
     if !source.given() || !reference.given() {
@@ -338,9 +445,15 @@ fn data_sources(spec: &At<'_>, errors: &mut Errors) {
     }
     // Upstream shows the path itself as the value: a struct without exported fields.
     let empty = serde_json::json!({});
-    let alike = ["apiGroup", "kind", "name"].iter().all(|field| same(source.get(field).value, reference.get(field).value));
+    let alike = ["apiGroup", "kind", "name"]
+        .iter()
+        .all(|field| same(source.get(field).value, reference.get(field).value));
     if !reference.get("namespace").empty() {
-        errors.invalid_value(spec, empty, "may not be specified when dataSourceRef.namespace is specified");
+        errors.invalid_value(
+            spec,
+            empty,
+            "may not be specified when dataSourceRef.namespace is specified",
+        );
     } else if !alike {
         errors.invalid_value(spec, empty, "must match dataSourceRef");
     }
@@ -354,10 +467,27 @@ pub(crate) fn claim_update(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     if before.get("volumeName").empty() {
         then["volumeName"] = spec.get("volumeName").value.clone();
     }
-    let class = |at: &At<'_>| at.get("spec").get("storageClassName").value.as_str().map(str::to_owned);
-    let note = |at: &At<'_>| at.get("metadata").get("annotations").get(BETA_CLASS).value.as_str().map(str::to_owned);
-    let (class_now, class_then, note_now, note_then) = (class(new), class(old), note(new), note(old));
-    let upgraded = note_then.is_some() && class_then.is_none() && class_now == note_then && (note_now.is_none() || note_now == note_then);
+    let class = |at: &At<'_>| {
+        at.get("spec")
+            .get("storageClassName")
+            .value
+            .as_str()
+            .map(str::to_owned)
+    };
+    let note = |at: &At<'_>| {
+        at.get("metadata")
+            .get("annotations")
+            .get(BETA_CLASS)
+            .value
+            .as_str()
+            .map(str::to_owned)
+    };
+    let (class_now, class_then, note_now, note_then) =
+        (class(new), class(old), note(new), note(old));
+    let upgraded = note_then.is_some()
+        && class_then.is_none()
+        && class_now == note_then
+        && (note_now.is_none() || note_now == note_then);
     if upgraded {
         now["storageClassName"] = Value::Null;
     } else {
@@ -365,13 +495,21 @@ pub(crate) fn claim_update(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
             let at = At::absent(&format!("metadata.annotations.{BETA_CLASS}"));
             errors.invalid_value(&at, note_now.unwrap_or_default(), formats::IMMUTABLE);
         }
-        if class_now.is_some() && class_then.is_none() && (note_then.is_none() || class_now == note_then) {
+        if class_now.is_some()
+            && class_then.is_none()
+            && (note_then.is_none() || class_now == note_then)
+        {
             now["storageClassName"] = before.get("storageClassName").value.clone();
         }
     }
     if new.get("status").get("phase").text() == "Bound" {
         if now.pointer("/resources/requests").is_some() {
-            now["resources"]["requests"]["storage"] = before.get("resources").get("requests").get("storage").value.clone();
+            now["resources"]["requests"]["storage"] = before
+                .get("resources")
+                .get("requests")
+                .get("storage")
+                .value
+                .clone();
         }
         now["volumeAttributesClassName"] = before.get("volumeAttributesClassName").value.clone();
     }
@@ -382,14 +520,32 @@ pub(crate) fn claim_update(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     }
     let has = old.get("status").get("capacity").get("storage").quantity();
     let size = spec.get("resources").get("requests").get("storage");
-    let was = before.get("resources").get("requests").get("storage").quantity();
+    let was = before
+        .get("resources")
+        .get("requests")
+        .get("storage")
+        .quantity();
     if size.quantity() < was && size.quantity() <= has {
         errors.forbidden(&size, "field can not be less than status.capacity");
     }
-    errors.immutable(&spec.get("volumeMode").shown_at("volumeMode"), &before.get("volumeMode"));
+    errors.immutable(
+        &spec.get("volumeMode").shown_at("volumeMode"),
+        &before.get("volumeMode"),
+    );
     let attributes = spec.get("volumeAttributesClassName");
-    if !same(attributes.value, before.get("volumeAttributesClassName").value) && old.get("status").get("currentVolumeAttributesClassName").given() {
-        let what = if attributes.given() { "empty string" } else { "nil" };
+    if !same(
+        attributes.value,
+        before.get("volumeAttributesClassName").value,
+    ) && old
+        .get("status")
+        .get("currentVolumeAttributesClassName")
+        .given()
+    {
+        let what = if attributes.given() {
+            "empty string"
+        } else {
+            "nil"
+        };
         if attributes.empty() {
             errors.forbidden(&attributes, format!("update to {what} is forbidden when status.currentVolumeAttributesClassName is not nil"));
         }

@@ -13,24 +13,39 @@ pub(crate) fn status(pod: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     let (status, before) = (pod.get("status"), old.get("status"));
     for condition in status.get("conditions").items() {
         if condition.get("observedGeneration").int() < 0 {
-            errors.invalid(&condition.get("observedGeneration"), "must be a non-negative integer");
+            errors.invalid(
+                &condition.get("observedGeneration"),
+                "must be a non-negative integer",
+            );
         }
-        if !matches!(condition.get("type").text(), "PodScheduled" | "Ready" | "Initialized") {
+        if !matches!(
+            condition.get("type").text(),
+            "PodScheduled" | "Ready" | "Initialized"
+        ) {
             formats::label_key(&condition.get_as("type", "Type"), errors);
         }
     }
     if pod.get("spec").get("nodeName").text() != old.get("spec").get("nodeName").text() {
         errors.forbidden(&status.get("nodeName"), "may not be changed directly");
     }
-    let (nominated, was) = (status.get("nominatedNodeName"), before.get("nominatedNodeName"));
+    let (nominated, was) = (
+        status.get("nominatedNodeName"),
+        before.get("nominatedNodeName"),
+    );
     if !nominated.empty() && nominated.text() != was.text() {
         formats::subdomain(&nominated, errors);
         if !old.get("spec").get("nodeName").empty() {
-            errors.forbidden(&nominated, "may not be set on pods that are already bound to a node");
+            errors.forbidden(
+                &nominated,
+                "may not be set on pods that are already bound to a node",
+            );
         }
     }
     if status.get("observedGeneration").int() < 0 {
-        errors.invalid(&status.get("observedGeneration"), "must be a non-negative integer");
+        errors.invalid(
+            &status.get("observedGeneration"),
+            "must be a non-negative integer",
+        );
     }
     errors.immutable(&status.get("qosClass"), &before.get("qosClass"));
     restarts(&status, &before, &old.get("spec"), errors);
@@ -51,24 +66,41 @@ fn restarts(status: &At<'_>, before: &At<'_>, spec: &At<'_>, errors: &mut Errors
             continue;
         }
         let name = was.get("name").text();
-        let container = spec.get("containers").items().find(|c| c.get("name").text() == name);
+        let container = spec
+            .get("containers")
+            .items()
+            .find(|c| c.get("name").text() == name);
         if container.is_some_and(|c| c.get("restartPolicy").given()) {
             continue;
         }
-        let now = status.get("containerStatuses").items().find(|now| now.get("name").text() == name);
+        let now = status
+            .get("containerStatuses")
+            .items()
+            .find(|now| now.get("name").text() == name);
         if now.is_some_and(|now| !now.get("state").get("terminated").given()) {
-            errors.forbidden(&At::absent(&format!("status.containerStatuses[{i}].state")), "may not be transitioned to non-terminated state");
+            errors.forbidden(
+                &At::absent(&format!("status.containerStatuses[{i}].state")),
+                "may not be transitioned to non-terminated state",
+            );
         }
     }
 }
 
 fn claims(pod: &At<'_>, errors: &mut Errors) {
-    let known: HashSet<&str> = pod.get("spec").get("resourceClaims").items().map(|claim| claim.get("name").text()).collect();
+    let known: HashSet<&str> = pod
+        .get("spec")
+        .get("resourceClaims")
+        .items()
+        .map(|claim| claim.get("name").text())
+        .collect();
     let mut seen = HashSet::new();
     for claim in pod.get("status").get("resourceClaimStatuses").items() {
         let (name, made) = (claim.get("name"), claim.get("resourceClaimName"));
         if !known.contains(name.text()) {
-            errors.invalid(&name, "must match the name of an entry in `spec.resourceClaims`");
+            errors.invalid(
+                &name,
+                "must match the name of an entry in `spec.resourceClaims`",
+            );
         }
         if !seen.insert(name.text()) {
             errors.duplicate(&name);
@@ -95,33 +127,63 @@ fn addresses(status: &At<'_>, list: &str, first: &str, errors: &mut Errors) {
     for entry in all.items() {
         formats::ip(&entry.get("ip").shown_at(&entry.path), errors);
     }
-    let shown = || all.items().map(|entry| go_value::internal("core/v1.PodIP", entry.value)).collect::<Value>();
+    let shown = || {
+        all.items()
+            .map(|entry| go_value::internal("core/v1.PodIP", entry.value))
+            .collect::<Value>()
+    };
     let v6 = texts.iter().filter(|text| text.contains(':')).count();
     if texts.len() > 2 || (texts.len() == 2 && v6 != 1) {
-        errors.invalid_value(&all, shown(), "may specify no more than one IP for each IP family");
+        errors.invalid_value(
+            &all,
+            shown(),
+            "may specify no more than one IP for each IP family",
+        );
     }
     if pod {
         if one.empty() != texts.is_empty() {
-            errors.invalid_value(&all, if all.given() { shown() } else { Value::Null }, "podIP and podIPs must either both be set or both be unset");
+            errors.invalid_value(
+                &all,
+                if all.given() { shown() } else { Value::Null },
+                "podIP and podIPs must either both be set or both be unset",
+            );
         } else {
             differs(errors);
         }
     }
 }
 
-pub(crate) fn ephemeral_containers(pod: &At<'_>, old: &At<'_>, settings: &Settings, errors: &mut Errors) {
+pub(crate) fn ephemeral_containers(
+    pod: &At<'_>,
+    old: &At<'_>,
+    settings: &Settings,
+    errors: &mut Errors,
+) {
     pods::metadata_and_spec(pod, settings, errors);
     pod_update::annotations(pod, old, errors);
     let list = pod.get("spec").get("ephemeralContainers");
     for before in old.get("spec").get("ephemeralContainers").items() {
         let name = before.get("name").text();
         let quoted = crate::goformat::quote(name);
-        match list.items().filter(|now| now.get("name").text() == name).last() {
-            None => errors.forbidden(&list, format!("existing ephemeral containers {quoted} may not be removed\n")),
+        match list
+            .items()
+            .filter(|now| now.get("name").text() == name)
+            .last()
+        {
+            None => errors.forbidden(
+                &list,
+                format!("existing ephemeral containers {quoted} may not be removed\n"),
+            ),
             Some(now) if !same(now.value, before.value) => {
-                let shown = |at: &At<'_>| go_value::internal("core/v1.EphemeralContainer", at.value);
+                let shown =
+                    |at: &At<'_>| go_value::internal("core/v1.EphemeralContainer", at.value);
                 let difference = diff::unified(&shown(&before), &shown(&now));
-                errors.forbidden(&list, format!("existing ephemeral containers {quoted} may not be changed\n{difference}"));
+                errors.forbidden(
+                    &list,
+                    format!(
+                        "existing ephemeral containers {quoted} may not be changed\n{difference}"
+                    ),
+                );
             }
             Some(_) => {}
         }
@@ -135,18 +197,32 @@ pub(crate) fn resize(pod: &At<'_>, old: &At<'_>, settings: &Settings, errors: &m
     let (spec, before) = (pod.get("spec"), old.get("spec"));
     let class = quality_of_service(&spec);
     if old.get("status").get("qosClass").text() != class {
-        errors.invalid_value(&spec, pod.get("status").get("qosClass").text(), "Pod QOS Class may not change as a result of resizing");
+        errors.invalid_value(
+            &spec,
+            pod.get("status").get("qosClass").text(),
+            "Pod QOS Class may not change as a result of resizing",
+        );
     }
     for list in ["containers", "initContainers"] {
         if spec.get(list).count() != before.get(list).count() {
-            return errors.forbidden(&spec.get(list), "containers may not be added or removed on resize");
+            return errors.forbidden(
+                &spec.get(list),
+                "containers may not be added or removed on resize",
+            );
         }
     }
     for list in ["initContainers", "containers"] {
         for (now, then) in spec.get(list).items().zip(before.get(list).items()) {
             for (field, what) in [("requests", "requests"), ("limits", "limits")] {
-                let (now, then) = (now.get("resources").get(field), then.get("resources").get(field));
-                if then.entries().iter().any(|(resource, _)| !now.get(resource).given()) {
+                let (now, then) = (
+                    now.get("resources").get(field),
+                    then.get("resources").get(field),
+                );
+                if then
+                    .entries()
+                    .iter()
+                    .any(|(resource, _)| !now.get(resource).given())
+                {
                     errors.forbidden(&now, format!("resource {what} cannot be removed"));
                 }
             }
@@ -159,7 +235,8 @@ pub(crate) fn resize(pod: &At<'_>, old: &At<'_>, settings: &Settings, errors: &m
             let container = &mut masked[list][i];
             for field in ["requests", "limits"] {
                 for resource in ["cpu", "memory"] {
-                    container["resources"][field][resource] = then.get("resources").get(field).get(resource).value.clone();
+                    container["resources"][field][resource] =
+                        then.get("resources").get(field).get(resource).value.clone();
                 }
             }
             if list == "containers" && !same(container, then.value) {

@@ -15,22 +15,32 @@ pub(crate) fn consistent(spec: &At<'_>, errors: &mut Errors) {
     for (resource, sum) in aggregate(spec, "requests") {
         let own = at.get("requests").key(&resource);
         if own.given() && sum > own.quantity() {
-            errors.invalid(&own, format!("must be greater than or equal to aggregate container requests of {sum}"));
+            errors.invalid(
+                &own,
+                format!("must be greater than or equal to aggregate container requests of {sum}"),
+            );
         }
     }
     for (resource, sum) in aggregate(spec, "limits") {
         let own = at.get("limits").key(&resource);
         if resources::is_huge_page(&resource) && own.given() && sum > own.quantity() {
             let shown = own.shown_at(format!("{}.requests.limits[{resource}]", at.path));
-            errors.invalid(&shown, format!("must be greater than or equal to aggregate container limits of {sum}"));
+            errors.invalid(
+                &shown,
+                format!("must be greater than or equal to aggregate container limits of {sum}"),
+            );
         }
     }
     for (i, container) in spec.get("containers").items().enumerate() {
         for (resource, limit) in container.get("resources").get("limits").entries() {
             let own = at.get("limits").key(resource);
             if own.given() && limit.quantity() > own.quantity() {
-                let shown = limit.shown_at(format!("{}.containers[{i}][{resource}].limits", at.path));
-                errors.invalid(&shown, format!("must be less than or equal to pod limits of {}", own.text()));
+                let shown =
+                    limit.shown_at(format!("{}.containers[{i}][{resource}].limits", at.path));
+                errors.invalid(
+                    &shown,
+                    format!("must be less than or equal to pod limits of {}", own.text()),
+                );
             }
         }
     }
@@ -60,12 +70,17 @@ fn aggregate(spec: &At<'_>, kind: &str) -> Amounts {
 
 fn amounts(container: &At<'_>, kind: &str) -> Amounts {
     let entries = container.get("resources").get(kind).entries();
-    entries.into_iter().map(|(name, amount)| (name.to_owned(), amount.quantity())).collect()
+    entries
+        .into_iter()
+        .map(|(name, amount)| (name.to_owned(), amount.quantity()))
+        .collect()
 }
 
 fn add(sum: &mut Amounts, more: &Amounts) {
     for (name, amount) in more {
-        sum.entry(name.clone()).or_insert_with(Quantity::zero).add(amount);
+        sum.entry(name.clone())
+            .or_insert_with(Quantity::zero)
+            .add(amount);
     }
 }
 

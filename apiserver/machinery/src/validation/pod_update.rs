@@ -20,11 +20,19 @@ pub(crate) fn update(pod: &At<'_>, old: &At<'_>, settings: &Settings, errors: &m
             return;
         }
     }
-    if !deadline(&spec.get("activeDeadlineSeconds"), &before.get("activeDeadlineSeconds"), errors) {
+    if !deadline(
+        &spec.get("activeDeadlineSeconds"),
+        &before.get("activeDeadlineSeconds"),
+        errors,
+    ) {
         return;
     }
     only_added_tolerations(&spec.get("tolerations"), &before.get("tolerations"), errors);
-    only_deleted_gates(&spec.get("schedulingGates"), &before.get("schedulingGates"), errors);
+    only_deleted_gates(
+        &spec.get("schedulingGates"),
+        &before.get("schedulingGates"),
+        errors,
+    );
     if same(spec.value, before.value) {
         return;
     }
@@ -56,12 +64,22 @@ fn mask(masked: &mut Value, spec: &At<'_>, before: &At<'_>, errors: &mut Errors)
         return;
     }
     let (selector, old_selector) = (spec.get("nodeSelector"), before.get("nodeSelector"));
-    if old_selector.entries().iter().any(|(key, value)| selector.get(key).value != value.value) {
-        errors.invalid(&selector, "only additions to spec.nodeSelector are allowed (no mutations or deletions)");
+    if old_selector
+        .entries()
+        .iter()
+        .any(|(key, value)| selector.get(key).value != value.value)
+    {
+        errors.invalid(
+            &selector,
+            "only additions to spec.nodeSelector are allowed (no mutations or deletions)",
+        );
     }
     masked["nodeSelector"] = old_selector.value.clone();
     let (affinity, old_affinity) = (spec.get("affinity"), before.get("affinity"));
-    let (node, old_node) = (affinity.get("nodeAffinity"), old_affinity.get("nodeAffinity"));
+    let (node, old_node) = (
+        affinity.get("nodeAffinity"),
+        old_affinity.get("nodeAffinity"),
+    );
     if same(node.value, old_node.value) {
         return;
     }
@@ -75,34 +93,60 @@ fn mask(masked: &mut Value, spec: &At<'_>, before: &At<'_>, errors: &mut Errors)
 }
 
 fn node_affinity(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
-    let (terms, old_terms) = (new.get(REQUIRED).get("nodeSelectorTerms"), old.get(REQUIRED).get("nodeSelectorTerms"));
+    let (terms, old_terms) = (
+        new.get(REQUIRED).get("nodeSelectorTerms"),
+        old.get(REQUIRED).get("nodeSelectorTerms"),
+    );
     if old_terms.empty() {
         return;
     }
     let shown = |at: &At<'_>| {
-        let list: Vec<Value> = at.items().map(|t| go_value::internal("core/v1.NodeSelectorTerm", t.value)).collect();
+        let list: Vec<Value> = at
+            .items()
+            .map(|t| go_value::internal("core/v1.NodeSelectorTerm", t.value))
+            .collect();
         Value::from(list)
     };
     if terms.count() != old_terms.count() {
-        let value = if terms.given() { shown(&terms) } else { Value::Null };
-        return errors.invalid_value(&terms, value, "no additions/deletions to non-empty NodeSelectorTerms list are allowed");
+        let value = if terms.given() {
+            shown(&terms)
+        } else {
+            Value::Null
+        };
+        return errors.invalid_value(
+            &terms,
+            value,
+            "no additions/deletions to non-empty NodeSelectorTerms list are allowed",
+        );
     }
     for (term, old_term) in terms.items().zip(old_terms.items()) {
         let grown = ["matchExpressions", "matchFields"].into_iter().all(|list| {
             let (new, old) = (term.get(list), old_term.get(list));
-            new.count() >= old.count() && old.items().zip(new.items()).all(|(a, b)| same(a.value, b.value))
+            new.count() >= old.count()
+                && old
+                    .items()
+                    .zip(new.items())
+                    .all(|(a, b)| same(a.value, b.value))
         });
-        let was_empty = old_term.get("matchExpressions").empty() && old_term.get("matchFields").empty();
+        let was_empty =
+            old_term.get("matchExpressions").empty() && old_term.get("matchFields").empty();
         let is_empty = term.get("matchExpressions").empty() && term.get("matchFields").empty();
         if !grown || (was_empty && !is_empty) {
             let value = go_value::internal("core/v1.NodeSelectorTerm", term.value);
-            errors.invalid_value(&term, value, "only additions are allowed (no mutations or deletions)");
+            errors.invalid_value(
+                &term,
+                value,
+                "only additions are allowed (no mutations or deletions)",
+            );
         }
     }
 }
 
 pub(crate) fn annotations(pod: &At<'_>, old: &At<'_>, errors: &mut Errors) {
-    let (new, old) = (pod.get("metadata").get("annotations"), old.get("metadata").get("annotations"));
+    let (new, old) = (
+        pod.get("metadata").get("annotations"),
+        old.get("metadata").get("annotations"),
+    );
     for (key, value) in old.entries() {
         let at = new.key(key);
         if at.value == value.value {
@@ -146,7 +190,11 @@ fn deadline(new: &At<'_>, old: &At<'_>, errors: &mut Errors) -> bool {
     let limit = i64::from(i32::MAX);
     if !new.given() {
         if old.given() {
-            errors.invalid_value(new, Value::Null, "must not update from a positive integer to nil value");
+            errors.invalid_value(
+                new,
+                Value::Null,
+                "must not update from a positive integer to nil value",
+            );
         }
         return true;
     }
@@ -166,8 +214,14 @@ fn only_added_tolerations(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
         ["key", "operator", "value", "effect"].map(|field| toleration.get(field).text().to_owned())
     };
     for before in old.items() {
-        if !new.items().any(|after| but_seconds(&after) == but_seconds(&before)) {
-            return errors.forbidden(new, "existing toleration can not be modified except its tolerationSeconds");
+        if !new
+            .items()
+            .any(|after| but_seconds(&after) == but_seconds(&before))
+        {
+            return errors.forbidden(
+                new,
+                "existing toleration can not be modified except its tolerationSeconds",
+            );
         }
     }
     super::scheduling::tolerations(new, errors);
@@ -178,7 +232,13 @@ fn only_deleted_gates(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     for gate in new.items() {
         let name = gate.get("name");
         if !known.contains(&name.text()) {
-            errors.forbidden(&name, format!("only deletion is allowed, but found new scheduling gate '{}'", name.text()));
+            errors.forbidden(
+                &name,
+                format!(
+                    "only deletion is allowed, but found new scheduling gate '{}'",
+                    name.text()
+                ),
+            );
         }
     }
 }

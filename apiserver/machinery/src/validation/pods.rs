@@ -27,7 +27,10 @@ pub(crate) fn metadata_and_spec(pod: &At<'_>, settings: &Settings, errors: &mut 
             for source in volume.get("projected").get("sources").items() {
                 let token = source.get("serviceAccountToken");
                 if token.given() {
-                    errors.forbidden(&token, "must not be specified when serviceAccountName is not set");
+                    errors.forbidden(
+                        &token,
+                        "must not be specified when serviceAccountName is not set",
+                    );
                 }
             }
         }
@@ -47,7 +50,10 @@ pub(crate) fn create(pod: &At<'_>, settings: &Settings, errors: &mut Errors) {
         errors.forbidden(&spec.get("ephemeralContainers"), "cannot be set on create");
     }
     if !spec.get("nodeName").empty() && !spec.get("schedulingGates").empty() {
-        errors.forbidden(&spec.get("nodeName"), "cannot be set until all schedulingGates have been cleared");
+        errors.forbidden(
+            &spec.get("nodeName"),
+            "cannot be set until all schedulingGates have been cleared",
+        );
     }
     security::annotations_match(pod, errors);
 }
@@ -63,18 +69,26 @@ pub(crate) fn template(at: &At<'_>, settings: &Settings, errors: &mut Errors) {
     pod_spec(&spec, None, settings, errors);
     security::annotations_match(at, errors);
     if !spec.get("ephemeralContainers").empty() {
-        errors.forbidden(&spec.get("ephemeralContainers"), "ephemeral containers not allowed in pod template");
+        errors.forbidden(
+            &spec.get("ephemeralContainers"),
+            "ephemeral containers not allowed in pod template",
+        );
     }
 }
 
 pub(crate) fn annotations(at: &At<'_>, spec: &At<'_>, errors: &mut Errors) {
     let mirror = at.key(MIRROR);
     if mirror.given() && spec.get("nodeName").empty() {
-        errors.invalid(&mirror, "must set spec.nodeName if mirror pod annotation is set");
+        errors.invalid(
+            &mirror,
+            "must set spec.nodeName if mirror pod annotation is set",
+        );
     }
     let cost = at.key(DELETION_COST);
     let text = cost.text();
-    let plain = !text.starts_with('+') && (text == "0" || !text.trim_start_matches('-').starts_with('0')) && text != "-0";
+    let plain = !text.starts_with('+')
+        && (text == "0" || !text.trim_start_matches('-').starts_with('0'))
+        && text != "-0";
     if cost.given() && !(plain && text.parse::<i32>().is_ok()) {
         errors.invalid(&cost, "must be a 32bit integer");
     }
@@ -82,7 +96,12 @@ pub(crate) fn annotations(at: &At<'_>, spec: &At<'_>, errors: &mut Errors) {
 }
 
 /// The spec of a pod, or of a template (without metadata).
-pub(crate) fn pod_spec(spec: &At<'_>, metadata: Option<&At<'_>>, settings: &Settings, errors: &mut Errors) {
+pub(crate) fn pod_spec(
+    spec: &At<'_>,
+    metadata: Option<&At<'_>>,
+    settings: &Settings,
+    errors: &mut Errors,
+) {
     let name = metadata.map_or("", |metadata| metadata.get("name").text());
     if !spec.get("terminationGracePeriodSeconds").given() {
         errors.required(&spec.get("terminationGracePeriodSeconds"), "");
@@ -90,20 +109,37 @@ pub(crate) fn pod_spec(spec: &At<'_>, metadata: Option<&At<'_>>, settings: &Sett
     let volumes = volumes::volumes(&spec.get("volumes"), name, errors);
     let mirror = metadata.is_some_and(|m| m.get("annotations").get(MIRROR).given());
     containers::pod_claims(spec, mirror, errors);
-    let claims = spec.get("resourceClaims").items().map(|claim| claim.get("name").text());
+    let claims = spec
+        .get("resourceClaims")
+        .items()
+        .map(|claim| claim.get("name").text());
     let claims = claims.filter(|name| !name.is_empty()).collect();
-    let pod = Pod { spec, volumes, claims, settings };
+    let pod = Pod {
+        spec,
+        volumes,
+        claims,
+        settings,
+    };
     pod.containers(errors);
     pod.init_containers(errors);
     pod.ephemeral_containers(errors);
     pod_resources(spec, &pod.claims, errors);
     host_network(spec, metadata.is_some(), errors);
-    errors.need_one_of(&spec.get("restartPolicy"), &["Always", "OnFailure", "Never"]);
-    errors.need_one_of(&spec.get("dnsPolicy"), &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]);
+    errors.need_one_of(
+        &spec.get("restartPolicy"),
+        &["Always", "OnFailure", "Never"],
+    );
+    errors.need_one_of(
+        &spec.get("dnsPolicy"),
+        &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"],
+    );
     selectors::labels(&spec.get("nodeSelector"), errors);
     security::pod(&spec.get("securityContext"), spec, errors);
     if spec.get("shareProcessNamespace").yes() && spec.get("hostPID").yes() {
-        errors.invalid(&spec.get("shareProcessNamespace"), "ShareProcessNamespace and HostPID cannot both be enabled");
+        errors.invalid(
+            &spec.get("shareProcessNamespace"),
+            "ShareProcessNamespace and HostPID cannot both be enabled",
+        );
     }
     scheduling::affinity(&spec.get("affinity"), errors);
     dns_config(spec, errors);
@@ -123,7 +159,11 @@ pub(crate) fn pod_spec(spec: &At<'_>, metadata: Option<&At<'_>>, settings: &Sett
         if name.given() {
             formats::subdomain(&name, errors);
         } else {
-            errors.invalid_value(&name, serde_json::Value::Null, "must specify one of: `podGroupName`");
+            errors.invalid_value(
+                &name,
+                serde_json::Value::Null,
+                "must specify one of: `podGroupName`",
+            );
         }
     }
     file_variables(spec, errors);
@@ -136,7 +176,13 @@ fn plain_fields(spec: &At<'_>, errors: &mut Errors) {
     }
     let old_account = spec.get_as("serviceAccount", "deprecatedServiceAccount");
     if old_account.text() != account.text() {
-        errors.invalid(&old_account, format!("must be the same as serviceAccountName: {}", crate::goformat::quote(account.text())));
+        errors.invalid(
+            &old_account,
+            format!(
+                "must be the same as serviceAccountName: {}",
+                crate::goformat::quote(account.text())
+            ),
+        );
     }
     if !spec.get("nodeName").empty() {
         formats::subdomain(&spec.get("nodeName"), errors);
@@ -164,7 +210,10 @@ fn plain_fields(spec: &At<'_>, errors: &mut Errors) {
         formats::subdomain(&spec.get("runtimeClassName"), errors);
     }
     if spec.get("preemptionPolicy").given() {
-        errors.need_one_of(&spec.get("preemptionPolicy"), &["PreemptLowerPriority", "Never"]);
+        errors.need_one_of(
+            &spec.get("preemptionPolicy"),
+            &["PreemptLowerPriority", "Never"],
+        );
     }
     let overhead = spec.get("overhead");
     for (resource, amount) in overhead.entries() {
@@ -183,7 +232,10 @@ fn pod_resources(spec: &At<'_>, claims: &[&str], errors: &mut Errors) {
         return errors.forbidden(&at, "may not be set for a windows pod");
     }
     if at.get("claims").given() {
-        errors.forbidden(&at.get("claims"), "claims may not be set for Resources at pod-level");
+        errors.forbidden(
+            &at.get("claims"),
+            "claims may not be set for Resources at pod-level",
+        );
     }
     resources::requirements(&at, resources::Owner::Pod, claims, errors);
     super::pod_resources::consistent(spec, errors);
@@ -197,7 +249,10 @@ fn host_network(spec: &At<'_>, is_pod: bool, errors: &mut Errors) {
         for port in container.get("ports").items() {
             let (host, own) = (port.get("hostPort").int(), port.get("containerPort").int());
             if (is_pod || host != 0) && host != own {
-                errors.invalid_int(&port.get("hostPort"), "must match `containerPort` when `hostNetwork` is true");
+                errors.invalid_int(
+                    &port.get("hostPort"),
+                    "must match `containerPort` when `hostNetwork` is true",
+                );
             }
         }
     }
@@ -211,7 +266,10 @@ fn dns_config(spec: &At<'_>, errors: &mut Errors) {
             return errors.required(&at, "must provide `dnsConfig` when `dnsPolicy` is None");
         }
         if servers.empty() {
-            return errors.required(&servers, "must provide at least one DNS nameserver when `dnsPolicy` is None");
+            return errors.required(
+                &servers,
+                "must provide at least one DNS nameserver when `dnsPolicy` is None",
+            );
         }
     }
     if servers.count() > 3 {
@@ -225,7 +283,10 @@ fn dns_config(spec: &At<'_>, errors: &mut Errors) {
         errors.invalid(&searches, "must not have more than 32 search paths");
     }
     if searches.strings().join(" ").len() > 2048 {
-        errors.invalid(&searches, "must not have more than 2048 characters (including spaces) in the search list");
+        errors.invalid(
+            &searches,
+            "must not have more than 2048 characters (including spaces) in the search list",
+        );
     }
     for search in searches.items().filter(|search| search.text() != ".") {
         let text = search.text().strip_suffix('.').unwrap_or(search.text());
@@ -233,7 +294,11 @@ fn dns_config(spec: &At<'_>, errors: &mut Errors) {
             errors.invalid_value(&search, text, problem);
         }
     }
-    for option in at.get("options").items().filter(|option| option.get("name").empty()) {
+    for option in at
+        .get("options")
+        .items()
+        .filter(|option| option.get("name").empty())
+    {
         errors.required(&option, "must not be empty");
     }
 }
@@ -297,10 +362,16 @@ fn file_variables(spec: &At<'_>, errors: &mut Errors) {
                 continue;
             }
             let name = file.get("volumeName");
-            let volume = spec.get("volumes").items().filter(|v| v.get("name").text() == name.text()).last();
+            let volume = spec
+                .get("volumes")
+                .items()
+                .filter(|v| v.get("name").text() == name.text())
+                .last();
             match volume {
                 None => errors.not_found(&name),
-                Some(volume) if !volume.get("emptyDir").given() => errors.invalid(&name, "referenced volume must be of type emptyDir"),
+                Some(volume) if !volume.get("emptyDir").given() => {
+                    errors.invalid(&name, "referenced volume must be of type emptyDir")
+                }
                 Some(_) => {}
             }
         }

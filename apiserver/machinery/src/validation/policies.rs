@@ -47,21 +47,48 @@ fn variables(spec: &At<'_>, errors: &mut Errors) {
 
 /// Words that the expression language keeps for itself.
 const RESERVED: &[&str] = &[
-    "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package",
-    "namespace", "return", "var", "void", "while",
+    "true",
+    "false",
+    "null",
+    "in",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "void",
+    "while",
 ];
 
 fn identifier(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    name.bytes().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit()) && !RESERVED.contains(&name)
+    name.bytes().all(plain)
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && !RESERVED.contains(&name)
 }
 
 fn param_kind(at: &At<'_>, errors: &mut Errors) {
     let (version, kind) = (at.get("apiVersion"), at.get("kind"));
     if errors.need(&version) {
-        let (group, name) = version.text().split_once('/').unwrap_or(("", version.text()));
+        let (group, name) = version
+            .text()
+            .split_once('/')
+            .unwrap_or(("", version.text()));
         if name.contains('/') {
-            errors.invalid(&version, format!("unexpected GroupVersion string: {}", version.text()));
+            errors.invalid(
+                &version,
+                format!("unexpected GroupVersion string: {}", version.text()),
+            );
         } else {
             let problems = names::dns1123_subdomain(group);
             if !group.is_empty() && !problems.is_empty() {
@@ -78,7 +105,13 @@ fn param_kind(at: &At<'_>, errors: &mut Errors) {
     if errors.need(&kind) {
         let problems = names::dns1035_label(&kind.text().to_lowercase());
         if !problems.is_empty() {
-            errors.invalid(&kind, format!("may have mixed case, but should otherwise match: {}", problems.join(",")));
+            errors.invalid(
+                &kind,
+                format!(
+                    "may have mixed case, but should otherwise match: {}",
+                    problems.join(",")
+                ),
+            );
         }
     }
 }
@@ -126,8 +159,14 @@ pub(crate) fn validating(object: &At<'_>, errors: &mut Errors) {
         validation(&rule, errors);
     }
     if notes.count() > NOTES_MAX {
-        let shown = notes.items().map(|n| super::go_value::internal("admissionregistration/v1.AuditAnnotation", n.value));
-        errors.invalid_value(&notes, shown.collect::<serde_json::Value>(), format!("must not have more than {NOTES_MAX} auditAnnotations"));
+        let shown = notes.items().map(|n| {
+            super::go_value::internal("admissionregistration/v1.AuditAnnotation", n.value)
+        });
+        errors.invalid_value(
+            &notes,
+            shown.collect::<serde_json::Value>(),
+            format!("must not have more than {NOTES_MAX} auditAnnotations"),
+        );
     }
     let mut seen = HashSet::new();
     let policy = object.get("metadata").get("name").text();
@@ -141,7 +180,10 @@ pub(crate) fn validating(object: &At<'_>, errors: &mut Errors) {
         if text.is_empty() {
             errors.required(&value, "valueExpression is not specified");
         } else if text.len() > NOTE_MAX_BYTES {
-            errors.required(&value, &format!("must not exceed {NOTE_MAX_BYTES} bytes in length"));
+            errors.required(
+                &value,
+                &format!("must not exceed {NOTE_MAX_BYTES} bytes in length"),
+            );
         }
         if !seen.insert(key.text()) {
             errors.duplicate(&key);
@@ -161,7 +203,11 @@ fn validation(at: &At<'_>, errors: &mut Errors) {
             errors.invalid(&text, "must not contain line breaks");
         }
     }
-    webhooks::set(&at.get("reason"), &["Forbidden", "Invalid", "RequestEntityTooLarge"], errors);
+    webhooks::set(
+        &at.get("reason"),
+        &["Forbidden", "Invalid", "RequestEntityTooLarge"],
+        errors,
+    );
 }
 
 pub(crate) fn mutating(object: &At<'_>, errors: &mut Errors) {
@@ -184,8 +230,17 @@ pub(crate) fn mutating(object: &At<'_>, errors: &mut Errors) {
 fn mutating_operations(at: &At<'_>, errors: &mut Errors) {
     let rules = at.get("resourceRules");
     for rule in rules.items() {
-        for operation in rule.get("operations").strings().into_iter().filter(|operation| !MUTATING.contains(operation)) {
-            errors.0.push(FieldError::not_supported(format!("{}.operations", rules.path), operation, MUTATING));
+        for operation in rule
+            .get("operations")
+            .strings()
+            .into_iter()
+            .filter(|operation| !MUTATING.contains(operation))
+        {
+            errors.0.push(FieldError::not_supported(
+                format!("{}.operations", rules.path),
+                operation,
+                MUTATING,
+            ));
         }
     }
 }
@@ -200,19 +255,34 @@ fn mutation(at: &At<'_>, errors: &mut Errors) {
         _ => return errors.unsupported(&kind, &["ApplyConfiguration", "JSONPatch"]),
     };
     if !wanted.given() {
-        errors.required(&wanted, &format!("must be specified when patchType is {}", kind.text()));
+        errors.required(
+            &wanted,
+            &format!("must be specified when patchType is {}", kind.text()),
+        );
     } else if wanted.get("expression").text().trim().is_empty() {
         errors.required(&wanted.get("expression"), "");
     }
     if other.given() {
-        errors.invalid_value(&other, shown, format!("must not be specified when patchType is {}", kind.text()));
+        errors.invalid_value(
+            &other,
+            shown,
+            format!("must not be specified when patchType is {}", kind.text()),
+        );
     }
 }
 
 pub(crate) fn binding(object: &At<'_>, validating: bool, errors: &mut Errors) {
     let spec = object.get("spec");
-    let (policy, parameters, resources) = (spec.get("policyName"), spec.get("paramRef"), spec.get("matchResources"));
-    let named = if validating { errors.declared_need(&policy) } else { errors.need(&policy) };
+    let (policy, parameters, resources) = (
+        spec.get("policyName"),
+        spec.get("paramRef"),
+        spec.get("matchResources"),
+    );
+    let named = if validating {
+        errors.declared_need(&policy)
+    } else {
+        errors.need(&policy)
+    };
     if named {
         formats::subdomain(&policy, errors);
     }
@@ -245,7 +315,11 @@ fn actions(at: &At<'_>, errors: &mut Errors) {
 
 fn param_ref(at: &At<'_>, errors: &mut Errors) {
     const EITHER: &str = "name and selector are mutually exclusive";
-    let (name, selector, action) = (at.get("name"), at.get("selector"), at.get("parameterNotFoundAction"));
+    let (name, selector, action) = (
+        at.get("name"),
+        at.get("selector"),
+        at.get("parameterNotFoundAction"),
+    );
     if !name.empty() {
         errors.each(&name, names::path_segment(name.text()));
         if selector.given() {

@@ -45,7 +45,12 @@ pub(crate) fn lifecycle(at: &At<'_>, grace: Option<i64>, os: &At<'_>, errors: &m
     for hook in ["postStart", "preStop"] {
         let hook = at.get(hook);
         if hook.given() {
-            handler(&hook, &["exec", "httpGet", "tcpSocket", "sleep"], grace, errors);
+            handler(
+                &hook,
+                &["exec", "httpGet", "tcpSocket", "sleep"],
+                grace,
+                errors,
+            );
         }
     }
     if at.get("stopSignal").given() {
@@ -96,11 +101,17 @@ fn http_get(at: &At<'_>, errors: &mut Errors) {
         }
     }
     let protocol = at.get("protocol");
-    if protocol.given() && errors.one_of(&protocol, &["HTTP1", "HTTP2"]) && protocol.text() == "HTTP2" {
+    if protocol.given()
+        && errors.one_of(&protocol, &["HTTP1", "HTTP2"])
+        && protocol.text() == "HTTP2"
+    {
         if at.get("scheme").text() != "HTTP" {
             errors.invalid(&protocol, "is only supported with HTTP (H2C)");
         } else if !at.get("host").empty() {
-            errors.invalid(&at.get("host"), "must be empty when `protocol` is \"HTTP2\"");
+            errors.invalid(
+                &at.get("host"),
+                "must be empty when `protocol` is \"HTTP2\"",
+            );
         }
     }
 }
@@ -108,22 +119,56 @@ fn http_get(at: &At<'_>, errors: &mut Errors) {
 fn sleep(at: &At<'_>, grace: Option<i64>, errors: &mut Errors) {
     let seconds = at.get("seconds").int();
     if let Some(grace) = grace.filter(|grace| seconds < 0 || seconds > *grace) {
-        let range = format!("must be non-negative and less than terminationGracePeriodSeconds ({grace})");
+        let range =
+            format!("must be non-negative and less than terminationGracePeriodSeconds ({grace})");
         errors.invalid_value(at, seconds, range);
     }
 }
 
 /// The signals that a Linux container may be stopped with, besides the real-time ones.
 const SIGNALS: &[&str] = &[
-    "SIGABRT", "SIGALRM", "SIGBUS", "SIGCHLD", "SIGCLD", "SIGCONT", "SIGFPE", "SIGHUP", "SIGILL", "SIGINT", "SIGIO",
-    "SIGIOT", "SIGKILL", "SIGPIPE", "SIGPOLL", "SIGPROF", "SIGPWR", "SIGQUIT", "SIGSEGV", "SIGSTKFLT", "SIGSTOP",
-    "SIGSYS", "SIGTERM", "SIGTRAP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGUSR1", "SIGUSR2", "SIGVTALRM",
-    "SIGWINCH", "SIGXCPU", "SIGXFSZ",
+    "SIGABRT",
+    "SIGALRM",
+    "SIGBUS",
+    "SIGCHLD",
+    "SIGCLD",
+    "SIGCONT",
+    "SIGFPE",
+    "SIGHUP",
+    "SIGILL",
+    "SIGINT",
+    "SIGIO",
+    "SIGIOT",
+    "SIGKILL",
+    "SIGPIPE",
+    "SIGPOLL",
+    "SIGPROF",
+    "SIGPWR",
+    "SIGQUIT",
+    "SIGSEGV",
+    "SIGSTKFLT",
+    "SIGSTOP",
+    "SIGSYS",
+    "SIGTERM",
+    "SIGTRAP",
+    "SIGTSTP",
+    "SIGTTIN",
+    "SIGTTOU",
+    "SIGURG",
+    "SIGUSR1",
+    "SIGUSR2",
+    "SIGVTALRM",
+    "SIGWINCH",
+    "SIGXCPU",
+    "SIGXFSZ",
 ];
 
 fn stop_signal(at: &At<'_>, os: &At<'_>, errors: &mut Errors) {
     if !os.given() {
-        errors.forbidden(at, "may not be set for containers with empty `spec.os.name`");
+        errors.forbidden(
+            at,
+            "may not be set for containers with empty `spec.os.name`",
+        );
         return;
     }
     match os.get("name").text() {

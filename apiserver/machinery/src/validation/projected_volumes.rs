@@ -7,7 +7,14 @@ use super::{env, formats, selectors, volumes};
 use crate::names;
 
 const CLASH: &str = "conflicting duplicate paths";
-const KEY_TYPES: &[&str] = &["RSA3072", "RSA4096", "ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519"];
+const KEY_TYPES: &[&str] = &[
+    "RSA3072",
+    "RSA4096",
+    "ECDSAP256",
+    "ECDSAP384",
+    "ECDSAP521",
+    "ED25519",
+];
 /// 24 hours and 91 days, in seconds.
 const KUBERNETES_MAX_EXPIRATION: i64 = 24 * 60 * 60;
 const MAX_EXPIRATION: i64 = 91 * 24 * 60 * 60;
@@ -27,7 +34,11 @@ fn downward_file(at: &At<'_>, errors: &mut Errors) {
     if field.given() {
         env::field_ref(&field, env::VOLUME_FIELDS, errors);
         if resource.given() {
-            errors.invalid_value(at, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously");
+            errors.invalid_value(
+                at,
+                "resource",
+                "fieldRef and resourceFieldRef can not be specified simultaneously",
+            );
         }
     } else if resource.given() {
         env::resource_ref(&resource, true, errors);
@@ -41,7 +52,10 @@ fn downward_file(at: &At<'_>, errors: &mut Errors) {
 pub(crate) fn projected(at: &At<'_>, errors: &mut Errors) {
     formats::file_mode(&at.get("defaultMode"), errors);
     formats::user_id(&at.get("defaultUser"), errors);
-    let mut paths = Paths { taken: HashSet::new(), at };
+    let mut paths = Paths {
+        taken: HashSet::new(),
+        at,
+    };
     for source in at.get("sources").items() {
         let mut found = 0;
         for kind in ["secret", "configMap"] {
@@ -75,7 +89,10 @@ pub(crate) fn projected(at: &At<'_>, errors: &mut Errors) {
             pod_certificate(&certificate, &mut paths, errors);
         }
         if found > 1 {
-            errors.forbidden(&source, "may not specify more than 1 volume type per source");
+            errors.forbidden(
+                &source,
+                "may not specify more than 1 volume type per source",
+            );
         }
     }
 }
@@ -110,7 +127,10 @@ fn service_account_token(volume: &At<'_>, at: &At<'_>, errors: &mut Errors) {
     } else if seconds.int() < 600 {
         errors.invalid(&seconds, "may not specify a duration less than 10 minutes");
     } else if seconds.int() > 1 << 32 {
-        errors.invalid(&seconds, "may not specify a duration larger than 2^32 seconds");
+        errors.invalid(
+            &seconds,
+            "may not specify a duration larger than 2^32 seconds",
+        );
     }
     let path = at.get("path").shown_at(format!("{}.path", volume.path));
     if errors.need(&path) {
@@ -120,7 +140,11 @@ fn service_account_token(volume: &At<'_>, at: &At<'_>, errors: &mut Errors) {
 }
 
 fn trust_bundle<'a>(at: &At<'a>, paths: &mut Paths<'a, '_>, errors: &mut Errors) {
-    let (name, signer, selector) = (at.get("name"), at.get("signerName"), at.get("labelSelector"));
+    let (name, signer, selector) = (
+        at.get("name"),
+        at.get("signerName"),
+        at.get("labelSelector"),
+    );
     match (name.given(), signer.given()) {
         (true, true) => errors.invalid(at, "only one of name and signerName may be used"),
         (true, false) => {
@@ -128,10 +152,16 @@ fn trust_bundle<'a>(at: &At<'a>, paths: &mut Paths<'a, '_>, errors: &mut Errors)
                 errors.required(&name, "must be a valid object name");
             }
             for problem in trust_bundle_name(name.text()) {
-                errors.invalid(&name, format!("not a valid clustertrustbundlename: {problem}"));
+                errors.invalid(
+                    &name,
+                    format!("not a valid clustertrustbundlename: {problem}"),
+                );
             }
             if selector.given() {
-                errors.invalid(&selector, "labelSelector must be unset if name is specified");
+                errors.invalid(
+                    &selector,
+                    "labelSelector must be unset if name is specified",
+                );
             }
         }
         (false, true) => {
@@ -174,12 +204,26 @@ fn pod_certificate<'a>(at: &At<'a>, paths: &mut Paths<'a, '_>, errors: &mut Erro
     let seconds = at.get("maxExpirationSeconds");
     if seconds.given() {
         if seconds.int() < 3600 {
-            errors.invalid(&seconds, "if provided, maxExpirationSeconds must be >= 3600");
+            errors.invalid(
+                &seconds,
+                "if provided, maxExpirationSeconds must be >= 3600",
+            );
         }
-        let kubernetes = signer.text().split('/').next().is_some_and(|d| d == "kubernetes.io" || d.ends_with(".kubernetes.io"));
-        let most = if kubernetes { KUBERNETES_MAX_EXPIRATION } else { MAX_EXPIRATION };
+        let kubernetes = signer
+            .text()
+            .split('/')
+            .next()
+            .is_some_and(|d| d == "kubernetes.io" || d.ends_with(".kubernetes.io"));
+        let most = if kubernetes {
+            KUBERNETES_MAX_EXPIRATION
+        } else {
+            MAX_EXPIRATION
+        };
         if seconds.int() > most {
-            errors.invalid(&seconds, format!("if provided, maxExpirationSeconds must be <= {most}"));
+            errors.invalid(
+                &seconds,
+                format!("if provided, maxExpirationSeconds must be <= {most}"),
+            );
         }
     }
     let mut found = 0;
@@ -192,7 +236,10 @@ fn pod_certificate<'a>(at: &At<'a>, paths: &mut Paths<'a, '_>, errors: &mut Erro
         }
     }
     if found == 0 {
-        errors.required(at, "specify at least one of credentialBundlePath, keyPath, and certificateChainPath");
+        errors.required(
+            at,
+            "specify at least one of credentialBundlePath, keyPath, and certificateChainPath",
+        );
     }
 }
 
@@ -217,7 +264,10 @@ pub(crate) fn signer_name(at: &At<'_>, errors: &mut Errors) {
     }
     let parts: Vec<&str> = name.split('/').collect();
     let [domain, path] = parts.as_slice() else {
-        errors.invalid(at, "must be a fully qualified domain and path of the form 'example.com/signer-name'");
+        errors.invalid(
+            at,
+            "must be a fully qualified domain and path of the form 'example.com/signer-name'",
+        );
         return;
     };
     if domain.len() > names::SUBDOMAIN_MAX {
@@ -225,7 +275,11 @@ pub(crate) fn signer_name(at: &At<'_>, errors: &mut Errors) {
     }
     first_bad(at, domain, names::dns1123_label, errors);
     if !domain.contains('.') {
-        errors.invalid_value(at, *domain, "should be a domain with at least two segments separated by dots");
+        errors.invalid_value(
+            at,
+            *domain,
+            "should be a domain with at least two segments separated by dots",
+        );
     }
     first_bad(at, path, names::dns1123_subdomain, errors);
     if name.len() > 571 {
@@ -238,7 +292,14 @@ fn first_bad(at: &At<'_>, whole: &str, rule: fn(&str) -> Vec<String>, errors: &m
     for part in whole.split('.') {
         let problems = rule(part);
         for problem in &problems {
-            errors.invalid_value(at, whole, format!("validating label {}: {problem}", crate::goformat::quote(part)));
+            errors.invalid_value(
+                at,
+                whole,
+                format!(
+                    "validating label {}: {problem}",
+                    crate::goformat::quote(part)
+                ),
+            );
         }
         if !problems.is_empty() {
             break;

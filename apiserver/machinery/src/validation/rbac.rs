@@ -16,12 +16,19 @@ pub(crate) fn role(object: &At<'_>, namespaced: bool, errors: &mut Errors) {
     }
     let chosen = aggregation.get("clusterRoleSelectors");
     if chosen.empty() {
-        errors.required(&chosen, "at least one clusterRoleSelector required if aggregationRule is non-nil");
+        errors.required(
+            &chosen,
+            "at least one clusterRoleSelector required if aggregationRule is non-nil",
+        );
     }
     for selector in chosen.items() {
         selectors::label_selector(&selector, errors);
         if crate::selector::label::LabelSelector::from_object(selector.value).is_err() {
-            errors.invalid_value(&selector, serde_json::Value::Null, "invalid label selector.");
+            errors.invalid_value(
+                &selector,
+                serde_json::Value::Null,
+                "invalid label selector.",
+            );
         }
     }
 }
@@ -33,14 +40,23 @@ fn policy_rule(at: &At<'_>, namespaced: bool, errors: &mut Errors) {
         if namespaced {
             errors.invalid(&urls, "namespaced rules cannot apply to non-resource URLs");
         }
-        if ["apiGroups", "resources", "resourceNames"].iter().any(|field| !at.get(field).empty()) {
-            errors.invalid(&urls, "rules cannot apply to both regular resources and non-resource URLs");
+        if ["apiGroups", "resources", "resourceNames"]
+            .iter()
+            .any(|field| !at.get(field).empty())
+        {
+            errors.invalid(
+                &urls,
+                "rules cannot apply to both regular resources and non-resource URLs",
+            );
         }
         return;
     }
     for (field, what) in [("apiGroups", "api group"), ("resources", "resource")] {
         if at.get(field).empty() {
-            errors.required(&at.get(field), &format!("resource rules must supply at least one {what}"));
+            errors.required(
+                &at.get(field),
+                &format!("resource rules must supply at least one {what}"),
+            );
         }
     }
 }
@@ -48,13 +64,24 @@ fn policy_rule(at: &At<'_>, namespaced: bool, errors: &mut Errors) {
 pub(crate) fn binding(object: &At<'_>, namespaced: bool, errors: &mut Errors) {
     let role = object.get("roleRef");
     errors.one_of(&role.get("apiGroup"), &[GROUP]);
-    let kinds: &[&str] = if namespaced { &["Role", "ClusterRole"] } else { &["ClusterRole"] };
+    let kinds: &[&str] = if namespaced {
+        &["Role", "ClusterRole"]
+    } else {
+        &["ClusterRole"]
+    };
     errors.one_of(&role.get("kind"), kinds);
     if errors.declared_need(&role.get("name")) {
-        errors.each(&role.get("name"), names::path_segment(role.get("name").text()));
+        errors.each(
+            &role.get("name"),
+            names::path_segment(role.get("name").text()),
+        );
     }
     for subject in object.get("subjects").items() {
-        let (name, group, namespace) = (subject.get("name"), subject.get("apiGroup"), subject.get("namespace"));
+        let (name, group, namespace) = (
+            subject.get("name"),
+            subject.get("apiGroup"),
+            subject.get("namespace"),
+        );
         errors.declared_need(&name);
         match subject.get("kind").text() {
             "ServiceAccount" => {

@@ -9,13 +9,37 @@ use crate::names;
 use crate::quantity::Quantity;
 
 const STANDARD: &[&str] = &[
-    "cpu", "memory", "ephemeral-storage", "requests.cpu", "requests.memory", "requests.ephemeral-storage", "limits.cpu",
-    "limits.memory", "limits.ephemeral-storage", "pods", "resourcequotas", "services", "replicationcontrollers", "secrets",
-    "configmaps", "persistentvolumeclaims", "storage", "requests.storage", "services.nodeports", "services.loadbalancers",
+    "cpu",
+    "memory",
+    "ephemeral-storage",
+    "requests.cpu",
+    "requests.memory",
+    "requests.ephemeral-storage",
+    "limits.cpu",
+    "limits.memory",
+    "limits.ephemeral-storage",
+    "pods",
+    "resourcequotas",
+    "services",
+    "replicationcontrollers",
+    "secrets",
+    "configmaps",
+    "persistentvolumeclaims",
+    "storage",
+    "requests.storage",
+    "services.nodeports",
+    "services.loadbalancers",
 ];
 const COUNTED: &[&str] = &[
-    "pods", "resourcequotas", "services", "replicationcontrollers", "secrets", "configmaps", "persistentvolumeclaims",
-    "services.nodeports", "services.loadbalancers",
+    "pods",
+    "resourcequotas",
+    "services",
+    "replicationcontrollers",
+    "secrets",
+    "configmaps",
+    "persistentvolumeclaims",
+    "services.nodeports",
+    "services.loadbalancers",
 ];
 
 pub(crate) fn is_huge_page(name: &str) -> bool {
@@ -33,7 +57,9 @@ fn is_native(name: &str) -> bool {
 
 /// Of some vendor: `example.com/gpu`.
 pub(crate) fn is_extended(name: &str) -> bool {
-    !is_native(name) && !name.starts_with("requests.") && names::label_key(&format!("requests.{name}")).is_empty()
+    !is_native(name)
+        && !name.starts_with("requests.")
+        && names::label_key(&format!("requests.{name}")).is_empty()
 }
 
 /// Whether more of it may be promised than there is.
@@ -51,7 +77,11 @@ pub(crate) fn name(at: &At<'_>, name: &str, errors: &mut Errors) -> bool {
         return false;
     }
     if !name.contains('/') && !is_standard(name) {
-        errors.invalid_value(at, name, "must be a standard resource type or fully qualified");
+        errors.invalid_value(
+            at,
+            name,
+            "must be a standard resource type or fully qualified",
+        );
         return false;
     }
     true
@@ -65,13 +95,24 @@ pub(crate) fn container_name(at: &At<'_>, resource: &str, errors: &mut Errors) {
             errors.invalid_value(at, resource, "must be a standard resource for containers");
         }
     } else if !is_native(resource) && !is_extended(resource) {
-        errors.invalid_value(at, resource, "doesn't follow extended resource name standard");
+        errors.invalid_value(
+            at,
+            resource,
+            "doesn't follow extended resource name standard",
+        );
     }
 }
 
 fn pod_name(at: &At<'_>, resource: &str, errors: &mut Errors) {
-    if name(at, resource, errors) && !matches!(resource, "cpu" | "memory") && !is_huge_page(resource) {
-        errors.0.push(crate::status::FieldError::not_supported(&at.path, resource, &["cpu", "hugepages-", "memory"]));
+    if name(at, resource, errors)
+        && !matches!(resource, "cpu" | "memory")
+        && !is_huge_page(resource)
+    {
+        errors.0.push(crate::status::FieldError::not_supported(
+            &at.path,
+            resource,
+            &["cpu", "hugepages-", "memory"],
+        ));
     }
 }
 
@@ -98,7 +139,11 @@ pub(crate) enum Owner {
 pub(crate) fn requirements(at: &At<'_>, owner: Owner, claims: &[&str], errors: &mut Errors) {
     let (limits, requests) = (at.get("limits"), at.get("requests"));
     let (mut huge, mut compute) = (false, false);
-    let check_name = if owner == Owner::Pod { pod_name } else { container_name };
+    let check_name = if owner == Owner::Pod {
+        pod_name
+    } else {
+        container_name
+    };
     for (resource, limit) in limits.entries() {
         check_name(&limit, resource, errors);
         amount(&limit, resource, errors);
@@ -112,12 +157,26 @@ pub(crate) fn requirements(at: &At<'_>, owner: Owner, claims: &[&str], errors: &
         if limit.given() {
             let (asked, most) = (request.quantity(), limit.quantity());
             if asked != most && !may_overcommit(resource) {
-                errors.invalid_value(&requests, request.text(), format!("must be equal to {resource} limit of {}", limit.text()));
+                errors.invalid_value(
+                    &requests,
+                    request.text(),
+                    format!("must be equal to {resource} limit of {}", limit.text()),
+                );
             } else if asked > most {
-                errors.invalid_value(&requests, request.text(), format!("must be less than or equal to {resource} limit of {}", limit.text()));
+                errors.invalid_value(
+                    &requests,
+                    request.text(),
+                    format!(
+                        "must be less than or equal to {resource} limit of {}",
+                        limit.text()
+                    ),
+                );
             }
         } else if !may_overcommit(resource) {
-            errors.required(&limits, "Limit must be set for non overcommitable resources");
+            errors.required(
+                &limits,
+                "Limit must be set for non overcommitable resources",
+            );
         }
         huge |= huge_pages(&request, resource, errors);
         compute |= matches!(resource, "cpu" | "memory");
@@ -136,7 +195,13 @@ fn huge_pages(at: &At<'_>, resource: &str, errors: &mut Errors) -> bool {
     let page = Quantity::parse(size).map_or(0, |size| size.value());
     let bytes = at.quantity().value();
     if page == 0 || bytes % page != 0 {
-        errors.invalid(at, format!("{} is not positive integer multiple of {resource}", at.text()));
+        errors.invalid(
+            at,
+            format!(
+                "{} is not positive integer multiple of {resource}",
+                at.text()
+            ),
+        );
     }
     true
 }
@@ -158,7 +223,10 @@ fn claim_names(at: &At<'_>, known: &[&str], errors: &mut Errors) {
                 formats::label(&request, errors);
                 key = format!("{name}/{}", request.text());
             }
-            let narrower = request.empty() && seen.iter().any(|other| other.split_once('/').is_some_and(|(head, _)| head == name));
+            let narrower = request.empty()
+                && seen
+                    .iter()
+                    .any(|other| other.split_once('/').is_some_and(|(head, _)| head == name));
             if seen.contains(&key) || narrower {
                 errors.duplicate_value(&claim, key.as_str());
             }
@@ -171,7 +239,10 @@ fn claim_names(at: &At<'_>, known: &[&str], errors: &mut Errors) {
             error.detail = if sorted.is_empty() {
                 "must be one of the names in pod.spec.resourceClaims which is empty".into()
             } else {
-                format!("must be one of the names in pod.spec.resourceClaims: {}", sorted.join(", "))
+                format!(
+                    "must be one of the names in pod.spec.resourceClaims: {}",
+                    sorted.join(", ")
+                )
             };
             errors.0.push(error);
         }

@@ -70,33 +70,52 @@ fn label_keys(at: &At<'_>, errors: &mut Errors) {
         }
     }
     let wanted = matching.strings();
-    let mut used: HashSet<&str> = selector.get("matchLabels").entries().into_iter().map(|(key, _)| key).collect();
+    let mut used: HashSet<&str> = selector
+        .get("matchLabels")
+        .entries()
+        .into_iter()
+        .map(|(key, _)| key)
+        .collect();
     for expression in selector.get("matchExpressions").items() {
         let key = expression.get("key").text();
         if let Some(i) = wanted.iter().rposition(|wanted| *wanted == key) {
             if used.contains(key) {
-                errors.invalid_value(&at.index(i), key, "exists in both matchLabelKeys and labelSelector");
+                errors.invalid_value(
+                    &at.index(i),
+                    key,
+                    "exists in both matchLabelKeys and labelSelector",
+                );
             }
         }
         used.insert(key);
     }
     let unwanted = at.get("mismatchLabelKeys").strings();
-    for key in matching.items().filter(|key| unwanted.contains(&key.text())) {
+    for key in matching
+        .items()
+        .filter(|key| unwanted.contains(&key.text()))
+    {
         errors.invalid(&key, "exists in both matchLabelKeys and mismatchLabelKeys");
     }
 }
 
 pub(crate) fn tolerations(at: &At<'_>, errors: &mut Errors) {
     for toleration in at.items() {
-        let (key, operator, effect, value) =
-            (toleration.get("key"), toleration.get("operator"), toleration.get("effect"), toleration.get("value"));
+        let (key, operator, effect, value) = (
+            toleration.get("key"),
+            toleration.get("operator"),
+            toleration.get("effect"),
+            toleration.get("value"),
+        );
         if !key.empty() {
             formats::label_key(&key, errors);
         } else if operator.text() != "Exists" {
             errors.invalid(&operator, "operator must be Exists when `key` is empty, which means \"match all values and all keys\"");
         }
         if toleration.get("tolerationSeconds").given() && effect.text() != "NoExecute" {
-            errors.invalid(&effect, "effect must be 'NoExecute' when `tolerationSeconds` is set");
+            errors.invalid(
+                &effect,
+                "effect must be 'NoExecute' when `tolerationSeconds` is set",
+            );
         }
         match operator.text() {
             "Equal" | "" => {
@@ -106,7 +125,11 @@ pub(crate) fn tolerations(at: &At<'_>, errors: &mut Errors) {
                 }
             }
             "Exists" if !value.empty() => {
-                errors.invalid_value(&operator, value.text(), "value must be empty when `operator` is 'Exists'");
+                errors.invalid_value(
+                    &operator,
+                    value.text(),
+                    "value must be empty when `operator` is 'Exists'",
+                );
             }
             "Exists" => {}
             // The comparing operators are off by default.
@@ -120,16 +143,27 @@ pub(crate) fn tolerations(at: &At<'_>, errors: &mut Errors) {
 }
 
 pub(crate) fn topology_spread(at: &At<'_>, errors: &mut Errors) {
-    let pair = |c: &At<'_>| (c.get("topologyKey").text().to_owned(), c.get("whenUnsatisfiable").text().to_owned());
+    let pair = |c: &At<'_>| {
+        (
+            c.get("topologyKey").text().to_owned(),
+            c.get("whenUnsatisfiable").text().to_owned(),
+        )
+    };
     let all: Vec<At<'_>> = at.items().collect();
     for (i, constraint) in all.iter().enumerate() {
-        let (key, action) = (constraint.get("topologyKey"), constraint.get("whenUnsatisfiable"));
+        let (key, action) = (
+            constraint.get("topologyKey"),
+            constraint.get("whenUnsatisfiable"),
+        );
         errors.positive(&constraint.get("maxSkew"));
         if key.empty() {
             errors.required(&key, "can not be empty");
         }
         errors.one_of(&action, &["DoNotSchedule", "ScheduleAnyway"]);
-        if all[i + 1..].iter().any(|other| pair(other) == pair(constraint)) {
+        if all[i + 1..]
+            .iter()
+            .any(|other| pair(other) == pair(constraint))
+        {
             let both = constraint.get("{topologyKey, whenUnsatisfiable}");
             errors.duplicate_value(&both, format!("{{{}, {}}}", key.text(), action.text()));
         }
@@ -137,7 +171,10 @@ pub(crate) fn topology_spread(at: &At<'_>, errors: &mut Errors) {
         if domains.given() {
             errors.positive(&domains);
             if action.text() != "DoNotSchedule" {
-                let why = format!("can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {}", action.text());
+                let why = format!(
+                    "can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {}",
+                    action.text()
+                );
                 errors.invalid(&domains, why);
             }
         }

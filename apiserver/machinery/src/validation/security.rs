@@ -81,7 +81,11 @@ fn seccomp(at: &At<'_>, errors: &mut Errors) {
     if kind.text() != "Localhost" {
         if profile.given() {
             let shown = go_value::internal("core/v1.SeccompProfile", at.value);
-            errors.invalid_value(&profile, shown, "can only be set when seccomp type is Localhost");
+            errors.invalid_value(
+                &profile,
+                shown,
+                "can only be set when seccomp type is Localhost",
+            );
         }
     } else if profile.given() {
         formats::descending_path(&profile, errors);
@@ -134,7 +138,9 @@ fn sysctls(at: &At<'_>, spec: &At<'_>, errors: &mut Errors) {
         let dotted = name.text().replace('/', ".");
         if spec.get("hostNetwork").yes() && dotted.starts_with("net.") {
             errors.invalid(&name, "may not be specified when 'hostNetwork' is true");
-        } else if spec.get("hostIPC").yes() && (IPC.contains(&dotted.as_str()) || dotted.starts_with("fs.mqueue.")) {
+        } else if spec.get("hostIPC").yes()
+            && (IPC.contains(&dotted.as_str()) || dotted.starts_with("fs.mqueue."))
+        {
             errors.invalid(&name, "may not be specified when 'hostIPC' is true");
         }
     }
@@ -181,14 +187,23 @@ pub(crate) fn annotations(at: &At<'_>, spec: &At<'_>, errors: &mut Errors) {
         }
     }
     for (key, value) in at.entries() {
-        let Some(container) = key.strip_prefix(APP_ARMOR) else { continue };
+        let Some(container) = key.strip_prefix(APP_ARMOR) else {
+            continue;
+        };
         let named = |c: &At<'_>| c.get("name").text() == container;
         if !super::containers::all(spec).iter().any(|(_, c)| named(c)) {
             errors.invalid_value(&value, container, "container not found");
         }
         let text = value.text();
-        if !matches!(text, "" | "runtime/default" | "unconfined") && !text.starts_with("localhost/") {
-            errors.invalid(&value, format!("invalid AppArmor profile name: {}", crate::goformat::quote(text)));
+        if !matches!(text, "" | "runtime/default" | "unconfined") && !text.starts_with("localhost/")
+        {
+            errors.invalid(
+                &value,
+                format!(
+                    "invalid AppArmor profile name: {}",
+                    crate::goformat::quote(text)
+                ),
+            );
         }
     }
 }
@@ -197,7 +212,12 @@ pub(crate) fn annotations(at: &At<'_>, spec: &At<'_>, errors: &mut Errors) {
 pub(crate) fn annotations_match(pod: &At<'_>, errors: &mut Errors) {
     let (spec, notes) = (pod.get("spec"), pod.get("metadata").get("annotations"));
     let of_pod = spec.get("securityContext");
-    matching(&notes.get(SECCOMP_POD), &of_pod.get("seccompProfile"), "seccomp", errors);
+    matching(
+        &notes.get(SECCOMP_POD),
+        &of_pod.get("seccompProfile"),
+        "seccomp",
+        errors,
+    );
     let containers = super::containers::all(&spec);
     for (_, container) in &containers {
         let key = format!("{SECCOMP_CONTAINER}{}", container.get("name").text());
@@ -210,7 +230,11 @@ pub(crate) fn annotations_match(pod: &At<'_>, errors: &mut Errors) {
     for (_, container) in &containers {
         let key = format!("{APP_ARMOR}{}", container.get("name").text());
         let own = container.get("securityContext").get("appArmorProfile");
-        let field = if own.given() { own.clone() } else { of_pod.get("appArmorProfile").shown_at(&own.path) };
+        let field = if own.given() {
+            own.clone()
+        } else {
+            of_pod.get("appArmorProfile").shown_at(&own.path)
+        };
         matching(&notes.get(&key), &field, "apparmor", errors);
     }
 }
@@ -222,14 +246,24 @@ fn matching(annotation: &At<'_>, field: &At<'_>, what: &str, errors: &mut Errors
     let (text, kind) = (annotation.text(), field.get("type"));
     let same = match kind.text() {
         "Unconfined" => text == "unconfined",
-        "RuntimeDefault" => text == "runtime/default" || (what == "seccomp" && text == "docker/default"),
+        "RuntimeDefault" => {
+            text == "runtime/default" || (what == "seccomp" && text == "docker/default")
+        }
         "Localhost" => text.starts_with("localhost/"),
         _ => true,
     };
     let profile = field.get("localhostProfile");
     if !same {
-        errors.forbidden(&kind, format!("{what} type in annotation and field must match"));
-    } else if kind.text() == "Localhost" && text.strip_prefix("localhost/") != profile.value.as_str() {
-        errors.forbidden(&profile, format!("{what} profile in annotation and field must match"));
+        errors.forbidden(
+            &kind,
+            format!("{what} type in annotation and field must match"),
+        );
+    } else if kind.text() == "Localhost"
+        && text.strip_prefix("localhost/") != profile.value.as_str()
+    {
+        errors.forbidden(
+            &profile,
+            format!("{what} profile in annotation and field must match"),
+        );
     }
 }

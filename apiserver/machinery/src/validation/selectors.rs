@@ -60,7 +60,10 @@ fn label_values(values: &At<'_>, errors: &mut Errors) {
 /// A label selector as Go shows it: keys and operators are there even when empty.
 pub(crate) fn shown(at: &At<'_>) -> serde_json::Value {
     let mut value = at.value.clone();
-    if let Some(list) = value.get_mut("matchExpressions").and_then(serde_json::Value::as_array_mut) {
+    if let Some(list) = value
+        .get_mut("matchExpressions")
+        .and_then(serde_json::Value::as_array_mut)
+    {
         for (entry, given) in list.iter_mut().zip(at.get("matchExpressions").items()) {
             let mut whole = serde_json::json!({"key": given.get("key").text(), "operator": given.get("operator").text()});
             if !given.get("values").empty() {
@@ -120,7 +123,8 @@ fn node_field_requirement(at: &At<'_>, errors: &mut Errors) {
     let values = at.get("values");
     match at.get("operator").text() {
         "In" | "NotIn" if values.count() != 1 => {
-            let one = "must be only one value when `operator` is 'In' or 'NotIn' for node field selector";
+            let one =
+                "must be only one value when `operator` is 'In' or 'NotIn' for node field selector";
             errors.required(&values, one);
         }
         "In" | "NotIn" => {}

@@ -19,10 +19,16 @@ fn balanced(spec: &At<'_>) -> bool {
 }
 
 pub(crate) fn service(object: &At<'_>, errors: &mut Errors) {
-    let (spec, notes) = (object.get("spec"), object.get("metadata").get("annotations"));
+    let (spec, notes) = (
+        object.get("spec"),
+        object.get("metadata").get("annotations"),
+    );
     let (hints, mode) = (notes.key(HINTS), notes.key(MODE));
     if hints.given() && mode.given() && hints.text() != mode.text() {
-        errors.invalid(&mode, format!("must match annotations[{HINTS}] when both are specified"));
+        errors.invalid(
+            &mode,
+            format!("must match annotations[{HINTS}] when both are specified"),
+        );
     }
     let kind = spec.get("type");
     if spec.get("ports").empty() && !headless(&spec) && kind.text() != "ExternalName" {
@@ -47,7 +53,10 @@ pub(crate) fn service(object: &At<'_>, errors: &mut Errors) {
             formats::ip(&address, errors);
         }
     }
-    errors.need_one_of(&kind, &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]);
+    errors.need_one_of(
+        &kind,
+        &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"],
+    );
     clashing_ports(&spec, errors);
     source_ranges(&spec, &notes, errors);
     let allocate = spec.get("allocateLoadBalancerNodePorts");
@@ -104,7 +113,10 @@ fn clashing_ports(spec: &At<'_>, errors: &mut Errors) {
     let all = spec.get("ports");
     if spec.get("type").text() == "ClusterIP" {
         for port in all.items().filter(|port| port.get("nodePort").int() != 0) {
-            errors.forbidden(&port.get("nodePort"), "may not be used when `type` is 'ClusterIP'");
+            errors.forbidden(
+                &port.get("nodePort"),
+                "may not be used when `type` is 'ClusterIP'",
+            );
         }
     }
     let mut nodes = HashSet::new();
@@ -126,7 +138,10 @@ fn clashing_ports(spec: &At<'_>, errors: &mut Errors) {
 fn affinity(spec: &At<'_>, errors: &mut Errors) {
     const LONGEST: i64 = 86_400;
     const WHEN: &str = "when session affinity type is ClientIP";
-    let (kind, config) = (spec.get("sessionAffinity"), spec.get("sessionAffinityConfig"));
+    let (kind, config) = (
+        spec.get("sessionAffinity"),
+        spec.get("sessionAffinityConfig"),
+    );
     errors.need_one_of(&kind, &["ClientIP", "None"]);
     match kind.text() {
         "ClientIP" => {
@@ -137,10 +152,15 @@ fn affinity(spec: &At<'_>, errors: &mut Errors) {
                 }
             }
             if seconds.int() <= 0 || seconds.int() > LONGEST {
-                errors.invalid(&seconds, format!("must be greater than 0 and less than {LONGEST}"));
+                errors.invalid(
+                    &seconds,
+                    format!("must be greater than 0 and less than {LONGEST}"),
+                );
             }
         }
-        "None" if config.given() => errors.forbidden(&config, "must not be set when session affinity is None"),
+        "None" if config.given() => {
+            errors.forbidden(&config, "must not be set when session affinity is None")
+        }
         _ => {}
     }
 }
@@ -150,7 +170,11 @@ fn addresses(spec: &At<'_>, errors: &mut Errors) {
     if spec.get("type").text() == "ExternalName" {
         return;
     }
-    let (one, all, families) = (spec.get("clusterIP"), spec.get("clusterIPs"), spec.get("ipFamilies"));
+    let (one, all, families) = (
+        spec.get("clusterIP"),
+        spec.get("clusterIPs"),
+        spec.get("ipFamilies"),
+    );
     let list = all.strings();
     if one.empty() && !list.is_empty() {
         errors.invalid(&all, "must be empty when `clusterIP` is not specified");
@@ -167,7 +191,10 @@ fn addresses(spec: &At<'_>, errors: &mut Errors) {
         }
     }
     if spec.get("ipFamilyPolicy").given() {
-        errors.one_of(&spec.get("ipFamilyPolicy"), &["PreferDualStack", "RequireDualStack", "SingleStack"]);
+        errors.one_of(
+            &spec.get("ipFamilyPolicy"),
+            &["PreferDualStack", "RequireDualStack", "SingleStack"],
+        );
     }
     let before = errors.0.len();
     for (i, address) in all.items().enumerate() {
@@ -195,7 +222,10 @@ fn addresses(spec: &At<'_>, errors: &mut Errors) {
     }
     for (i, (address, family)) in all.items().zip(families.strings()).enumerate() {
         if matches!(family, "IPv4" | "IPv6") && (family == "IPv6") != v6(address.text()) {
-            errors.invalid(&address, format!("expected an {family} value as indicated by `ipFamilies[{i}]`"));
+            errors.invalid(
+                &address,
+                format!("expected an {family} value as indicated by `ipFamilies[{i}]`"),
+            );
         }
     }
 }
@@ -214,16 +244,37 @@ fn source_ranges(spec: &At<'_>, notes: &At<'_>, errors: &mut Errors) {
             check(&range, range.text().trim());
         }
         if !balanced(spec) {
-            let at = errors.0.len() - errors.0.iter().rev().take_while(|e| e.field.starts_with(&ranges.path)).count();
-            errors.0.insert(at, crate::status::FieldError::forbidden(&ranges.path, ONLY));
+            let at = errors.0.len()
+                - errors
+                    .0
+                    .iter()
+                    .rev()
+                    .take_while(|e| e.field.starts_with(&ranges.path))
+                    .count();
+            errors
+                .0
+                .insert(at, crate::status::FieldError::forbidden(&ranges.path, ONLY));
         }
     } else if note.given() {
-        for range in note.text().trim().split(',').filter(|_| !note.text().trim().is_empty()) {
+        for range in note
+            .text()
+            .trim()
+            .split(',')
+            .filter(|_| !note.text().trim().is_empty())
+        {
             check(&note, range.trim());
         }
         if !balanced(spec) {
-            let at = errors.0.len() - errors.0.iter().rev().take_while(|e| e.field == note.path).count();
-            errors.0.insert(at, crate::status::FieldError::forbidden(&note.path, ONLY));
+            let at = errors.0.len()
+                - errors
+                    .0
+                    .iter()
+                    .rev()
+                    .take_while(|e| e.field == note.path)
+                    .count();
+            errors
+                .0
+                .insert(at, crate::status::FieldError::forbidden(&note.path, ONLY));
         }
     }
 }
@@ -245,13 +296,20 @@ fn needs_health_check(spec: &At<'_>) -> bool {
 }
 
 fn traffic(spec: &At<'_>, errors: &mut Errors) {
-    let (policy, health) = (spec.get("externalTrafficPolicy"), spec.get("healthCheckNodePort"));
+    let (policy, health) = (
+        spec.get("externalTrafficPolicy"),
+        spec.get("healthCheckNodePort"),
+    );
     let kind = spec.get("type").text();
-    let external = matches!(kind, "LoadBalancer" | "NodePort") || (kind == "ClusterIP" && !spec.get("externalIPs").empty());
+    let external = matches!(kind, "LoadBalancer" | "NodePort")
+        || (kind == "ClusterIP" && !spec.get("externalIPs").empty());
     if external {
         errors.need_one_of(&policy, &["Cluster", "Local"]);
     } else if !policy.empty() {
-        errors.invalid(&policy, "may only be set for externally-accessible services");
+        errors.invalid(
+            &policy,
+            "may only be set for externally-accessible services",
+        );
     }
     if needs_health_check(spec) {
         // One that is not asked for is drawn after validation.
@@ -259,7 +317,10 @@ fn traffic(spec: &At<'_>, errors: &mut Errors) {
             errors.each(&health, formats::port(health.int()));
         }
     } else if health.int() != 0 {
-        errors.invalid(&health, "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'");
+        errors.invalid(
+            &health,
+            "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
+        );
     }
     let internal = spec.get("internalTrafficPolicy");
     if internal.given() {
@@ -269,7 +330,10 @@ fn traffic(spec: &At<'_>, errors: &mut Errors) {
     }
     let distribution = spec.get("trafficDistribution");
     if distribution.given() {
-        errors.one_of(&distribution, &["PreferClose", "PreferSameZone", "PreferSameNode"]);
+        errors.one_of(
+            &distribution,
+            &["PreferClose", "PreferSameZone", "PreferSameNode"],
+        );
     }
 }
 
@@ -285,14 +349,20 @@ pub(crate) fn update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
         }
     }
     if balanced(&spec) && balanced(&before) {
-        let (class, was) = (spec.get("loadBalancerClass"), before.get("loadBalancerClass"));
+        let (class, was) = (
+            spec.get("loadBalancerClass"),
+            before.get("loadBalancerClass"),
+        );
         if !same(class.value, was.value) {
             errors.invalid_value(&class, class.value.clone(), ONCE);
         }
     }
     balancer_class(&spec, errors);
     let health = spec.get("healthCheckNodePort");
-    if needs_health_check(&spec) && needs_health_check(&before) && health.int() != before.get("healthCheckNodePort").int() {
+    if needs_health_check(&spec)
+        && needs_health_check(&before)
+        && health.int() != before.get("healthCheckNodePort").int()
+    {
         errors.forbidden(&health, formats::IMMUTABLE);
     }
     service(object, errors);
@@ -306,13 +376,21 @@ fn kept_list(spec: &At<'_>, before: &At<'_>, field: &str, single: &str, errors: 
     let shown = now.value.clone();
     if new.len() == old.len() {
         for i in (0..new.len()).filter(|i| new[*i] != old[*i]) {
-            let at = if field == "clusterIPs" { now.index(i) } else { first.clone() };
+            let at = if field == "clusterIPs" {
+                now.index(i)
+            } else {
+                first.clone()
+            };
             errors.invalid_value(&at, shown.clone(), ONCE);
         }
         return;
     }
     if old.len() > new.len() && spec.get("clusterIPs").empty() {
-        errors.invalid_value(&first, shown.clone(), format!("primary {single} can not be unset"));
+        errors.invalid_value(
+            &first,
+            shown.clone(),
+            format!("primary {single} can not be unset"),
+        );
     }
     if let (Some(new), Some(old)) = (new.first(), old.first()) {
         if new != old {
@@ -321,7 +399,11 @@ fn kept_list(spec: &At<'_>, before: &At<'_>, field: &str, single: &str, errors: 
     }
     let policy = spec.get("ipFamilyPolicy");
     if old.len() > new.len() && new.len() == 1 && policy.text() != "SingleStack" {
-        errors.invalid_value(&policy, policy.value.clone(), format!("must be set to 'SingleStack' when releasing the secondary {single}"));
+        errors.invalid_value(
+            &policy,
+            policy.value.clone(),
+            format!("must be set to 'SingleStack' when releasing the secondary {single}"),
+        );
     }
 }
 
@@ -329,7 +411,10 @@ fn kept_list(spec: &At<'_>, before: &At<'_>, field: &str, single: &str, errors: 
 pub(crate) fn status(object: &At<'_>, errors: &mut Errors) {
     let ingress = object.get("status").get("loadBalancer").get("ingress");
     if !balanced(&object.get("spec")) && !ingress.empty() {
-        return errors.forbidden(&ingress, "may only be used when `spec.type` is 'LoadBalancer'");
+        return errors.forbidden(
+            &ingress,
+            "may only be used when `spec.type` is 'LoadBalancer'",
+        );
     }
     for entry in ingress.items() {
         let (ip, mode, name) = (entry.get("ip"), entry.get("ipMode"), entry.get("hostname"));

@@ -79,7 +79,12 @@ fn parameters(at: &At<'_>, may_be_empty: bool, errors: &mut Errors) {
 }
 
 pub(crate) fn class_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
-    for field in ["parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"] {
+    for field in [
+        "parameters",
+        "provisioner",
+        "reclaimPolicy",
+        "volumeBindingMode",
+    ] {
         errors.declared_immutable(&object.get(field), &old.get(field));
     }
 }
@@ -92,7 +97,10 @@ pub(crate) fn attributes_class(object: &At<'_>, errors: &mut Errors) {
 pub(crate) fn attributes_class_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     for field in ["driverName", "parameters"] {
         if !same(object.get(field).value, old.get(field).value) {
-            errors.forbidden(&object.get(field), format!("updates to {field} are forbidden."));
+            errors.forbidden(
+                &object.get(field),
+                format!("updates to {field} are forbidden."),
+            );
         }
     }
     attributes_class(object, errors);
@@ -103,11 +111,16 @@ pub(crate) fn attachment(object: &At<'_>, errors: &mut Errors) {
     let spec = object.get("spec");
     volumes::csi_driver_name(&spec.get("attacher"), errors);
     let source = spec.get("source");
-    let (inline, name) = (source.get("inlineVolumeSpec"), source.get("persistentVolumeName"));
+    let (inline, name) = (
+        source.get("inlineVolumeSpec"),
+        source.get("persistentVolumeName"),
+    );
     match (inline.given(), name.given()) {
         (false, false) => errors.required(&source, ONE),
         (true, true) => errors.forbidden(&source, ONE),
-        (false, true) if name.empty() => errors.required(&name, "must specify non empty persistentVolumeName"),
+        (false, true) if name.empty() => {
+            errors.required(&name, "must specify non empty persistentVolumeName")
+        }
         (false, true) => {}
         (true, false) => persistent_volumes::volume_spec(&inline, "", true, errors),
     }
@@ -120,7 +133,11 @@ pub(crate) fn attachment(object: &At<'_>, errors: &mut Errors) {
 
 pub(crate) fn attachment_status(status: &At<'_>, errors: &mut Errors) {
     let metadata = status.get("attachmentMetadata");
-    let size: usize = metadata.entries().iter().map(|(key, value)| key.len() + value.text().len()).sum();
+    let size: usize = metadata
+        .entries()
+        .iter()
+        .map(|(key, value)| key.len() + value.text().len())
+        .sum();
     if size > PARAMETERS_MAX_BYTES {
         errors.too_long(&metadata, PARAMETERS_MAX_BYTES);
     }
@@ -171,18 +188,31 @@ pub(crate) fn csi_node(object: &At<'_>, errors: &mut Errors) {
 
 pub(crate) fn csi_node_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     csi_node(object, errors);
-    let drivers = |at: &At<'_>| -> Vec<Value> { at.get("spec").get("drivers").items().map(|d| d.value.clone()).collect() };
+    let drivers = |at: &At<'_>| -> Vec<Value> {
+        at.get("spec")
+            .get("drivers")
+            .items()
+            .map(|d| d.value.clone())
+            .collect()
+    };
     let path = At::absent("spec.drivers");
     for mut before in drivers(old) {
         let name = before["name"].clone();
-        for mut now in drivers(object).into_iter().filter(|now| now["name"] == name) {
+        for mut now in drivers(object)
+            .into_iter()
+            .filter(|now| now["name"] == name)
+        {
             for driver in [&mut before, &mut now] {
                 if let Some(map) = driver.as_object_mut() {
                     map.shift_remove("allocatable");
                 }
             }
             if !same(&now, &before) {
-                errors.invalid_value(&path, go_value::internal("storage/v1.CSINodeDriver", &now), formats::IMMUTABLE);
+                errors.invalid_value(
+                    &path,
+                    go_value::internal("storage/v1.CSINodeDriver", &now),
+                    formats::IMMUTABLE,
+                );
             }
         }
     }
@@ -190,7 +220,11 @@ pub(crate) fn csi_node_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors
 
 pub(crate) fn csi_driver(object: &At<'_>, errors: &mut Errors) {
     let spec = object.get("spec");
-    let flags = [("attachRequired", "attachedRequired"), ("podInfoOnMount", "podInfoOnMount"), ("storageCapacity", "storageCapacity")];
+    let flags = [
+        ("attachRequired", "attachedRequired"),
+        ("podInfoOnMount", "podInfoOnMount"),
+        ("storageCapacity", "storageCapacity"),
+    ];
     for (field, shown) in flags {
         let at = spec.get_as(field, shown);
         if !at.given() {
@@ -213,7 +247,10 @@ pub(crate) fn csi_driver(object: &At<'_>, errors: &mut Errors) {
             errors.invalid(&seconds, "may not specify a duration less than 10 minutes");
         }
         if seconds.int() > 1 << 32 {
-            errors.invalid(&seconds, "may not specify a duration larger than 2^32 seconds");
+            errors.invalid(
+                &seconds,
+                "may not specify a duration larger than 2^32 seconds",
+            );
         }
     }
     let modes = spec.get("volumeLifecycleModes");
@@ -230,14 +267,23 @@ pub(crate) fn csi_driver(object: &At<'_>, errors: &mut Errors) {
     }
     let in_secrets = spec.get("serviceAccountTokenInSecrets");
     if in_secrets.given() && requests.empty() {
-        errors.invalid(&in_secrets, "serviceAccountTokenInSecrets is set but no tokenRequests are specified");
+        errors.invalid(
+            &in_secrets,
+            "serviceAccountTokenInSecrets is set but no tokenRequests are specified",
+        );
     }
 }
 
 pub(crate) fn csi_driver_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     csi_driver(object, errors);
-    for (field, shown) in [("attachRequired", "attachedRequired"), ("volumeLifecycleModes", "volumeLifecycleModes")] {
-        errors.immutable(&object.get("spec").get_as(field, shown), &old.get("spec").get(field));
+    for (field, shown) in [
+        ("attachRequired", "attachedRequired"),
+        ("volumeLifecycleModes", "volumeLifecycleModes"),
+    ] {
+        errors.immutable(
+            &object.get("spec").get_as(field, shown),
+            &old.get("spec").get(field),
+        );
     }
 }
 
@@ -252,5 +298,8 @@ pub(crate) fn capacity(object: &At<'_>, errors: &mut Errors) {
 
 pub(crate) fn capacity_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     errors.immutable(&object.get("nodeTopology"), &old.get("nodeTopology"));
-    errors.immutable(&object.get("storageClassName"), &old.get("storageClassName"));
+    errors.immutable(
+        &object.get("storageClassName"),
+        &old.get("storageClassName"),
+    );
 }

@@ -13,29 +13,64 @@ const SOURCES: &[(&str, &str, &str, Check)] = &[
     ("emptyDir", "emptyDir", "emptyDir", empty_dir),
     ("hostPath", "hostPath", "hostPath", host_path),
     ("gitRepo", "gitRepo", "gitRepo", git_repo),
-    ("gcePersistentDisk", "gcePersistentDisk", "persistentDisk", gce_disk),
-    ("awsElasticBlockStore", "awsElasticBlockStore", "awsElasticBlockStore", aws_disk),
+    (
+        "gcePersistentDisk",
+        "gcePersistentDisk",
+        "persistentDisk",
+        gce_disk,
+    ),
+    (
+        "awsElasticBlockStore",
+        "awsElasticBlockStore",
+        "awsElasticBlockStore",
+        aws_disk,
+    ),
     ("secret", "secret", "secret", secret),
     ("nfs", "nfs", "nfs", nfs),
     ("iscsi", "iscsi", "iscsi", iscsi),
     ("glusterfs", "glusterfs", "glusterfs", glusterfs),
     ("flocker", "flocker", "flocker", flocker),
-    ("persistentVolumeClaim", "persistentVolumeClaim", "persistentVolumeClaim", claim),
+    (
+        "persistentVolumeClaim",
+        "persistentVolumeClaim",
+        "persistentVolumeClaim",
+        claim,
+    ),
     ("rbd", "rbd", "rbd", rbd),
     ("cinder", "cinder", "cinder", cinder),
     ("cephfs", "cephFS", "cephfs", cephfs),
     ("quobyte", "quobyte", "quobyte", quobyte),
-    ("downwardAPI", "downwarAPI", "downwardAPI", projected_volumes::downward_api),
+    (
+        "downwardAPI",
+        "downwarAPI",
+        "downwardAPI",
+        projected_volumes::downward_api,
+    ),
     ("fc", "fc", "fc", fibre_channel),
     ("flexVolume", "flexVolume", "flexVolume", flex),
     ("configMap", "configMap", "configMap", config_map),
     ("azureFile", "azureFile", "azureFile", azure_file),
     ("vsphereVolume", "vsphereVolume", "vsphereVolume", vsphere),
-    ("photonPersistentDisk", "photonPersistentDisk", "photonPersistentDisk", photon),
+    (
+        "photonPersistentDisk",
+        "photonPersistentDisk",
+        "photonPersistentDisk",
+        photon,
+    ),
     ("azureDisk", "azureDisk", "azureDisk", azure_disk),
-    ("portworxVolume", "portworxVolume", "portworxVolume", portworx),
+    (
+        "portworxVolume",
+        "portworxVolume",
+        "portworxVolume",
+        portworx,
+    ),
     ("storageos", "storageos", "storageos", storage_os),
-    ("projected", "projected", "projected", projected_volumes::projected),
+    (
+        "projected",
+        "projected",
+        "projected",
+        projected_volumes::projected,
+    ),
     ("scaleIO", "scaleIO", "scaleIO", scale_io),
     ("csi", "csi", "csi", csi),
     ("ephemeral", "ephemeral", "ephemeral", ephemeral),
@@ -58,14 +93,20 @@ pub(crate) fn volumes<'a>(at: &At<'a>, pod_name: &str, errors: &mut Errors) -> V
         if own.need(&name) {
             formats::label(&name, &mut own);
         }
-        if good.iter().any(|other| other.get("name").text() == name.text()) {
+        if good
+            .iter()
+            .any(|other| other.get("name").text() == name.text())
+        {
             own.duplicate(&name);
         }
         let clean = own.0.is_empty();
         errors.0.extend(own.0);
         let claim = volume.get("persistentVolumeClaim").get("claimName");
         if created.iter().any(|name| name == claim.text()) {
-            errors.invalid(&claim, "must not reference a PVC that gets created for an ephemeral volume");
+            errors.invalid(
+                &claim,
+                "must not reference a PVC that gets created for an ephemeral volume",
+            );
         }
         if clean {
             good.push(volume);
@@ -84,18 +125,27 @@ fn source(volume: &At<'_>, pod_name: &str, errors: &mut Errors) {
         }
         found += 1;
         if found > 1 {
-            errors.forbidden(&volume.get_as(field, in_excess), "may not specify more than 1 volume type");
+            errors.forbidden(
+                &volume.get_as(field, in_excess),
+                "may not specify more than 1 volume type",
+            );
         } else {
             check(&at, errors);
             if *field == "ephemeral" && !pod_name.is_empty() && !name.empty() {
                 let claim = format!("{pod_name}-{}", name.text());
                 for problem in names::dns1123_subdomain(&claim) {
-                    errors.invalid(&name, format!("PVC name {}: {problem}", crate::goformat::quote(&claim)));
+                    errors.invalid(
+                        &name,
+                        format!("PVC name {}: {problem}", crate::goformat::quote(&claim)),
+                    );
                 }
             }
         }
         let portal = at.get("targetPortal").text();
-        if *field == "iscsi" && at.get("initiatorName").given() && name.text().len() + 1 + portal.len() > 64 {
+        if *field == "iscsi"
+            && at.get("initiatorName").given()
+            && name.text().len() + 1 + portal.len() > 64
+        {
             errors.invalid(&name, ISCSI_TOO_LONG);
         }
     }
@@ -109,7 +159,10 @@ const MODE: &str = "must be a number between 0 and 01777 (octal), both inclusive
 
 fn empty_dir(at: &At<'_>, errors: &mut Errors) {
     if at.get("sizeLimit").quantity().sign() < 0 {
-        errors.forbidden(&at.get("sizeLimit"), "SizeLimit field must be a valid resource quantity");
+        errors.forbidden(
+            &at.get("sizeLimit"),
+            "SizeLimit field must be a valid resource quantity",
+        );
     }
     let mode = at.get("mode");
     if mode.given() && !(0..=0o1777).contains(&mode.int()) {
@@ -122,7 +175,16 @@ pub(crate) fn host_path(at: &At<'_>, errors: &mut Errors) {
         return;
     }
     formats::no_backsteps(&at.get("path"), errors);
-    let known = ["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"];
+    let known = [
+        "",
+        "BlockDevice",
+        "CharDevice",
+        "Directory",
+        "DirectoryOrCreate",
+        "File",
+        "FileOrCreate",
+        "Socket",
+    ];
     errors.one_of(&at.get("type"), &known);
 }
 
@@ -209,9 +271,11 @@ pub(crate) fn iscsi_name(at: &At<'_>, prefix: &str, errors: &mut Errors) {
     let good = if text.starts_with("iqn") {
         qualified_name(text)
     } else if text.starts_with("eui") {
-        text.strip_prefix("eui.").is_some_and(|rest| rest.len() == 16 && hex(rest))
+        text.strip_prefix("eui.")
+            .is_some_and(|rest| rest.len() == 16 && hex(rest))
     } else if text.starts_with("naa") {
-        text.strip_prefix("naa.").is_some_and(|rest| matches!(rest.len(), 16 | 32) && hex(rest))
+        text.strip_prefix("naa.")
+            .is_some_and(|rest| matches!(rest.len(), 16 | 32) && hex(rest))
     } else {
         errors.invalid(at, prefix);
         return;
@@ -223,16 +287,23 @@ pub(crate) fn iscsi_name(at: &At<'_>, prefix: &str, errors: &mut Errors) {
 
 /// `iqn\.\d{4}-\d{2}\.([[:alnum:]-.]+)(:[^,;*&$|\s]+)$`
 fn qualified_name(text: &str) -> bool {
-    let digits = |part: &str, count: usize| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
-    let Some((date, rest)) = text.strip_prefix("iqn.").and_then(|rest| rest.split_once('.')) else {
+    let digits =
+        |part: &str, count: usize| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
+    let Some((date, rest)) = text
+        .strip_prefix("iqn.")
+        .and_then(|rest| rest.split_once('.'))
+    else {
         return false;
     };
     let Some((domain, tail)) = rest.split_once(':') else {
         return false;
     };
-    date.split_once('-').is_some_and(|(year, month)| digits(year, 4) && digits(month, 2))
+    date.split_once('-')
+        .is_some_and(|(year, month)| digits(year, 4) && digits(month, 2))
         && !domain.is_empty()
-        && domain.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
+        && domain
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
         && !tail.is_empty()
         && !tail.contains(|c: char| ",;*&$|".contains(c) || c.is_ascii_whitespace())
 }
@@ -248,7 +319,11 @@ pub(crate) fn flocker(at: &At<'_>, errors: &mut Errors) {
         errors.required(at, "one of datasetName and datasetUUID is required");
     }
     if !name.empty() && !uuid.empty() {
-        errors.invalid_value(at, "resource", "datasetName and datasetUUID can not be specified simultaneously");
+        errors.invalid_value(
+            at,
+            "resource",
+            "datasetName and datasetUUID can not be specified simultaneously",
+        );
     }
     if name.text().contains('/') {
         errors.invalid(&name, "must not contain '/'");
@@ -285,7 +360,10 @@ pub(crate) fn quobyte(at: &At<'_>, errors: &mut Errors) {
     if registry.empty() {
         errors.required(&registry, PAIRS);
     } else if at.get("tenant").text().len() >= 65 {
-        errors.required(&at.get("tenant"), "must be a UUID and may not exceed a length of 64 characters");
+        errors.required(
+            &at.get("tenant"),
+            "must be a UUID and may not exceed a length of 64 characters",
+        );
     } else {
         let pairs = registry.text().split(',');
         for _ in pairs.filter(|pair| pair.matches(':').count() != 1 && !pair.starts_with('[')) {
@@ -298,10 +376,16 @@ pub(crate) fn quobyte(at: &At<'_>, errors: &mut Errors) {
 pub(crate) fn fibre_channel(at: &At<'_>, errors: &mut Errors) {
     let (targets, wwids) = (at.get("targetWWNs"), at.get("wwids"));
     if targets.empty() && wwids.empty() {
-        errors.required(&targets, "must specify either targetWWNs or wwids, but not both");
+        errors.required(
+            &targets,
+            "must specify either targetWWNs or wwids, but not both",
+        );
     }
     if !targets.empty() && !wwids.empty() {
-        errors.invalid(&targets, "targetWWNs and wwids can not be specified simultaneously");
+        errors.invalid(
+            &targets,
+            "targetWWNs and wwids can not be specified simultaneously",
+        );
     }
     if !targets.empty() {
         let lun = at.get("lun");
@@ -318,7 +402,11 @@ pub(crate) fn flex(at: &At<'_>, errors: &mut Errors) {
     for (key, option) in at.get("options").entries() {
         let namespace = format!(".{}", key.split('/').next().unwrap_or(key).to_lowercase());
         if namespace.ends_with(".kubernetes.io") || namespace.ends_with(".k8s.io") {
-            errors.invalid_value(&option, key, "kubernetes.io and k8s.io namespaces are reserved");
+            errors.invalid_value(
+                &option,
+                key,
+                "kubernetes.io and k8s.io namespaces are reserved",
+            );
         }
     }
 }
@@ -345,7 +433,10 @@ pub(crate) fn azure_disk(at: &At<'_>, errors: &mut Errors) {
         errors.unsupported(&uri, &[shape]);
     }
     if !managed && !uri.text().starts_with("https://") {
-        errors.unsupported(&uri, &["https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd"]);
+        errors.unsupported(
+            &uri,
+            &["https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd"],
+        );
     }
 }
 
@@ -424,8 +515,19 @@ pub(crate) fn template_metadata(at: &At<'_>, errors: &mut Errors) {
 
 /// The fields of metadata besides labels and annotations, in their order.
 const OTHER_METADATA: &[&str] = &[
-    "name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation", "creationTimestamp",
-    "deletionTimestamp", "deletionGracePeriodSeconds", "ownerReferences", "finalizers", "managedFields",
+    "name",
+    "generateName",
+    "namespace",
+    "selfLink",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
 ];
 
 fn image(at: &At<'_>, errors: &mut Errors) {

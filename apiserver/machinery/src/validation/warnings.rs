@@ -23,20 +23,35 @@ pub fn warnings(kind: Kind<'_>, object: &Value, old: Option<&Value>) -> Vec<Stri
     let mut out = Vec::new();
     match (kind.group, kind.resource) {
         ("", "pods") => pod(&at, false, &mut out),
-        ("", "podtemplates") if !unchanged(&["template"]) => pod(&at.get("template"), true, &mut out),
-        ("", "replicationcontrollers") | ("apps", _) | ("batch", "jobs") if !unchanged(&["spec", "template"]) => {
+        ("", "podtemplates") if !unchanged(&["template"]) => {
+            pod(&at.get("template"), true, &mut out)
+        }
+        ("", "replicationcontrollers") | ("apps", _) | ("batch", "jobs")
+            if !unchanged(&["spec", "template"]) =>
+        {
             pod(&at.get("spec").get("template"), true, &mut out);
         }
         ("batch", "cronjobs") if !unchanged(&["spec", "jobTemplate"]) => {
-            pod(&at.get("spec").get("jobTemplate").get("spec").get("template"), true, &mut out);
+            pod(
+                &at.get("spec")
+                    .get("jobTemplate")
+                    .get("spec")
+                    .get("template"),
+                true,
+                &mut out,
+            );
         }
         ("", "services") => service(&at, before.as_ref(), &mut out),
-        ("discovery.k8s.io", "endpointslices") if old.is_none() && at.get("addressType").text() == "FQDN" => {
+        ("discovery.k8s.io", "endpointslices")
+            if old.is_none() && at.get("addressType").text() == "FQDN" =>
+        {
             out.push("spec.addressType: FQDN endpoints are deprecated".to_owned());
         }
         ("storage.k8s.io", "csidrivers") => {
             let spec = at.get("spec");
-            if !spec.get("tokenRequests").empty() && !spec.get("serviceAccountTokenInSecrets").given() {
+            if !spec.get("tokenRequests").empty()
+                && !spec.get("serviceAccountTokenInSecrets").given()
+            {
                 out.push("spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes".to_owned());
             }
         }
@@ -47,46 +62,117 @@ pub fn warnings(kind: Kind<'_>, object: &Value, old: Option<&Value>) -> Vec<Stri
 
 fn service(object: &At<'_>, old: Option<&At<'_>>, out: &mut Vec<String>) {
     let spec = object.get("spec");
-    let kept = |field: &str| old.is_some_and(|old| same(old.get("spec").get(field).value, spec.get(field).value));
+    let kept = |field: &str| {
+        old.is_some_and(|old| same(old.get("spec").get(field).value, spec.get(field).value))
+    };
     if !spec.get("externalIPs").empty() && !kept("externalIPs") {
-        out.push("spec.externalIPs is deprecated and may no longer be implemented in some clusters".to_owned());
+        out.push(
+            "spec.externalIPs is deprecated and may no longer be implemented in some clusters"
+                .to_owned(),
+        );
     }
     if spec.get("sessionAffinity").text() == "ClientIP" && spec.get("clusterIP").text() == "None" {
         out.push("spec.SessionAffinity is ignored for headless services".to_owned());
     }
     if spec.get("trafficDistribution").text() == "PreferClose" {
-        out.push("spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\"".to_owned());
+        out.push(
+            "spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\""
+                .to_owned(),
+        );
     }
 }
 
 /// Sources of volumes that are on their way out, and how their warnings go on.
 const VOLUMES: &[(&str, &str, &str)] = &[
-    ("photonPersistentDisk", "photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"),
-    ("gitRepo", "gitRepo", "deprecated in v1.11, and disabled by default in v1.33+"),
-    ("scaleIO", "scaleIO", "deprecated in v1.16, non-functional in v1.22+"),
-    ("flocker", "flocker", "deprecated in v1.22, non-functional in v1.25+"),
-    ("storageos", "storageOS", "deprecated in v1.22, non-functional in v1.25+"),
-    ("quobyte", "quobyte", "deprecated in v1.22, non-functional in v1.25+"),
-    ("glusterfs", "glusterfs", "deprecated in v1.25, non-functional in v1.26+"),
-    ("cephfs", "cephfs", "deprecated in v1.28, non-functional in v1.31+"),
-    ("rbd", "rbd", "deprecated in v1.28, non-functional in v1.31+"),
+    (
+        "photonPersistentDisk",
+        "photonPersistentDisk",
+        "deprecated in v1.11, non-functional in v1.16+",
+    ),
+    (
+        "gitRepo",
+        "gitRepo",
+        "deprecated in v1.11, and disabled by default in v1.33+",
+    ),
+    (
+        "scaleIO",
+        "scaleIO",
+        "deprecated in v1.16, non-functional in v1.22+",
+    ),
+    (
+        "flocker",
+        "flocker",
+        "deprecated in v1.22, non-functional in v1.25+",
+    ),
+    (
+        "storageos",
+        "storageOS",
+        "deprecated in v1.22, non-functional in v1.25+",
+    ),
+    (
+        "quobyte",
+        "quobyte",
+        "deprecated in v1.22, non-functional in v1.25+",
+    ),
+    (
+        "glusterfs",
+        "glusterfs",
+        "deprecated in v1.25, non-functional in v1.26+",
+    ),
+    (
+        "cephfs",
+        "cephfs",
+        "deprecated in v1.28, non-functional in v1.31+",
+    ),
+    (
+        "rbd",
+        "rbd",
+        "deprecated in v1.28, non-functional in v1.31+",
+    ),
 ];
 /// Node labels that have new names.
 const LABELS: &[(&str, &str)] = &[
-    ("beta.kubernetes.io/arch", "deprecated since v1.14; use \"kubernetes.io/arch\" instead"),
-    ("beta.kubernetes.io/os", "deprecated since v1.14; use \"kubernetes.io/os\" instead"),
-    ("failure-domain.beta.kubernetes.io/region", "deprecated since v1.17; use \"topology.kubernetes.io/region\" instead"),
-    ("failure-domain.beta.kubernetes.io/zone", "deprecated since v1.17; use \"topology.kubernetes.io/zone\" instead"),
-    ("beta.kubernetes.io/instance-type", "deprecated since v1.17; use \"node.kubernetes.io/instance-type\" instead"),
+    (
+        "beta.kubernetes.io/arch",
+        "deprecated since v1.14; use \"kubernetes.io/arch\" instead",
+    ),
+    (
+        "beta.kubernetes.io/os",
+        "deprecated since v1.14; use \"kubernetes.io/os\" instead",
+    ),
+    (
+        "failure-domain.beta.kubernetes.io/region",
+        "deprecated since v1.17; use \"topology.kubernetes.io/region\" instead",
+    ),
+    (
+        "failure-domain.beta.kubernetes.io/zone",
+        "deprecated since v1.17; use \"topology.kubernetes.io/zone\" instead",
+    ),
+    (
+        "beta.kubernetes.io/instance-type",
+        "deprecated since v1.17; use \"node.kubernetes.io/instance-type\" instead",
+    ),
 ];
 const NOTES: &[(&str, &str)] = &[
-    ("scheduler.alpha.kubernetes.io/critical-pod", "non-functional in v1.16+; use the \"priorityClassName\" field instead"),
-    ("security.alpha.kubernetes.io/sysctls", "non-functional in v1.11+; use the \"sysctls\" field instead"),
-    ("security.alpha.kubernetes.io/unsafe-sysctls", "non-functional in v1.11+; use the \"sysctls\" field instead"),
+    (
+        "scheduler.alpha.kubernetes.io/critical-pod",
+        "non-functional in v1.16+; use the \"priorityClassName\" field instead",
+    ),
+    (
+        "security.alpha.kubernetes.io/sysctls",
+        "non-functional in v1.11+; use the \"sysctls\" field instead",
+    ),
+    (
+        "security.alpha.kubernetes.io/unsafe-sysctls",
+        "non-functional in v1.11+; use the \"sysctls\" field instead",
+    ),
 ];
 
 fn label(key: &str) -> Option<&'static str> {
-    LABELS.iter().find(|(known, _)| *known == key).map(|(_, text)| *text)
+    LABELS
+        .iter()
+        .find(|(known, _)| *known == key)
+        .map(|(_, text)| *text)
 }
 
 fn pod(pod: &At<'_>, template: bool, out: &mut Vec<String>) {
@@ -98,14 +184,20 @@ fn pod(pod: &At<'_>, template: bool, out: &mut Vec<String>) {
         let key = spread.get("topologyKey");
         out.extend(label(key.text()).map(|text| format!("{}: {} is {text}", key.path, key.text())));
         if !spread.get("labelSelector").given() {
-            out.push(format!("{}: a null labelSelector results in matching no pod", spread.get("labelSelector").path));
+            out.push(format!(
+                "{}: a null labelSelector results in matching no pod",
+                spread.get("labelSelector").path
+            ));
         }
     }
     for (key, text) in NOTES.iter().filter(|(key, _)| notes.get(key).given()) {
         out.push(format!("{}: {text}", notes.key(key).path));
     }
     for volume in spec.get("volumes").items() {
-        for (field, shown, text) in VOLUMES.iter().filter(|(field, ..)| volume.get(field).given()) {
+        for (field, shown, text) in VOLUMES
+            .iter()
+            .filter(|(field, ..)| volume.get(field).given())
+        {
             out.push(format!("{}: {text}", volume.get_as(field, shown).path));
         }
     }
@@ -113,7 +205,10 @@ fn pod(pod: &At<'_>, template: bool, out: &mut Vec<String>) {
     let secrets = spec.get("imagePullSecrets");
     repeated(&secrets, "name", out);
     for secret in secrets.items().filter(|secret| secret.get("name").empty()) {
-        out.push(format!("{}: invalid empty name \"\"", secret.get("name").path));
+        out.push(format!(
+            "{}: invalid empty name \"\"",
+            secret.get("name").path
+        ));
     }
     profiles(&spec, &notes, template, out);
     for (_, container) in containers::all(&spec) {
@@ -122,7 +217,10 @@ fn pod(pod: &At<'_>, template: bool, out: &mut Vec<String>) {
     ports(&spec, out);
     let grace = spec.get("terminationGracePeriodSeconds");
     if grace.int() < 0 {
-        out.push(format!("{}: must be >= 0; negative values are invalid and will be treated as 1", grace.path));
+        out.push(format!(
+            "{}: must be >= 0; negative values are invalid and will be treated as 1",
+            grace.path
+        ));
     }
 }
 
@@ -131,7 +229,11 @@ fn repeated(list: &At<'_>, field: &str, out: &mut Vec<String>) {
     for item in list.items() {
         let at = item.get(field);
         if !seen.insert(at.text()) {
-            out.push(format!("{}: duplicate {field} {}", at.path, crate::goformat::quote(at.text())));
+            out.push(format!(
+                "{}: duplicate {field} {}",
+                at.path,
+                crate::goformat::quote(at.text())
+            ));
         }
     }
 }
@@ -144,15 +246,22 @@ fn profiles(spec: &At<'_>, notes: &At<'_>, template: bool, out: &mut Vec<String>
         out.push(format!("{}: {USE}", notes.key(SECCOMP).path));
     }
     for (_, container) in containers::all(spec) {
-        let (name, context) = (container.get("name").text(), container.get("securityContext"));
+        let (name, context) = (
+            container.get("name").text(),
+            container.get("securityContext"),
+        );
         let note = notes.key(&format!("{SECCOMP_CONTAINER}{name}"));
         if !context.get("seccompProfile").given() && note.given() {
             out.push(format!("{}: {USE}", note.path));
         }
         let note = notes.key(&format!("{APP_ARMOR}{name}"));
-        let fielded = context.get("appArmorProfile").given() || (template && own.get("appArmorProfile").given());
+        let fielded = context.get("appArmorProfile").given()
+            || (template && own.get("appArmorProfile").given());
         if note.given() && !fielded {
-            out.push(format!("{}: deprecated since v1.30; use the \"appArmorProfile\" field instead", note.path));
+            out.push(format!(
+                "{}: deprecated since v1.30; use the \"appArmorProfile\" field instead",
+                note.path
+            ));
         }
     }
 }
@@ -162,7 +271,11 @@ fn container(container: &At<'_>, out: &mut Vec<String>) {
         for kind in ["limits", "requests"] {
             let amount = container.get("resources").get(kind).key(resource);
             if amount.given() && amount.quantity().milli_value() % 1000 != 0 {
-                out.push(format!("{}: fractional byte value \"{}\" is invalid, must be an integer", amount.path, amount.text()));
+                out.push(format!(
+                    "{}: fractional byte value \"{}\" is invalid, must be an integer",
+                    amount.path,
+                    amount.text()
+                ));
             }
         }
     }
@@ -174,7 +287,11 @@ fn container(container: &At<'_>, out: &mut Vec<String>) {
         }
         let (reference, value) = (format!("$({name})"), variable.get("value").text());
         if variable.get("valueFrom").given() || value == reference || !value.contains(&reference) {
-            out.push(format!("{}: hides previous definition of {}, which may be dropped when using apply", variable.path, crate::goformat::quote(name)));
+            out.push(format!(
+                "{}: hides previous definition of {}, which may be dropped when using apply",
+                variable.path,
+                crate::goformat::quote(name)
+            ));
         }
     }
 }
@@ -186,7 +303,8 @@ fn ports(spec: &At<'_>, out: &mut Vec<String>) {
     for (_, container) in containers::all(spec) {
         for port in container.get("ports").items() {
             let same_port = |other: &&At<'_>| {
-                other.get("containerPort").int() == port.get("containerPort").int() && other.get("protocol").text() == port.get("protocol").text()
+                other.get("containerPort").int() == port.get("containerPort").int()
+                    && other.get("protocol").text() == port.get("protocol").text()
             };
             for other in seen.iter().filter(same_port) {
                 let (host, theirs) = (port.get("hostPort").int(), other.get("hostPort").int());
@@ -200,7 +318,10 @@ fn ports(spec: &At<'_>, out: &mut Vec<String>) {
                 } else {
                     continue;
                 };
-                out.push(format!("{}: {what} port definition with {}", port.path, other.path));
+                out.push(format!(
+                    "{}: {what} port definition with {}",
+                    port.path, other.path
+                ));
             }
             let name = port.get("name").text();
             match names.iter().find(|(known, _)| !name.is_empty() && *known == name) {

@@ -42,7 +42,10 @@ fn webhook(at: &At<'_>, errors: &mut Errors) {
     set(&effects, SIDE_EFFECTS, errors);
     let timeout = at.get("timeoutSeconds");
     if timeout.given() && !(1..=30).contains(&timeout.int()) {
-        errors.invalid(&timeout, "the timeout value must be between 1 and 30 seconds");
+        errors.invalid(
+            &timeout,
+            "the timeout value must be between 1 and 30 seconds",
+        );
     }
     selectors::label_selector(&at.get("namespaceSelector"), errors);
     selectors::label_selector(&at.get("objectSelector"), errors);
@@ -70,7 +73,10 @@ fn full_name(at: &At<'_>, errors: &mut Errors) {
     }
     let problems = names::dns1123_subdomain(at.text());
     if problems.is_empty() && at.text().split('.').count() < 3 {
-        errors.invalid(at, "should be a domain with at least three segments separated by dots");
+        errors.invalid(
+            at,
+            "should be a domain with at least three segments separated by dots",
+        );
     }
     errors.each(at, problems);
 }
@@ -114,7 +120,10 @@ pub(crate) fn rule_with_operations(at: &At<'_>, errors: &mut Errors) {
 
 fn alone(at: &At<'_>, what: &str, errors: &mut Errors) {
     if at.count() > 1 && at.strings().contains(&"*") {
-        errors.invalid(at, format!("if '*' is present, must not specify other {what}"));
+        errors.invalid(
+            at,
+            format!("if '*' is present, must not specify other {what}"),
+        );
     }
 }
 
@@ -132,10 +141,16 @@ fn resources(at: &At<'_>, errors: &mut Errors) {
             continue;
         };
         if whole.contains(resource) {
-            errors.invalid(&entry, format!("if '{resource}/*' is present, must not specify {text}"));
+            errors.invalid(
+                &entry,
+                format!("if '{resource}/*' is present, must not specify {text}"),
+            );
         }
         if subs.contains(sub) {
-            errors.invalid(&entry, format!("if '*/{sub}' is present, must not specify {text}"));
+            errors.invalid(
+                &entry,
+                format!("if '*/{sub}' is present, must not specify {text}"),
+            );
         }
         if sub == "*" {
             whole.insert(resource);
@@ -149,7 +164,10 @@ fn resources(at: &At<'_>, errors: &mut Errors) {
         errors.invalid(at, "if '*/*' is present, must not specify other resources");
     }
     if all.contains(&"*") && plain {
-        errors.invalid(at, "if '*' is present, must not specify other resources without subresources");
+        errors.invalid(
+            at,
+            "if '*' is present, must not specify other resources without subresources",
+        );
     }
 }
 
@@ -181,16 +199,28 @@ pub(crate) fn url(at: &At<'_>, errors: &mut Errors) {
         Some((scheme, rest)) => (scheme, rest),
         None => ("", rest.strip_prefix("//").map_or("", |rest| rest)),
     };
-    if at.text().contains(|c: char| c.is_ascii_control()) || (scheme.is_empty() && at.text().split('/').next().is_some_and(|p| p.contains(':'))) {
+    if at.text().contains(|c: char| c.is_ascii_control())
+        || (scheme.is_empty() && at.text().split('/').next().is_some_and(|p| p.contains(':')))
+    {
         let quoted = crate::goformat::quote(at.text());
-        let why = if at.text().contains(|c: char| c.is_ascii_control()) { "net/url: invalid control character in URL" } else { "first path segment in URL cannot contain colon" };
-        return errors.required(at, &format!("url must be a valid URL: parse {quoted}: {why}{FORM}"));
+        let why = if at.text().contains(|c: char| c.is_ascii_control()) {
+            "net/url: invalid control character in URL"
+        } else {
+            "first path segment in URL cannot contain colon"
+        };
+        return errors.required(
+            at,
+            &format!("url must be a valid URL: parse {quoted}: {why}{FORM}"),
+        );
     }
     let authority = rest.split('/').next().unwrap_or("");
     let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
     let mut refuse = |shown: &str, why: String| errors.invalid_value(at, shown, why);
     if scheme != "https" {
-        refuse(scheme, format!("'https' is the only allowed URL scheme{FORM}"));
+        refuse(
+            scheme,
+            format!("'https' is the only allowed URL scheme{FORM}"),
+        );
     }
     if host.is_empty() {
         refuse(host, format!("host must be specified{FORM}"));
@@ -202,7 +232,10 @@ pub(crate) fn url(at: &At<'_>, errors: &mut Errors) {
         refuse(fragment, "fragments are not permitted in the URL".into());
     }
     if !query.is_empty() {
-        refuse(query, "query parameters are not permitted in the URL".into());
+        refuse(
+            query,
+            "query parameters are not permitted in the URL".into(),
+        );
     }
 }
 
@@ -232,7 +265,12 @@ pub(crate) fn service(at: &At<'_>, errors: &mut Errors) {
     let mut first = path.text().chars();
     first.next();
     let steps = first.as_str();
-    for (i, step) in steps.strip_suffix('/').unwrap_or(steps).split('/').enumerate() {
+    for (i, step) in steps
+        .strip_suffix('/')
+        .unwrap_or(steps)
+        .split('/')
+        .enumerate()
+    {
         if step.is_empty() {
             errors.invalid(&path, format!("segment[{i}] may not be empty"));
             continue;

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::at::{At, Errors};
 use super::containers;
-use super::pods::Settings;
 use super::formats;
+use super::pods::Settings;
 
 const SPEC_MAX_KIB: usize = 64;
 const DOMAIN_MAX: usize = 256;
@@ -13,14 +13,21 @@ const USER_MAX: usize = 104;
 const NOT_ON_WINDOWS: &str = "cannot be set for a windows pod";
 
 pub(crate) fn options(at: &At<'_>, errors: &mut Errors) {
-    let (name, spec, user) = (at.get("gmsaCredentialSpecName"), at.get("gmsaCredentialSpec"), at.get("runAsUserName"));
+    let (name, spec, user) = (
+        at.get("gmsaCredentialSpecName"),
+        at.get("gmsaCredentialSpec"),
+        at.get("runAsUserName"),
+    );
     if name.given() {
         formats::subdomain(&name, errors);
     }
     if spec.given() && spec.empty() {
         errors.invalid(&spec, "gmsaCredentialSpec cannot be an empty string");
     } else if spec.text().len() > SPEC_MAX_KIB * 1024 {
-        errors.invalid(&spec, format!("gmsaCredentialSpec size must be under {SPEC_MAX_KIB} KiB"));
+        errors.invalid(
+            &spec,
+            format!("gmsaCredentialSpec size must be under {SPEC_MAX_KIB} KiB"),
+        );
     }
     if user.given() {
         user_name(&user, errors);
@@ -42,40 +49,68 @@ fn user_name(at: &At<'_>, errors: &mut Errors) {
         _ => return errors.invalid(at, "runAsUserName cannot contain more than one backslash"),
     };
     if domain.is_some_and(|domain| domain.len() >= DOMAIN_MAX) {
-        errors.invalid(at, format!("runAsUserName's Domain length must be under {DOMAIN_MAX} characters"));
+        errors.invalid(
+            at,
+            format!("runAsUserName's Domain length must be under {DOMAIN_MAX} characters"),
+        );
     }
     if domain.is_some_and(|domain| !net_bios(domain) && !dns(domain)) {
-        errors.invalid(at, "runAsUserName's Domain doesn't match the NetBios nor the DNS format");
+        errors.invalid(
+            at,
+            "runAsUserName's Domain doesn't match the NetBios nor the DNS format",
+        );
     }
     if user.is_empty() {
         errors.invalid(at, "runAsUserName's User cannot be empty");
     } else if user.len() > USER_MAX {
-        errors.invalid(at, format!("runAsUserName's User length must not be longer than {USER_MAX} characters"));
+        errors.invalid(
+            at,
+            format!("runAsUserName's User length must not be longer than {USER_MAX} characters"),
+        );
     }
     if !user.is_empty() && user.chars().all(|c| matches!(c, '.' | ' ')) {
-        errors.invalid(at, "runAsUserName's User cannot contain only periods or spaces");
+        errors.invalid(
+            at,
+            "runAsUserName's User cannot contain only periods or spaces",
+        );
     }
     if user.contains(|c| "\"/\\:;|=,+*?<>@[]".contains(c)) {
-        errors.invalid(at, "runAsUserName's User cannot contain the following characters: \"/\\:;|=,+*?<>@[]");
+        errors.invalid(
+            at,
+            "runAsUserName's User cannot contain the following characters: \"/\\:;|=,+*?<>@[]",
+        );
     }
 }
 
 fn net_bios(domain: &str) -> bool {
     let count = domain.chars().count();
-    (1..=15).contains(&count) && !domain.starts_with('.') && !domain.contains(|c| "\\/:*?\"<>|".contains(c))
+    (1..=15).contains(&count)
+        && !domain.starts_with('.')
+        && !domain.contains(|c| "\\/:*?\"<>|".contains(c))
 }
 
 fn dns(domain: &str) -> bool {
     let end = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
     domain.split('.').all(|label| {
         let bytes = label.as_bytes();
-        bytes.len() <= 63 && end(bytes.first()) && end(bytes.last()) && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-')
+        bytes.len() <= 63
+            && end(bytes.first())
+            && end(bytes.last())
+            && bytes
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || *b == b'-')
     })
 }
 
 /// Containers that are processes of the host are all of a pod's or none.
 pub(crate) fn host_processes(spec: &At<'_>, settings: &Settings, errors: &mut Errors) {
-    let of = |at: &At<'_>| at.get("securityContext").get("windowsOptions").get("hostProcess").value.as_bool();
+    let of = |at: &At<'_>| {
+        at.get("securityContext")
+            .get("windowsOptions")
+            .get("hostProcess")
+            .value
+            .as_bool()
+    };
     let of_pod = of(spec);
     let all = containers::all(spec);
     let mut count = 0;
@@ -83,8 +118,16 @@ pub(crate) fn host_processes(spec: &At<'_>, settings: &Settings, errors: &mut Er
         let own = of(container);
         if let (Some(pod), Some(own)) = (of_pod, own) {
             if pod != own {
-                let at = container.get("securityContext").get("windowsOptions").get("hostProcess");
-                errors.invalid(&at, format!("pod hostProcess value must be identical if both are specified, was {pod}"));
+                let at = container
+                    .get("securityContext")
+                    .get("windowsOptions")
+                    .get("hostProcess");
+                errors.invalid(
+                    &at,
+                    format!(
+                        "pod hostProcess value must be identical if both are specified, was {pod}"
+                    ),
+                );
             }
         }
         count += usize::from(own.or(of_pod) == Some(true));
@@ -96,10 +139,17 @@ pub(crate) fn host_processes(spec: &At<'_>, settings: &Settings, errors: &mut Er
         errors.invalid_value(spec, "", "If pod contains any hostProcess containers then all containers must be HostProcess containers");
     }
     if !spec.get("hostNetwork").yes() {
-        errors.invalid_value(&spec.get("hostNetwork"), json!(false), "hostNetwork must be true if pod contains any hostProcess containers");
+        errors.invalid_value(
+            &spec.get("hostNetwork"),
+            json!(false),
+            "hostNetwork must be true if pod contains any hostProcess containers",
+        );
     }
     if !settings.allow_privileged {
-        errors.forbidden(spec, "hostProcess containers are disallowed by cluster policy");
+        errors.forbidden(
+            spec,
+            "hostProcess containers are disallowed by cluster policy",
+        );
     }
 }
 
@@ -131,12 +181,29 @@ pub(crate) fn os(spec: &At<'_>, errors: &mut Errors) {
 
 fn on_windows(spec: &At<'_>, errors: &mut Errors) {
     const POD: &[&str] = &[
-        "appArmorProfile", "seLinuxOptions", "seccompProfile", "fsGroup", "fsGroupChangePolicy", "sysctls", "runAsUser",
-        "runAsGroup", "supplementalGroups", "supplementalGroupsPolicy", "seLinuxChangePolicy",
+        "appArmorProfile",
+        "seLinuxOptions",
+        "seccompProfile",
+        "fsGroup",
+        "fsGroupChangePolicy",
+        "sysctls",
+        "runAsUser",
+        "runAsGroup",
+        "supplementalGroups",
+        "supplementalGroupsPolicy",
+        "seLinuxChangePolicy",
     ];
     const CONTAINER: &[&str] = &[
-        "appArmorProfile", "seLinuxOptions", "seccompProfile", "capabilities", "readOnlyRootFilesystem", "privileged",
-        "allowPrivilegeEscalation", "procMount", "runAsUser", "runAsGroup",
+        "appArmorProfile",
+        "seLinuxOptions",
+        "seccompProfile",
+        "capabilities",
+        "readOnlyRootFilesystem",
+        "privileged",
+        "allowPrivilegeEscalation",
+        "procMount",
+        "runAsUser",
+        "runAsGroup",
     ];
     let mut refuse = |at: At<'_>, fields: &[&str]| {
         for field in fields.iter().filter(|field| at.get(field).given()) {

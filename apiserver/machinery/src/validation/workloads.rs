@@ -19,7 +19,10 @@ fn template(spec: &At<'_>, what: &str, settings: &Settings, errors: &mut Errors)
         errors.unsupported(&pod.get("restartPolicy"), &["Always"]);
     }
     if pod.get("activeDeadlineSeconds").given() {
-        errors.forbidden(&pod.get("activeDeadlineSeconds"), format!("activeDeadlineSeconds in {what} is not Supported"));
+        errors.forbidden(
+            &pod.get("activeDeadlineSeconds"),
+            format!("activeDeadlineSeconds in {what} is not Supported"),
+        );
     }
 }
 
@@ -28,13 +31,22 @@ fn matches(selector: &At<'_>, labels: &At<'_>) -> Option<bool> {
     if !selector.given() {
         return Some(false);
     }
-    let pairs: Vec<(&str, &str)> = labels.entries().into_iter().map(|(k, v)| (k, v.text())).collect();
+    let pairs: Vec<(&str, &str)> = labels
+        .entries()
+        .into_iter()
+        .map(|(k, v)| (k, v.text()))
+        .collect();
     let object = json!({"metadata": {"labels": pairs.into_iter().collect::<std::collections::BTreeMap<_, _>>()}});
-    LabelSelector::from_object(selector.value).ok().map(|s| s.matches_object(&object))
+    LabelSelector::from_object(selector.value)
+        .ok()
+        .map(|s| s.matches_object(&object))
 }
 
 fn selector_matches(spec: &At<'_>, unreadable: &str, errors: &mut Errors) -> bool {
-    let (selector, labels) = (spec.get("selector"), spec.get("template").get("metadata").get("labels"));
+    let (selector, labels) = (
+        spec.get("selector"),
+        spec.get("template").get("metadata").get("labels"),
+    );
     match matches(&selector, &labels) {
         Some(true) => true,
         Some(false) if !selector.given() || !selectors::selects_all(&selector) => {
@@ -56,7 +68,11 @@ fn selector(spec: &At<'_>, what: &str, errors: &mut Errors) {
     }
     selectors::label_selector(&selector, errors);
     if selectors::selects_all(&selector) {
-        errors.invalid_value(&selector, selector.value.clone(), format!("empty selector is invalid for {what}"));
+        errors.invalid_value(
+            &selector,
+            selector.value.clone(),
+            format!("empty selector is invalid for {what}"),
+        );
     }
 }
 
@@ -82,28 +98,45 @@ pub(crate) fn deployment(object: &At<'_>, settings: &Settings, errors: &mut Erro
 fn deployment_strategy(at: &At<'_>, errors: &mut Errors) {
     let rolling = at.get("rollingUpdate");
     match at.get("type").text() {
-        "Recreate" if rolling.given() => errors.forbidden(&rolling, "may not be specified when strategy `type` is 'Recreate'"),
+        "Recreate" if rolling.given() => errors.forbidden(
+            &rolling,
+            "may not be specified when strategy `type` is 'Recreate'",
+        ),
         "Recreate" => {}
-        "RollingUpdate" if !rolling.given() => errors.required(&rolling, "this should be defaulted and never be nil"),
+        "RollingUpdate" if !rolling.given() => {
+            errors.required(&rolling, "this should be defaulted and never be nil")
+        }
         "RollingUpdate" => {
             let (unavailable, surge) = (rolling.get("maxUnavailable"), rolling.get("maxSurge"));
             int_or_percent(&unavailable, errors);
             int_or_percent(&surge, errors);
             if amount(&unavailable) == 0 && amount(&surge) == 0 {
-                errors.invalid_value(&unavailable, shown(&unavailable), "may not be 0 when `maxSurge` is 0");
+                errors.invalid_value(
+                    &unavailable,
+                    shown(&unavailable),
+                    "may not be 0 when `maxSurge` is 0",
+                );
             }
             at_most_all(&unavailable, errors);
         }
         _ => {
             let shown = go_value::internal("apps/v1.DeploymentStrategy", at.value);
-            errors.0.push(crate::status::FieldError::not_supported(&at.path, shown, &["Recreate", "RollingUpdate"]));
+            errors.0.push(crate::status::FieldError::not_supported(
+                &at.path,
+                shown,
+                &["Recreate", "RollingUpdate"],
+            ));
         }
     }
 }
 
 /// A number shown as Go shows it where none was given.
 fn shown(at: &At<'_>) -> Value {
-    if at.given() { at.value.clone() } else { json!(0) }
+    if at.given() {
+        at.value.clone()
+    } else {
+        json!(0)
+    }
 }
 
 /// Not negative, or digits and a percent sign (ValidatePositiveIntOrPercent).
@@ -111,7 +144,11 @@ pub(crate) fn int_or_percent(at: &At<'_>, errors: &mut Errors) {
     match at.value.as_str() {
         Some(text) => {
             if percent(text).is_none() {
-                let shape = crate::names::pattern("a valid percent string must be a numeric string followed by an ending '%'", "[0-9]+%", &["1%", "93%"]);
+                let shape = crate::names::pattern(
+                    "a valid percent string must be a numeric string followed by an ending '%'",
+                    "[0-9]+%",
+                    &["1%", "93%"],
+                );
                 errors.invalid(at, shape);
             }
         }
@@ -126,12 +163,19 @@ fn percent(text: &str) -> Option<i64> {
 }
 
 fn amount(at: &At<'_>) -> i64 {
-    at.value.as_str().map_or(at.int(), |text| percent(text).or_else(|| text.parse().ok()).unwrap_or(0))
+    at.value.as_str().map_or(at.int(), |text| {
+        percent(text).or_else(|| text.parse().ok()).unwrap_or(0)
+    })
 }
 
 /// No more than 100% (IsNotMoreThan100Percent).
 pub(crate) fn at_most_all(at: &At<'_>, errors: &mut Errors) {
-    if at.value.as_str().and_then(percent).is_some_and(|percent| percent > 100) {
+    if at
+        .value
+        .as_str()
+        .and_then(percent)
+        .is_some_and(|percent| percent > 100)
+    {
         errors.invalid(at, "must not be greater than 100%");
     }
 }
@@ -148,7 +192,10 @@ pub(crate) fn replica_set(object: &At<'_>, settings: &Settings, errors: &mut Err
 
 pub(crate) fn replication_controller(object: &At<'_>, settings: &Settings, errors: &mut Errors) {
     let spec = object.get("spec");
-    let (selector, labels) = (spec.get("selector"), spec.get("template").get("metadata").get("labels"));
+    let (selector, labels) = (
+        spec.get("selector"),
+        spec.get("template").get("metadata").get("labels"),
+    );
     if selector.empty() {
         errors.required(&selector, "");
     }
@@ -163,7 +210,11 @@ pub(crate) fn replication_controller(object: &At<'_>, settings: &Settings, error
     if !spec.get("template").given() {
         return errors.required(&spec.get("template"), "");
     }
-    if selector.entries().iter().any(|(key, value)| labels.get(key).value != value.value) {
+    if selector
+        .entries()
+        .iter()
+        .any(|(key, value)| labels.get(key).value != value.value)
+    {
         errors.invalid_value(&labels, labels.sorted(), MISMATCH);
     }
     template(&spec, "ReplicationController", settings, errors);
@@ -171,13 +222,20 @@ pub(crate) fn replication_controller(object: &At<'_>, settings: &Settings, error
 
 pub(crate) fn daemon_set(object: &At<'_>, settings: &Settings, errors: &mut Errors) {
     let spec = object.get("spec");
-    let (selector, labels) = (spec.get("selector"), spec.get("template").get("metadata").get("labels"));
+    let (selector, labels) = (
+        spec.get("selector"),
+        spec.get("template").get("metadata").get("labels"),
+    );
     selectors::label_selector(&selector, errors);
     if matches(&selector, &labels) == Some(false) {
         errors.invalid_value(&labels, labels.sorted(), MISMATCH);
     }
     if selector.given() && selectors::selects_all(&selector) {
-        errors.invalid_value(&selector, selector.value.clone(), "empty selector is invalid for daemonset");
+        errors.invalid_value(
+            &selector,
+            selector.value.clone(),
+            "empty selector is invalid for daemonset",
+        );
     }
     template(&spec, "DaemonSet", settings, errors);
     errors.not_negative(&spec.get("minReadySeconds"));
@@ -197,14 +255,22 @@ fn daemon_strategy(at: &At<'_>, errors: &mut Errors) {
             at_most_all(&unavailable, errors);
             at_most_all(&surge, errors);
             match (amount(&unavailable) != 0, amount(&surge) != 0) {
-                (true, true) => errors.invalid_value(&surge, shown(&surge), "may not be set when maxUnavailable is non-zero"),
+                (true, true) => errors.invalid_value(
+                    &surge,
+                    shown(&surge),
+                    "may not be set when maxUnavailable is non-zero",
+                ),
                 (false, false) => errors.required(&unavailable, "cannot be 0 when maxSurge is 0"),
                 _ => {}
             }
         }
         _ => {
             let shown = go_value::internal("apps/v1.DaemonSetUpdateStrategy", at.value);
-            errors.0.push(crate::status::FieldError::not_supported(&at.path, shown, &["RollingUpdate", "OnDelete"]));
+            errors.0.push(crate::status::FieldError::not_supported(
+                &at.path,
+                shown,
+                &["RollingUpdate", "OnDelete"],
+            ));
         }
     }
 }
@@ -254,7 +320,10 @@ pub(crate) fn stateful_set(object: &At<'_>, settings: &Settings, errors: &mut Er
         errors.unsupported(&pod.get("restartPolicy"), &["Always"]);
     }
     if pod.get("activeDeadlineSeconds").given() {
-        errors.forbidden(&pod.get("activeDeadlineSeconds"), "activeDeadlineSeconds in StatefulSet is not Supported");
+        errors.forbidden(
+            &pod.get("activeDeadlineSeconds"),
+            "activeDeadlineSeconds in StatefulSet is not Supported",
+        );
     }
 }
 
@@ -262,22 +331,42 @@ pub(crate) fn stateful_set(object: &At<'_>, settings: &Settings, errors: &mut Er
 fn stateful_template(spec: &At<'_>, settings: &Settings, errors: &mut Errors) {
     let place = spec.get("template");
     let mut template = place.value.clone();
-    let claims: Vec<&str> = spec.get("volumeClaimTemplates").items().map(|c| c.get("metadata").get("name").text()).collect();
+    let claims: Vec<&str> = spec
+        .get("volumeClaimTemplates")
+        .items()
+        .map(|c| c.get("metadata").get("name").text())
+        .collect();
     if let Some(pod) = template.get_mut("spec").and_then(Value::as_object_mut) {
         pod.shift_remove("subdomain");
         pod.shift_remove("hostname");
-        let own = pod.get("volumes").and_then(Value::as_array).cloned().unwrap_or_default();
-        let named = |volume: &Value| volume.get("name").and_then(Value::as_str).is_some_and(|name| claims.contains(&name));
+        let own = pod
+            .get("volumes")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        let named = |volume: &Value| {
+            volume
+                .get("name")
+                .and_then(Value::as_str)
+                .is_some_and(|name| claims.contains(&name))
+        };
         let mut names = claims.clone();
         names.sort_unstable();
         names.dedup();
-        let made = names.iter().map(|name| json!({"name": name, "persistentVolumeClaim": {"claimName": name}}));
-        let all: Vec<Value> = made.chain(own.into_iter().filter(|volume| !named(volume))).collect();
+        let made = names
+            .iter()
+            .map(|name| json!({"name": name, "persistentVolumeClaim": {"claimName": name}}));
+        let all: Vec<Value> = made
+            .chain(own.into_iter().filter(|volume| !named(volume)))
+            .collect();
         if !all.is_empty() {
             pod.insert("volumes".into(), all.into());
         }
     }
-    let at = At { value: &template, path: place.path.clone() };
+    let at = At {
+        value: &template,
+        path: place.path.clone(),
+    };
     pods::template(&at, settings, errors);
     // Upstream looks at these once more.
     let metadata = at.get("metadata");
@@ -292,8 +381,13 @@ fn stateful_strategy(at: &At<'_>, errors: &mut Errors) {
     match at.get("type").text() {
         "" => errors.required(at, ""),
         "OnDelete" if rolling.given() => {
-            let shown = go_value::internal("apps/v1.RollingUpdateStatefulSetStrategy", rolling.value);
-            errors.invalid_value(&rolling, shown, "only allowed for updateStrategy 'RollingUpdate'");
+            let shown =
+                go_value::internal("apps/v1.RollingUpdateStatefulSetStrategy", rolling.value);
+            errors.invalid_value(
+                &rolling,
+                shown,
+                "only allowed for updateStrategy 'RollingUpdate'",
+            );
         }
         "OnDelete" => {}
         "RollingUpdate" => {
@@ -316,16 +410,30 @@ fn stateful_strategy(at: &At<'_>, errors: &mut Errors) {
 
 /// Selectors stay as they are.
 pub(crate) fn selector_update(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
-    errors.immutable(&new.get("spec").get("selector"), &old.get("spec").get("selector"));
+    errors.immutable(
+        &new.get("spec").get("selector"),
+        &old.get("spec").get("selector"),
+    );
 }
 
 pub(crate) fn stateful_set_update(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     {
-        for field in ["selector", "volumeClaimTemplates", "serviceName", "podManagementPolicy"] {
+        for field in [
+            "selector",
+            "volumeClaimTemplates",
+            "serviceName",
+            "podManagementPolicy",
+        ] {
             let (now, then) = (new.get("spec").get(field), old.get("spec").get(field));
             if !same(now.value, then.value) {
-                let claims = now.items().map(|c| go_value::internal("core/v1.PersistentVolumeClaim", c.value));
-                let shown = if field == "volumeClaimTemplates" && now.given() { claims.collect() } else { now.value.clone() };
+                let claims = now
+                    .items()
+                    .map(|c| go_value::internal("core/v1.PersistentVolumeClaim", c.value));
+                let shown = if field == "volumeClaimTemplates" && now.given() {
+                    claims.collect()
+                } else {
+                    now.value.clone()
+                };
                 errors.invalid_value(&now, shown, formats::IMMUTABLE);
             }
         }
@@ -351,7 +459,13 @@ pub(crate) fn controller_revision_update(object: &At<'_>, old: &At<'_>, errors: 
 }
 
 /// Counts in a status: none negative, those in `below_total` not above `replicas`.
-pub(crate) fn status_counts(status: &At<'_>, counts: &[&str], below_total: &[&str], ready: &str, errors: &mut Errors) {
+pub(crate) fn status_counts(
+    status: &At<'_>,
+    counts: &[&str],
+    below_total: &[&str],
+    ready: &str,
+    errors: &mut Errors,
+) {
     for field in counts {
         errors.not_negative(&status.get(field));
     }
@@ -361,7 +475,9 @@ pub(crate) fn status_counts(status: &At<'_>, counts: &[&str], below_total: &[&st
             errors.invalid_int(&status.get(field), "cannot be greater than status.replicas");
         }
     }
-    if !ready.is_empty() && status.get("availableReplicas").int() > status.get("readyReplicas").int() {
+    if !ready.is_empty()
+        && status.get("availableReplicas").int() > status.get("readyReplicas").int()
+    {
         errors.invalid_int(&status.get("availableReplicas"), ready);
     }
 }
