@@ -120,7 +120,7 @@ fn read(options: &Options) -> Result<Vec<u8>, ConvertError> {
 fn decode(input: &[u8], strict: bool) -> Result<Object, ConvertError> {
     if input.starts_with(protobuf::MAGIC) {
         let envelope = protobuf::open(input)?;
-        let id = type_of(&envelope.type_meta)?;
+        let id = type_of(&envelope.type_meta, || !envelope.raw.is_empty())?;
         return Ok(Object {
             value: protobuf::decode_enveloped(&envelope, id)?,
             id,
@@ -133,10 +133,11 @@ fn decode(input: &[u8], strict: bool) -> Result<Object, ConvertError> {
     };
     let is_json = input.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
     let (decoded, id) = if is_json {
-        let id = type_of(&json::interpret(input)?)?;
+        let id = type_of(&json::interpret(input)?, || is_watch_event(input))?;
         (json::decode(input, id, strictness)?, id)
     } else {
-        let id = type_of(&json::interpret(&yaml::to_json(input)?)?)?;
+        let text = yaml::to_json(input)?;
+        let id = type_of(&json::interpret(&text)?, || is_watch_event(&text))?;
         (yaml::decode(input, id, strictness)?, id)
     };
     if decoded.strict_errors.is_empty() {
@@ -152,12 +153,18 @@ fn decode(input: &[u8], strict: bool) -> Result<Object, ConvertError> {
     }
 }
 
-fn type_of(meta: &json::TypeMeta) -> Result<TypeId, ConvertError> {
-    // Watch events are the one kind that may come without saying so.
-    if meta.kind.is_empty() && meta.api_version.is_empty() {
+/// Watch events are the one kind that comes without saying so.
+fn is_watch_event(text: &[u8]) -> bool {
+    let value = json::decode_untyped(text, Strictness::Ignore)
+        .map(|d| d.value)
+        .unwrap_or_default();
+    value.get("type").is_some() && value.get("object").is_some()
+}
+
+fn type_of(meta: &json::TypeMeta, watch_event: impl Fn() -> bool) -> Result<TypeId, ConvertError> {
+    if meta.kind.is_empty() && meta.api_version.is_empty() && watch_event() {
         let event = schema().kind("", "v1", "WatchEvent");
-        return event
-            .ok_or_else(|| ConvertError::Input("kind and apiVersion are missing".to_owned()));
+        return event.ok_or_else(|| ConvertError::Input("watch events are unknown".to_owned()));
     }
     if meta.kind.is_empty() || meta.api_version.is_empty() {
         return Err(ConvertError::Input(

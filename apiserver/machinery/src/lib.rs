@@ -11,6 +11,7 @@ pub mod managed_fields;
 pub mod meta;
 pub mod names;
 mod nesting;
+pub mod openapi;
 pub mod patch;
 pub mod printers;
 pub mod quantity;

@@ -55,6 +55,19 @@ pub struct Context<'a> {
     pub versions: &'a dyn Versions,
 }
 
+/// Whether an object as a request wrote it asks to forget all managers: its list is empty, or holds one empty entry.
+/// To be asked before decoding, which does not tell an empty list from none.
+pub fn asks_to_forget(request: &Value) -> bool {
+    Managed::is_reset(request)
+}
+
+/// Carries that wish over to the decoded object.
+pub fn ask_to_forget(object: &mut Value) {
+    if let Some(metadata) = meta::metadata_mut(object) {
+        metadata.insert("managedFields".into(), Value::Array(Vec::new()));
+    }
+}
+
 /// Conversion between the versions of one kind, needed when entries of several versions meet.
 pub trait Versions: Sync {
     /// The object in that version with its type; none when the version is not known.

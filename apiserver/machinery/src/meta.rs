@@ -174,6 +174,22 @@ pub fn at<'a>(object: &'a Value, path: &[&str]) -> Option<&'a Value> {
     path.iter().try_fold(object, |value, key| value.get(key))
 }
 
+/// Sets kind and apiVersion.
+pub fn set_type(object: &mut Value, api_version: &str, kind: &str) {
+    if let Some(root) = object.as_object_mut() {
+        root.insert("kind".into(), kind.into());
+        root.insert("apiVersion".into(), api_version.into());
+    }
+}
+
+/// Takes kind and apiVersion away: items of lists have none.
+pub fn clear_type(object: &mut Value) {
+    if let Some(root) = object.as_object_mut() {
+        root.shift_remove("kind");
+        root.shift_remove("apiVersion");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,21 +235,5 @@ mod tests {
         set(&mut object, "uid", "");
         assert_eq!(object, json!({"metadata": {}}));
         assert_eq!(at(&object, &["metadata", "x"]), None);
-    }
-}
-
-/// Sets kind and apiVersion.
-pub fn set_type(object: &mut Value, api_version: &str, kind: &str) {
-    if let Some(root) = object.as_object_mut() {
-        root.insert("kind".into(), kind.into());
-        root.insert("apiVersion".into(), api_version.into());
-    }
-}
-
-/// Takes kind and apiVersion away: items of lists have none.
-pub fn clear_type(object: &mut Value) {
-    if let Some(root) = object.as_object_mut() {
-        root.shift_remove("kind");
-        root.shift_remove("apiVersion");
     }
 }

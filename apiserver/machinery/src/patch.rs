@@ -8,7 +8,7 @@ pub mod strategic;
 
 use std::fmt;
 
-use crate::status::{Status, reason};
+use crate::status::{FieldError, GroupKind, Status, reason};
 
 /// Why a patch was refused, by what the client is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,20 @@ impl PatchError {
     }
 }
 
+/// 422 for a patched document that is no object of its kind. `shown` is the document as JSON text
+/// (`goformat::json_text`), or for a strategic merge patch the patch itself (`goformat::plain`).
+pub fn undecodable(shown: String, why: impl fmt::Display) -> Status {
+    let error = FieldError::invalid("patch", shown, why.to_string());
+    Status::invalid(
+        GroupKind {
+            group: "",
+            kind: "",
+        },
+        "",
+        &[error],
+    )
+}
+
 impl fmt::Display for PatchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -54,3 +68,20 @@ impl fmt::Display for PatchError {
 }
 
 impl std::error::Error for PatchError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn undecodable_documents_are_shown() {
+        let status = undecodable(
+            "map[data:map[n:3]]".into(),
+            "cannot convert int64 to string",
+        );
+        assert_eq!(
+            status.to_value().to_string(),
+            r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":" \"\" is invalid: patch: Invalid value: \"map[data:map[n:3]]\": cannot convert int64 to string","reason":"Invalid","details":{"causes":[{"reason":"FieldValueInvalid","message":"Invalid value: \"map[data:map[n:3]]\": cannot convert int64 to string","field":"patch"}]},"code":422}"#
+        );
+    }
+}

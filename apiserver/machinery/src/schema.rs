@@ -1,11 +1,12 @@
 //! The schema: every built-in type, its fields and what is known about them, as one runtime structure that codecs, patches,
 //! defaulting, validation and OpenAPI interpret. Read once from `schema/*.api` (format: schema/README.md); a custom
-//! resource's schema can be built into the same form at run time with `Table` and `Schema::build`.
+//! resource's schema goes into the same form at run time: `Struct::new` and `Schema::add`, on a schema read with `built_in`.
 
 mod field;
 mod field_type;
 mod files;
 mod go_type;
+mod innermost;
 mod name_index;
 mod object_type;
 mod resolve;
@@ -63,6 +64,14 @@ impl Schema {
     /// Resolves names and flattens embedded structs. Fails on a name that no type bears.
     pub fn build(table: Table) -> Result<Self, TableError> {
         resolve::resolve(table)
+    }
+
+    /// Adds a type made at run time (a custom resource's, say) and makes it known by its name.
+    pub fn add(&mut self, ty: Type) -> TypeId {
+        let id = TypeId(self.types.len() as u32);
+        self.by_name.insert(ty.name.clone(), id);
+        self.types.push(ty);
+        id
     }
 
     pub fn types(&self) -> &[Type] {

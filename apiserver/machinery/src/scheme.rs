@@ -36,8 +36,8 @@ pub struct Version {
 pub struct Scheme {
     groups: Vec<Group>,
     resources: Vec<Resource>,
-    by_plural: HashMap<(Name, Name, Name), usize>,
-    by_kind: HashMap<(Name, Name, Name), usize>,
+    by_plural: HashMap<Key<'static>, usize>,
+    by_kind: HashMap<Key<'static>, usize>,
 }
 
 impl Scheme {
@@ -75,11 +75,11 @@ impl Scheme {
     }
 }
 
+/// Group, version, and plural or kind.
+type Key<'a> = (Cow<'a, str>, Cow<'a, str>, Cow<'a, str>);
+
 /// A lookup with borrowed parts of the key.
-fn find<'a>(
-    map: &HashMap<(Cow<'a, str>, Cow<'a, str>, Cow<'a, str>), usize>,
-    [a, b, c]: [&'a str; 3],
-) -> Option<usize> {
+fn find<'a>(map: &HashMap<Key<'a>, usize>, [a, b, c]: [&'a str; 3]) -> Option<usize> {
     map.get(&(Cow::Borrowed(a), Cow::Borrowed(b), Cow::Borrowed(c)))
         .copied()
 }

@@ -1,6 +1,11 @@
 //! Request bodies of the recorded API conversations: what the decoders say of them is what the reference said. The recordings lie
 //! beside the repository; where they are absent this test says so and passes, and `json_errors.rs` holds examples of each text.
 
+#![allow(
+    clippy::print_stderr,
+    reason = "figures and skips are for whoever runs the tests"
+)]
+
 use std::path::PathBuf;
 
 use serde_json::Value;

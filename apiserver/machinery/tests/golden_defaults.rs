@@ -1,6 +1,11 @@
 //! Defaults against recorded answers: everything that defaulting says of a created object is in the answer to its creation, and
 //! the answer's spec says nothing more (but for what the server itself decides). Skipped where the recordings are absent.
 
+#![allow(
+    clippy::print_stderr,
+    reason = "figures and skips are for whoever runs the tests"
+)]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

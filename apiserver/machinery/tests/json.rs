@@ -274,11 +274,22 @@ fn deep_nesting_is_bounded() {
     );
     assert!(json::decode_untyped(nest(5_000).as_bytes(), Strictness::Report).is_ok());
     assert!(json::decode_untyped(nest(20_000).as_bytes(), Strictness::Report).is_err());
+    // Trees as deep as that are written, compared and dropped on an ordinary stack; cloning them takes up to 6 MiB of it.
+    let deepest = || {
+        json::decode_untyped(nest(9_998).as_bytes(), Strictness::Ignore)
+            .unwrap()
+            .value
+    };
+    assert!(deepest() == deepest());
+    assert!(json::encode_untyped(&deepest()) == nest(9_998).as_bytes());
     let crd = kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
     let schema = format!("{}{}{}", "{\"not\":".repeat(4_000), "{}", "}".repeat(4_000));
     let text =
         format!("{{\"spec\":{{\"versions\":[{{\"schema\":{{\"openAPIV3Schema\":{schema}}}}}]}}}}");
-    assert!(json::decode(text.as_bytes(), crd, Strictness::Ignore).is_ok());
+    let tree = json::decode(text.as_bytes(), crd, Strictness::Ignore)
+        .unwrap()
+        .value;
+    assert!(json::encode(&tree, crd, None).len() > 28_000);
 }
 
 #[test]

@@ -1,5 +1,10 @@
 //! The embedded table reads, resolves and stays quick to read.
 
+#![allow(
+    clippy::print_stderr,
+    reason = "figures and skips are for whoever runs the tests"
+)]
+
 use std::time::Instant;
 
 use triad_machinery::schema::{self, FieldType, schema};

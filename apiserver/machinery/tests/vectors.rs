@@ -1,6 +1,11 @@
 //! Every recorded object goes through every encoding and comes back as it was. The recordings lie beside the repository; where
 //! they are absent these tests say so and pass, and `codecs.rs` carries the proof by itself.
 
+#![allow(
+    clippy::print_stderr,
+    reason = "figures and skips are for whoever runs the tests"
+)]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

@@ -84,7 +84,6 @@ fn what_is_refused() {
         "a: &a [*a]",
         "[",
         "a: \"",
-        "\t- x",
         "{a: 1",
         &"[".repeat(5000),
         "%YAML 9\n---\n",

@@ -13,7 +13,6 @@ mod taint_nodes;
 use crate::cacher::{Cacher, ResourceCache};
 use crate::handlers::Call;
 use crate::options::{Config, Exit};
-use crate::user::User;
 use serde_json::Value;
 use std::sync::Arc;
 use triad_machinery::meta;
@@ -34,25 +33,24 @@ pub(crate) struct Attributes {
     pub(crate) subresource: String,
     pub(crate) namespace: String,
     pub(crate) name: String,
-    pub(crate) user: User,
-    pub(crate) dry_run: bool,
 }
 
 impl Attributes {
-    pub(crate) fn new(call: &Call, operation: Operation, subresource: &str, dry_run: bool) -> Self {
+    pub(crate) fn new(call: &Call, operation: Operation, subresource: &str) -> Self {
         Attributes {
             operation,
             resource: call.endpoint.resource,
             subresource: subresource.to_owned(),
             namespace: call.namespace().to_owned(),
             name: call.name().to_owned(),
-            user: call.user.clone(),
-            dry_run,
         }
     }
 
     pub(crate) fn group_resource(&self) -> GroupResource<'static> {
-        GroupResource { group: &self.resource.group, resource: &self.resource.plural }
+        GroupResource {
+            group: &self.resource.group,
+            resource: &self.resource.plural,
+        }
     }
 
     pub(crate) fn is(&self, group: &str, plural: &str) -> bool {
@@ -60,7 +58,11 @@ impl Attributes {
     }
 
     fn forbidden(&self, object: Option<&Value>, why: impl std::fmt::Display) -> Status {
-        let name = if self.name.is_empty() { object.map_or("", meta::name) } else { &self.name };
+        let name = if self.name.is_empty() {
+            object.map_or("", meta::name)
+        } else {
+            &self.name
+        };
         Status::forbidden(self.group_resource(), name, why)
     }
 }
@@ -69,27 +71,71 @@ impl Attributes {
 trait Plugin: Send + Sync {
     fn name(&self) -> &'static str;
 
-    fn admit(&self, _attributes: &Attributes, _object: &mut Value, _old: Option<&Value>) -> Result<(), Status> {
+    fn admit(
+        &self,
+        _attributes: &Attributes,
+        _object: &mut Value,
+        _old: Option<&Value>,
+    ) -> Result<(), Status> {
         Ok(())
     }
 
-    fn validate(&self, _attributes: &Attributes, _object: Option<&Value>, _old: Option<&Value>) -> Result<(), Status> {
+    fn validate(
+        &self,
+        _attributes: &Attributes,
+        _object: Option<&Value>,
+        _old: Option<&Value>,
+    ) -> Result<(), Status> {
         Ok(())
     }
 }
 
 /// All of upstream's plugin names: which ones exist here is said by `Chain::new`.
 const KNOWN: [&str; 39] = [
-    "AlwaysAdmit", "NamespaceAutoProvision", "NamespaceLifecycle", "NamespaceExists", "LimitPodHardAntiAffinityTopology", "LimitRanger", "ServiceAccount",
-    "NodeRestriction", "TaintNodesByCondition", "AlwaysPullImages", "ImagePolicyWebhook", "PodSecurity", "PodNodeSelector", "Priority", "DefaultTolerationSeconds",
-    "PodTolerationRestriction", "EventRateLimit", "ExtendedResourceToleration", "DefaultStorageClass", "StorageObjectInUseProtection", "PodGroupProtection",
-    "OwnerReferencesPermissionEnforcement", "PersistentVolumeClaimResize", "RuntimeClass", "CertificateApproval", "CertificateSigning", "ClusterTrustBundleAttest",
-    "CertificateSubjectRestriction", "DefaultIngressClass", "PodTopologyLabels", "NodeDeclaredFeatureValidator", "MutatingAdmissionPolicy", "MutatingAdmissionWebhook",
-    "ValidatingAdmissionPolicy", "ValidatingAdmissionWebhook", "ResourceQuota", "AlwaysDeny", "DenyServiceExternalIPs", "PodSecurityPolicy",
+    "AlwaysAdmit",
+    "NamespaceAutoProvision",
+    "NamespaceLifecycle",
+    "NamespaceExists",
+    "LimitPodHardAntiAffinityTopology",
+    "LimitRanger",
+    "ServiceAccount",
+    "NodeRestriction",
+    "TaintNodesByCondition",
+    "AlwaysPullImages",
+    "ImagePolicyWebhook",
+    "PodSecurity",
+    "PodNodeSelector",
+    "Priority",
+    "DefaultTolerationSeconds",
+    "PodTolerationRestriction",
+    "EventRateLimit",
+    "ExtendedResourceToleration",
+    "DefaultStorageClass",
+    "StorageObjectInUseProtection",
+    "PodGroupProtection",
+    "OwnerReferencesPermissionEnforcement",
+    "PersistentVolumeClaimResize",
+    "RuntimeClass",
+    "CertificateApproval",
+    "CertificateSigning",
+    "ClusterTrustBundleAttest",
+    "CertificateSubjectRestriction",
+    "DefaultIngressClass",
+    "PodTopologyLabels",
+    "NodeDeclaredFeatureValidator",
+    "MutatingAdmissionPolicy",
+    "MutatingAdmissionWebhook",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionWebhook",
+    "ResourceQuota",
+    "AlwaysDeny",
+    "DenyServiceExternalIPs",
+    "PodSecurityPolicy",
 ];
 
 /// The caches that plugins look things up in.
 pub(crate) struct Lookup {
+    store: triad_kv::Store,
     pub(crate) namespaces: Arc<ResourceCache>,
     pub(crate) service_accounts: Arc<ResourceCache>,
     pub(crate) priority_classes: Arc<ResourceCache>,
@@ -98,13 +144,26 @@ pub(crate) struct Lookup {
 impl Lookup {
     pub(crate) fn new(cacher: &Cacher) -> Option<Self> {
         let cache = |plural: &str| cacher.by_prefix(&format!("/registry/{plural}/")).cloned();
-        Some(Lookup { namespaces: cache("namespaces")?, service_accounts: cache("serviceaccounts")?, priority_classes: cache("priorityclasses")? })
+        Some(Lookup {
+            store: cacher.store().clone(),
+            namespaces: cache("namespaces")?,
+            service_accounts: cache("serviceaccounts")?,
+            priority_classes: cache("priorityclasses")?,
+        })
     }
 }
 
-/// An object of a cache by namespace and name.
-fn find(cache: &ResourceCache, namespace: &str, name: &str) -> Option<Value> {
-    cache.get(&cache.layout.key(namespace, name))?.object(&cache.layout).ok()
+impl Lookup {
+    /// An object by namespace and name. The cache may be a moment behind an object just made: the store decides before
+    /// anything counts as absent.
+    fn find(&self, cache: &ResourceCache, namespace: &str, name: &str) -> Option<Value> {
+        let key = cache.layout.key(namespace, name);
+        if let Some(cached) = cache.get(&key) {
+            return cached.object(&cache.layout).ok();
+        }
+        let entry = self.store.get(key.as_bytes(), None).ok()??;
+        cache.layout.decode(&entry.value, entry.mod_revision).ok()
+    }
 }
 
 pub(crate) struct Chain {
@@ -112,35 +171,75 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    pub(crate) fn new(lookup: Lookup, store: triad_kv::Store, config: &Config) -> Result<Self, Exit> {
-        for name in config.enabled_admission.iter().chain(&config.disabled_admission) {
+    pub(crate) fn new(lookup: Lookup, config: &Config) -> Result<Self, Exit> {
+        for name in config
+            .enabled_admission
+            .iter()
+            .chain(&config.disabled_admission)
+        {
             if !KNOWN.contains(&name.as_str()) {
-                return Err(Exit { code: 1, text: format!("admission plugin {name:?} is unknown; the known ones are {}\n", KNOWN.join(", ")) });
+                return Err(Exit {
+                    code: 1,
+                    text: format!(
+                        "admission plugin {name:?} is unknown; the known ones are {}\n",
+                        KNOWN.join(", ")
+                    ),
+                });
             }
         }
-        if let Some(both) = config.enabled_admission.iter().find(|name| config.disabled_admission.contains(name)) {
-            return Err(Exit { code: 1, text: format!("admission plugin {both:?} is both enabled and disabled\n") });
+        if let Some(both) = config
+            .enabled_admission
+            .iter()
+            .find(|name| config.disabled_admission.contains(name))
+        {
+            return Err(Exit {
+                code: 1,
+                text: format!("admission plugin {both:?} is both enabled and disabled\n"),
+            });
         }
         let lookup = Arc::new(lookup);
         let all: Vec<Box<dyn Plugin>> = vec![
-            Box::new(namespace_lifecycle::NamespaceLifecycle { lookup: lookup.clone(), store }),
-            Box::new(service_account::ServiceAccount { lookup: lookup.clone() }),
+            Box::new(namespace_lifecycle::NamespaceLifecycle {
+                lookup: lookup.clone(),
+            }),
+            Box::new(service_account::ServiceAccount {
+                lookup: lookup.clone(),
+            }),
             Box::new(taint_nodes::TaintNodesByCondition),
             Box::new(priority::Priority { lookup }),
-            Box::new(default_toleration_seconds::DefaultTolerationSeconds { not_ready: config.toleration_seconds.0, unreachable: config.toleration_seconds.1 }),
+            Box::new(default_toleration_seconds::DefaultTolerationSeconds {
+                not_ready: config.toleration_seconds.0,
+                unreachable: config.toleration_seconds.1,
+            }),
             Box::new(storage_in_use::StorageObjectInUseProtection),
         ];
         for name in &config.enabled_admission {
             if !all.iter().any(|plugin| plugin.name() == name) {
-                tracing::warn!(plugin = name, "this admission plugin is not part of this version; nothing is admitted or refused by it");
+                tracing::warn!(
+                    plugin = name,
+                    "this admission plugin is not part of this version; nothing is admitted or refused by it"
+                );
             }
         }
-        let plugins = all.into_iter().filter(|plugin| !config.disabled_admission.iter().any(|name| name == plugin.name())).collect();
+        let plugins = all
+            .into_iter()
+            .filter(|plugin| {
+                !config
+                    .disabled_admission
+                    .iter()
+                    .any(|name| name == plugin.name())
+            })
+            .collect();
         Ok(Chain { plugins })
     }
 
     /// Lets every plugin change the object. Returns warnings for the client.
-    pub(crate) async fn admit(&self, attributes: &Attributes, object: &mut Value, old: Option<&Value>) -> Result<Vec<String>, Status> {
+    pub(crate) async fn admit(
+        &self,
+        attributes: &Attributes,
+        object: &mut Value,
+        old: Option<&Value>,
+    ) -> Result<Vec<String>, Status> {
         for plugin in &self.plugins {
             plugin.admit(attributes, object, old)?;
         }
@@ -148,7 +247,12 @@ impl Chain {
     }
 
     /// Lets every plugin refuse. `object` is None for deletions, `old` for creations.
-    pub(crate) async fn validate(&self, attributes: &Attributes, object: Option<&Value>, old: Option<&Value>) -> Result<Vec<String>, Status> {
+    pub(crate) async fn validate(
+        &self,
+        attributes: &Attributes,
+        object: Option<&Value>,
+        old: Option<&Value>,
+    ) -> Result<Vec<String>, Status> {
         for plugin in &self.plugins {
             plugin.validate(attributes, object, old)?;
         }

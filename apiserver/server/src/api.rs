@@ -9,6 +9,7 @@ use crate::filters::authorize::Authorizer;
 use crate::filters::flow::FlowControl;
 use crate::health::Health;
 use crate::metrics::Metrics;
+use crate::openapi::OpenApi;
 use crate::options::Config;
 use std::sync::Arc;
 use triad_kv::Store;
@@ -25,6 +26,7 @@ pub(crate) struct Api {
     pub(crate) flow: FlowControl,
     pub(crate) admission: Chain,
     pub(crate) discovery: Discovery,
+    pub(crate) openapi: OpenApi,
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
 }

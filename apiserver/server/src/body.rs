@@ -30,7 +30,11 @@ impl Body {
 impl<T: Into<Bytes>> From<T> for Body {
     fn from(bytes: T) -> Self {
         let bytes = bytes.into();
-        if bytes.is_empty() { Body::empty() } else { Body::Pieces(VecDeque::from([bytes])) }
+        if bytes.is_empty() {
+            Body::empty()
+        } else {
+            Body::Pieces(VecDeque::from([bytes]))
+        }
     }
 }
 
@@ -38,10 +42,18 @@ impl http_body::Body for Body {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match &mut *self {
-            Body::Pieces(pieces) => Poll::Ready(pieces.pop_front().map(|bytes| Ok(Frame::data(bytes)))),
-            Body::Stream(stream) => stream.as_mut().poll_next(context).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
+            Body::Pieces(pieces) => {
+                Poll::Ready(pieces.pop_front().map(|bytes| Ok(Frame::data(bytes))))
+            }
+            Body::Stream(stream) => stream
+                .as_mut()
+                .poll_next(context)
+                .map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
         }
     }
 
@@ -50,6 +62,8 @@ impl http_body::Body for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.len().map_or_else(SizeHint::default, |length| SizeHint::with_exact(length as u64))
+        self.len().map_or_else(SizeHint::default, |length| {
+            SizeHint::with_exact(length as u64)
+        })
     }
 }

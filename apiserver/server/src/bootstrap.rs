@@ -22,26 +22,40 @@ const AT_ONCE: usize = 32;
 
 /// Makes what is missing.
 pub(crate) async fn run(api: &Arc<Api>) -> Result<(), Status> {
-    let fixed: Vec<Value> = serde_json::from_str(include_str!("bootstrap/objects.json")).map_err(Status::internal)?;
-    let (namespaces, others): (Vec<_>, Vec<_>) = fixed.into_iter().partition(|object| meta::kind(object) == "Namespace");
+    let fixed: Vec<Value> =
+        serde_json::from_str(include_str!("bootstrap/objects.json")).map_err(Status::internal)?;
+    let (namespaces, others): (Vec<_>, Vec<_>) = fixed
+        .into_iter()
+        .partition(|object| meta::kind(object) == "Namespace");
     ensure_all(api, namespaces).await?;
     ensure_all(api, others.into_iter().chain(configured(api)).collect()).await
 }
 
 async fn ensure_all(api: &Arc<Api>, objects: Vec<Value>) -> Result<(), Status> {
     use futures_util::{StreamExt as _, TryStreamExt as _};
-    futures_util::stream::iter(objects.into_iter().map(|object| ensure(api, object))).buffer_unordered(AT_ONCE).try_collect().await
+    futures_util::stream::iter(objects.into_iter().map(|object| ensure(api, object)))
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await
 }
 
 /// Makes the object unless one of its name is there.
 pub(crate) async fn ensure(api: &Arc<Api>, mut object: Value) -> Result<(), Status> {
     let (group, version) = meta::group_version(meta::api_version(&object));
     let Some(resource) = scheme().resource_of_kind(group, version, meta::kind(&object)) else {
-        return Err(Status::internal(format!("the resource table has no {}", meta::kind(&object))));
+        return Err(Status::internal(format!(
+            "the resource table has no {}",
+            meta::kind(&object)
+        )));
     };
     // A group that --runtime-config switched off gets nothing.
-    let Some(registry) = api.endpoints.registry(group, &resource.plural) else { return Ok(()) };
-    if registry.get_local(meta::namespace(&object), meta::name(&object))?.is_some() {
+    let Some(registry) = api.endpoints.registry(group, &resource.plural) else {
+        return Ok(());
+    };
+    if registry
+        .get_local(meta::namespace(&object), meta::name(&object))?
+        .is_some()
+    {
         return Ok(());
     }
     create(api, registry, &mut object).await
@@ -50,8 +64,14 @@ pub(crate) async fn ensure(api: &Arc<Api>, mut object: Value) -> Result<(), Stat
 async fn create(api: &Arc<Api>, registry: &Registry, object: &mut Value) -> Result<(), Status> {
     apply_defaults(object, registry.layout.ty);
     let status = object.get("status").cloned();
-    if let Some(endpoint) = api.endpoints.get(&registry.resource().group, &registry.resource().version, &registry.resource().plural) {
-        in_context(endpoint, MANAGER, "", |context| managed_fields::update(None, object, context));
+    if let Some(endpoint) = api.endpoints.get(
+        &registry.resource().group,
+        &registry.resource().version,
+        &registry.resource().plural,
+    ) {
+        in_context(endpoint, MANAGER, "", |context| {
+            managed_fields::update(None, object, context)
+        });
     }
     registry.fill_system_fields(object);
     let mut object = object.clone();
@@ -72,8 +92,13 @@ fn configured(api: &Api) -> Vec<Value> {
     let config = &api.config;
     let port = i64::from(config.bind.port());
     let node_port = config.kubernetes_service_node_port;
-    let service_type = if node_port == 0 { "ClusterIP" } else { "NodePort" };
-    let mut service_port = json!({"name": "https", "port": 443, "protocol": "TCP", "targetPort": port});
+    let service_type = if node_port == 0 {
+        "ClusterIP"
+    } else {
+        "NodePort"
+    };
+    let mut service_port =
+        json!({"name": "https", "port": 443, "protocol": "TCP", "targetPort": port});
     if node_port != 0 {
         service_port["nodePort"] = node_port.into();
     }
@@ -88,7 +113,9 @@ fn configured(api: &Api) -> Vec<Value> {
                      "internalTrafficPolicy": "Cluster", "ports": [service_port]}}),
         authentication_config(api),
     ];
-    if config.endpoint_reconciler {
+    if config.endpoint_reconciler && config.advertise_address.is_loopback() {
+        tracing::warn!(address = %config.advertise_address, "the kubernetes service gets no endpoints: --advertise-address is a loopback address, which no pod can reach");
+    } else if config.endpoint_reconciler {
         let address = config.advertise_address.to_string();
         let port = json!({"name": "https", "port": port, "protocol": "TCP"});
         objects.push(json!({"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
@@ -104,7 +131,10 @@ fn configured(api: &Api) -> Vec<Value> {
 fn api_services(api: &Api) -> Vec<Value> {
     let mut objects = Vec::new();
     for group in scheme().groups() {
-        for version in group.versions.iter().filter(|version| api.endpoints.serves(&group.name, &version.name) && group.name != "apiregistration.k8s.io") {
+        for version in group.versions.iter().filter(|version| {
+            api.endpoints.serves(&group.name, &version.name)
+                && group.name != "apiregistration.k8s.io"
+        }) {
             let mut spec = json!({"version": &*version.name, "groupPriorityMinimum": group.priority, "versionPriority": version.priority});
             if !group.name.is_empty() {
                 spec["group"] = (&*group.name).into();

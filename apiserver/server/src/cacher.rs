@@ -32,7 +32,11 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     /// The objects whose key starts with `prefix`, in key order, from behind `after` on.
-    pub(crate) fn range<'a>(&'a self, prefix: &'a str, after: Option<&str>) -> impl Iterator<Item = &'a Arc<Cached>> {
+    pub(crate) fn range<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = &'a Arc<Cached>> {
         let start: Arc<str> = Arc::from(after.unwrap_or(prefix));
         let skip_start = after.is_some();
         self.objects
@@ -56,7 +60,10 @@ impl ResourceCache {
     fn new(layout: Layout) -> Self {
         ResourceCache {
             layout,
-            snapshot: ArcSwap::from_pointee(Snapshot { revision: Revision(0), objects: OrdMap::new() }),
+            snapshot: ArcSwap::from_pointee(Snapshot {
+                revision: Revision(0),
+                objects: OrdMap::new(),
+            }),
             ring: RwLock::new(Ring::new()),
             newest: signal::channel(Revision(0)).0,
         }
@@ -81,9 +88,16 @@ pub(crate) struct Cacher {
 
 impl Cacher {
     pub(crate) fn new(store: Store, layouts: impl IntoIterator<Item = Layout>) -> Self {
-        let mut resources: Vec<_> = layouts.into_iter().map(|layout| Arc::new(ResourceCache::new(layout))).collect();
+        let mut resources: Vec<_> = layouts
+            .into_iter()
+            .map(|layout| Arc::new(ResourceCache::new(layout)))
+            .collect();
         resources.sort_by(|a, b| a.layout.prefix.cmp(&b.layout.prefix));
-        Cacher { store, resources, progress: signal::channel(Revision(0)).0 }
+        Cacher {
+            store,
+            resources,
+            progress: signal::channel(Revision(0)).0,
+        }
     }
 
     pub(crate) fn progress(&self) -> Revision {
@@ -92,12 +106,18 @@ impl Cacher {
 
     /// The cache that owns a key. A key's prefix ends in `/`, so no resource can shadow another.
     pub(crate) fn owner(&self, key: &str) -> Option<&Arc<ResourceCache>> {
-        let at = self.resources.partition_point(|cache| cache.layout.prefix.as_str() <= key);
-        at.checked_sub(1).map(|at| &self.resources[at]).filter(|cache| key.starts_with(cache.layout.prefix.as_str()))
+        let at = self
+            .resources
+            .partition_point(|cache| cache.layout.prefix.as_str() <= key);
+        at.checked_sub(1)
+            .map(|at| &self.resources[at])
+            .filter(|cache| key.starts_with(cache.layout.prefix.as_str()))
     }
 
     pub(crate) fn by_prefix(&self, prefix: &str) -> Option<&Arc<ResourceCache>> {
-        self.resources.iter().find(|cache| cache.layout.prefix == prefix)
+        self.resources
+            .iter()
+            .find(|cache| cache.layout.prefix == prefix)
     }
 
     /// Waits until the caches hold every change up to `revision`.
@@ -119,11 +139,6 @@ impl Cacher {
         let progress = self.progress();
         let snapshot = cache.snapshot();
         (progress.max(snapshot.revision), snapshot)
-    }
-
-    /// The latest revision known anywhere here, and a signal of progress.
-    pub(crate) fn progress_signal(&self) -> signal::Receiver<Revision> {
-        self.progress.subscribe()
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -7,16 +7,13 @@ pub(crate) struct Clock;
 
 impl Clock {
     pub(crate) fn unix_seconds(self) -> i64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs() as i64)
     }
 
     /// RFC 3339 in whole seconds, as metav1.Time is written.
     pub(crate) fn now(self) -> String {
         triad_machinery::duration::format_time(self.unix_seconds())
-    }
-
-    /// `seconds` from now (negative: ago).
-    pub(crate) fn at(self, seconds: i64) -> String {
-        triad_machinery::duration::format_time(self.unix_seconds() + seconds)
     }
 }

@@ -42,7 +42,10 @@ impl Discovery {
                 .map(|version| (&*version.name, resource_list(group, &version.name)))
                 .collect();
             if !versions.is_empty() {
-                groups.push(Served { name: &group.name, versions });
+                groups.push(Served {
+                    name: &group.name,
+                    versions,
+                });
             }
         }
         let aggregated = [true, false].map(|core| {
@@ -52,24 +55,58 @@ impl Discovery {
             let etag = HeaderValue::from_str(&format!("\"{digest}\"")).unwrap_or(HeaderValue::from_static("\"\""));
             Aggregated { document, etag }
         });
-        Discovery { groups, aggregated, server_address }
+        Discovery {
+            groups,
+            aggregated,
+            server_address,
+        }
     }
 
     /// Answers a discovery path; None when the path is none.
-    pub(crate) fn answer(&self, method: &Method, path: &str, headers: &HeaderMap, query: &Query) -> Option<Result<Reply, Status>> {
+    pub(crate) fn answer(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        query: &Query,
+    ) -> Option<Result<Reply, Status>> {
         let trimmed = path.strip_suffix('/').unwrap_or(path);
         let parts: Vec<&str> = trimmed.split('/').skip(1).collect();
         match parts.as_slice() {
             ["api"] => Some(self.root(true, method, headers, query)),
             ["apis"] => Some(self.root(false, method, headers, query)),
             ["api", version] => Some(self.resources("", version, method, headers, query)),
-            ["apis", group] => self.groups.iter().find(|g| g.name == *group && !group.is_empty()).map(|group| plain(headers, query, group_document(group, true), "meta/v1.APIGroup")),
-            ["apis", group, version] if self.groups.iter().any(|g| g.name == *group && !group.is_empty()) => Some(self.resources(group, version, method, headers, query)),
+            ["apis", group] => self
+                .groups
+                .iter()
+                .find(|g| g.name == *group && !group.is_empty())
+                .map(|group| {
+                    plain(
+                        headers,
+                        query,
+                        group_document(group, true),
+                        "meta/v1.APIGroup",
+                    )
+                }),
+            ["apis", group, version]
+                if self
+                    .groups
+                    .iter()
+                    .any(|g| g.name == *group && !group.is_empty()) =>
+            {
+                Some(self.resources(group, version, method, headers, query))
+            }
             _ => None,
         }
     }
 
-    fn root(&self, core: bool, method: &Method, headers: &HeaderMap, query: &Query) -> Result<Reply, Status> {
+    fn root(
+        &self,
+        core: bool,
+        method: &Method,
+        headers: &HeaderMap,
+        query: &Query,
+    ) -> Result<Reply, Status> {
         let head = *method == Method::HEAD;
         if core && *method != Method::GET && !(head && wants_aggregated(headers, query)) {
             return Err(Status::method_not_allowed());
@@ -79,17 +116,45 @@ impl Discovery {
         }
         if core {
             route_accepts(headers, &MEDIA_TYPES)?;
-            let versions: Vec<&str> = self.groups.iter().filter(|g| g.name.is_empty()).flat_map(|g| g.versions.iter().map(|(v, _)| *v)).collect();
+            let versions: Vec<&str> = self
+                .groups
+                .iter()
+                .filter(|g| g.name.is_empty())
+                .flat_map(|g| g.versions.iter().map(|(v, _)| *v))
+                .collect();
             let document = json!({"kind": "APIVersions", "versions": versions, "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": self.server_address}]});
             return plain(headers, query, document, "meta/v1.APIVersions");
         }
-        let groups: Vec<Value> = self.groups.iter().filter(|g| !g.name.is_empty()).map(|group| group_document(group, false)).collect();
-        plain(headers, query, json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}), "meta/v1.APIGroupList")
+        let groups: Vec<Value> = self
+            .groups
+            .iter()
+            .filter(|g| !g.name.is_empty())
+            .map(|group| group_document(group, false))
+            .collect();
+        plain(
+            headers,
+            query,
+            json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}),
+            "meta/v1.APIGroupList",
+        )
     }
 
-    fn resources(&self, group: &str, version: &str, method: &Method, headers: &HeaderMap, query: &Query) -> Result<Reply, Status> {
-        let found = self.groups.iter().find(|g| g.name == group).and_then(|g| g.versions.iter().find(|(v, _)| *v == version));
-        let Some((_, document)) = found else { return Err(Status::no_such_resource()) };
+    fn resources(
+        &self,
+        group: &str,
+        version: &str,
+        method: &Method,
+        headers: &HeaderMap,
+        query: &Query,
+    ) -> Result<Reply, Status> {
+        let found = self
+            .groups
+            .iter()
+            .find(|g| g.name == group)
+            .and_then(|g| g.versions.iter().find(|(v, _)| *v == version));
+        let Some((_, document)) = found else {
+            return Err(Status::no_such_resource());
+        };
         if *method != Method::GET {
             return Err(Status::method_not_allowed());
         }
@@ -108,26 +173,43 @@ fn wants_aggregated(headers: &HeaderMap, query: &Query) -> bool {
 }
 
 fn aggregated_form(headers: &HeaderMap, query: &Query) -> Option<Accepted> {
-    accept(headers, query, Offer::Discovery).ok().filter(|accepted| accepted.convert.is_some())
+    accept(headers, query, Offer::Discovery)
+        .ok()
+        .filter(|accepted| accepted.convert.is_some())
 }
 
 impl Aggregated {
     fn answer(&self, headers: &HeaderMap, accepted: &Accepted) -> Reply {
-        let mut reply = if headers.get(IF_NONE_MATCH).is_some_and(|known| *known == self.etag) {
+        let mut reply = if headers
+            .get(IF_NONE_MATCH)
+            .is_some_and(|known| *known == self.etag)
+        {
             reply::empty(304)
         } else {
             let mut reply = reply::object(200, &self.document, list_type(), accepted);
             let content_type = match accepted.media {
-                Media::Json => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
-                Media::Yaml => "application/yaml;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
-                Media::Protobuf => "application/vnd.kubernetes.protobuf;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+                Media::Json => {
+                    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+                }
+                Media::Yaml => {
+                    "application/yaml;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+                }
+                Media::Protobuf => {
+                    "application/vnd.kubernetes.protobuf;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+                }
             };
-            reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            reply
+                .headers_mut()
+                .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
             reply
         };
         reply.headers_mut().insert(ETAG, self.etag.clone());
-        reply.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
-        reply.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public"));
+        reply
+            .headers_mut()
+            .insert(VARY, HeaderValue::from_static("Accept"));
+        reply
+            .headers_mut()
+            .insert(CACHE_CONTROL, HeaderValue::from_static("public"));
         reply
     }
 }
@@ -156,7 +238,9 @@ fn resource_list(group: &Group, version: &str) -> Value {
         resources.push(resource_entry(resource));
         for subresource in &resource.subresources {
             let mut entry = json!({"name": format!("{}/{}", resource.plural, subresource.name), "singularName": "", "namespaced": resource.namespaced, "kind": &*subresource.kind, "verbs": subresource.verbs});
-            if (&*subresource.group, &*subresource.version) != (&*resource.group, &*resource.version) {
+            if (&*subresource.group, &*subresource.version)
+                != (&*resource.group, &*resource.version)
+            {
                 entry["group"] = (&*subresource.group).into();
                 entry["version"] = (&*subresource.version).into();
             }
@@ -164,7 +248,8 @@ fn resource_list(group: &Group, version: &str) -> Value {
         }
     }
     let group_version = triad_machinery::scheme::group_version(&group.name, version);
-    let mut document = json!({"kind": "APIResourceList", "groupVersion": group_version, "resources": resources});
+    let mut document =
+        json!({"kind": "APIResourceList", "groupVersion": group_version, "resources": resources});
     // The core group's list has never borne an apiVersion.
     if !group.name.is_empty() {
         document["apiVersion"] = "v1".into();
@@ -191,11 +276,18 @@ fn aggregated_group(group: &Served) -> Value {
         .versions
         .iter()
         .map(|(version, _)| {
-            let resources: Vec<Value> = scheme().resources_of(group.name, version).map(aggregated_resource).collect();
+            let resources: Vec<Value> = scheme()
+                .resources_of(group.name, version)
+                .map(aggregated_resource)
+                .collect();
             json!({"version": version, "resources": resources, "freshness": "Current"})
         })
         .collect();
-    let metadata = if group.name.is_empty() { json!({}) } else { json!({"name": group.name}) };
+    let metadata = if group.name.is_empty() {
+        json!({})
+    } else {
+        json!({"name": group.name})
+    };
     json!({"metadata": metadata, "versions": versions})
 }
 

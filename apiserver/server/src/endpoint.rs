@@ -1,6 +1,5 @@
 //! The resources that are served: one endpoint per group, version and resource, several of which may share one registry.
 
-use triad_machinery::validation::Settings;
 use crate::cacher::Cacher;
 use crate::registry::{Registry, strategy};
 use crate::storage::Layout;
@@ -11,7 +10,8 @@ use std::time::Duration;
 use triad_machinery::meta;
 use triad_machinery::schema::TypeId;
 use triad_machinery::scheme::{Resource, scheme};
-use triad_machinery::status::{GroupKind, GroupResource};
+use triad_machinery::status::GroupResource;
+use triad_machinery::validation::Settings;
 
 pub(crate) struct Endpoint {
     pub(crate) resource: &'static Resource,
@@ -22,27 +22,37 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     pub(crate) fn group_resource(&self) -> GroupResource<'static> {
-        GroupResource { group: &self.resource.group, resource: &self.resource.plural }
-    }
-
-    pub(crate) fn group_kind(&self) -> GroupKind<'static> {
-        GroupKind { group: &self.resource.group, kind: &self.resource.kind }
+        GroupResource {
+            group: &self.resource.group,
+            resource: &self.resource.plural,
+        }
     }
 
     /// Whether objects are served as they are stored.
     pub(crate) fn is_storage_version(&self) -> bool {
-        self.registry.as_ref().is_some_and(|registry| std::ptr::eq(registry.layout.resource, self.resource))
+        self.registry
+            .as_ref()
+            .is_some_and(|registry| std::ptr::eq(registry.layout.resource, self.resource))
     }
 
     /// The Warning text of a deprecated version, as upstream words it.
     pub(crate) fn deprecation_warning(&self) -> Option<String> {
-        let lifecycle = self.resource.lifecycle().filter(|lifecycle| !lifecycle.deprecated.is_empty())?;
-        let mut text = format!("{} {} is deprecated in v{}+", self.resource.group_version(), self.resource.kind, lifecycle.deprecated);
+        let lifecycle = self
+            .resource
+            .lifecycle()
+            .filter(|lifecycle| !lifecycle.deprecated.is_empty())?;
+        let mut text = format!(
+            "{} {} is deprecated in v{}+",
+            self.resource.group_version(),
+            self.resource.kind,
+            lifecycle.deprecated
+        );
         if !lifecycle.removed.is_empty() {
             text.push_str(&format!(", unavailable in v{}+", lifecycle.removed));
         }
         if let Some(replacement) = &lifecycle.replacement {
-            let version = triad_machinery::scheme::group_version(&replacement.group, &replacement.version);
+            let version =
+                triad_machinery::scheme::group_version(&replacement.group, &replacement.version);
             text.push_str(&format!("; use {version} {}", replacement.kind));
         }
         Some(text)
@@ -51,15 +61,19 @@ impl Endpoint {
     /// An object of this version in the storage version.
     pub(crate) fn to_storage(&self, object: Value) -> Value {
         match &self.registry {
-            Some(registry) if !self.is_storage_version() => convert(object, self.resource, registry.layout.resource),
+            Some(registry) if !self.is_storage_version() => {
+                convert(object, self.resource, registry.layout.resource)
+            }
             _ => object,
         }
     }
 
     /// A stored object in this version.
-    pub(crate) fn from_storage(&self, object: Value) -> Value {
+    pub(crate) fn served(&self, object: Value) -> Value {
         match &self.registry {
-            Some(registry) if !self.is_storage_version() => convert(object, registry.layout.resource, self.resource),
+            Some(registry) if !self.is_storage_version() => {
+                convert(object, registry.layout.resource, self.resource)
+            }
             _ => object,
         }
     }
@@ -69,7 +83,9 @@ pub(crate) fn convert(mut object: Value, from: &Resource, to: &Resource) -> Valu
     if let (Some(source), Some(target)) = (from.type_id(), to.type_id()) {
         match triad_machinery::conversion::convert(object.clone(), source, target) {
             Ok(converted) => object = converted,
-            Err(error) => tracing::error!(%error, from = from.group_version(), to = to.group_version(), kind = &*to.kind, "an object cannot be converted"),
+            Err(error) => {
+                tracing::error!(%error, from = from.group_version(), to = to.group_version(), kind = &*to.kind, "an object cannot be converted")
+            }
         }
     }
     meta::set_type(&mut object, &to.group_version(), &to.kind);
@@ -86,45 +102,93 @@ pub(crate) struct Endpoints {
 pub(crate) fn layouts() -> Vec<Layout> {
     let mut layouts: Vec<Layout> = Vec::new();
     for resource in scheme().resources() {
-        let Some(storage) = &resource.storage else { continue };
+        let Some(storage) = &resource.storage else {
+            continue;
+        };
         let prefix = format!("{}/", storage.key);
-        let stored = scheme().resource_of_kind(&storage.group, &storage.version, &resource.kind).unwrap_or(resource);
+        let stored = scheme()
+            .resource_of_kind(&storage.group, &storage.version, &resource.kind)
+            .unwrap_or(resource);
         if let (Some(ty), false) = (stored.type_id(), layouts.iter().any(|l| l.prefix == prefix)) {
-            layouts.push(Layout { prefix, resource: stored, ty });
+            layouts.push(Layout {
+                prefix,
+                resource: stored,
+                ty,
+            });
         }
     }
     layouts
 }
 
 impl Endpoints {
-    pub(crate) fn new(cacher: &Arc<Cacher>, served: impl Fn(&Resource) -> bool, max_object_bytes: usize, event_ttl: Duration, settings: Settings) -> Self {
+    pub(crate) fn new(
+        cacher: &Arc<Cacher>,
+        served: impl Fn(&Resource) -> bool,
+        max_object_bytes: usize,
+        event_ttl: Duration,
+        settings: Settings,
+    ) -> Self {
         let mut registries: Vec<Arc<Registry>> = Vec::new();
         let mut by_path = HashMap::new();
-        for resource in scheme().resources().iter().filter(|resource| served(resource)) {
-            let Some(ty) = resource.type_id() else { continue };
+        for resource in scheme()
+            .resources()
+            .iter()
+            .filter(|resource| served(resource))
+        {
+            let Some(ty) = resource.type_id() else {
+                continue;
+            };
             let registry = resource.storage.as_ref().and_then(|storage| {
                 let prefix = format!("{}/", storage.key);
-                if let Some(registry) = registries.iter().find(|registry| registry.layout.prefix == prefix) {
+                if let Some(registry) = registries
+                    .iter()
+                    .find(|registry| registry.layout.prefix == prefix)
+                {
                     return Some(registry.clone());
                 }
                 let cache = cacher.by_prefix(&prefix)?.clone();
-                let ttl = (&*resource.plural == "events").then(|| event_ttl.as_secs().clamp(1, u64::from(u32::MAX)) as u32);
-                let registry = Arc::new(Registry::new(cache, strategy::for_resource(resource), cacher.clone(), max_object_bytes, ttl, settings));
+                let ttl = (&*resource.plural == "events")
+                    .then(|| event_ttl.as_secs().clamp(1, u64::from(u32::MAX)) as u32);
+                let registry = Arc::new(Registry::new(
+                    cache,
+                    strategy::for_resource(resource),
+                    cacher,
+                    max_object_bytes,
+                    ttl,
+                    settings,
+                ));
                 registries.push(registry.clone());
                 Some(registry)
             });
-            let key = (resource.group.to_string(), resource.version.to_string(), resource.plural.to_string());
-            by_path.insert(key, Arc::new(Endpoint { resource, ty, registry }));
+            let key = (
+                resource.group.to_string(),
+                resource.version.to_string(),
+                resource.plural.to_string(),
+            );
+            by_path.insert(
+                key,
+                Arc::new(Endpoint {
+                    resource,
+                    ty,
+                    registry,
+                }),
+            );
         }
-        Endpoints { by_path, registries }
+        Endpoints {
+            by_path,
+            registries,
+        }
     }
 
     pub(crate) fn get(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Endpoint>> {
-        self.by_path.get(&(group.to_owned(), version.to_owned(), plural.to_owned()))
+        self.by_path
+            .get(&(group.to_owned(), version.to_owned(), plural.to_owned()))
     }
 
     pub(crate) fn serves(&self, group: &str, version: &str) -> bool {
-        self.by_path.keys().any(|(g, v, _)| g == group && v == version)
+        self.by_path
+            .keys()
+            .any(|(g, v, _)| g == group && v == version)
     }
 
     pub(crate) fn serves_group(&self, group: &str) -> bool {
@@ -137,7 +201,9 @@ impl Endpoints {
 
     /// The registry of a resource, whatever version it is stored in.
     pub(crate) fn registry(&self, group: &str, plural: &str) -> Option<&Arc<Registry>> {
-        self.registries.iter().find(|registry| registry.layout.resource.group == group && registry.layout.resource.plural == plural)
+        self.registries.iter().find(|registry| {
+            registry.layout.resource.group == group && registry.layout.resource.plural == plural
+        })
     }
 
     pub(crate) fn registries(&self) -> &[Arc<Registry>] {

@@ -9,6 +9,7 @@ pub(crate) mod patch;
 pub(crate) mod read;
 pub(crate) mod scale;
 pub(crate) mod subresource;
+pub(crate) mod token;
 pub(crate) mod transform;
 pub(crate) mod update;
 pub(crate) mod virtuals;
@@ -19,7 +20,7 @@ use crate::endpoint::Endpoint;
 use crate::filters::request_info::RequestInfo;
 use crate::negotiate::{Accepted, Offer, accept};
 use crate::query::Query;
-use crate::registry::Registry;
+use crate::registry::{Registry, Stored};
 use crate::reply::{self, Reply};
 use crate::user::User;
 use bytes::Bytes;
@@ -46,12 +47,31 @@ pub(crate) struct Call {
 impl Call {
     /// The registry of a resource that is stored; the router has seen to it that it is.
     pub(crate) fn registry(&self) -> Result<&Arc<Registry>, Status> {
-        self.endpoint.registry.as_ref().ok_or_else(Status::method_not_allowed)
+        self.endpoint
+            .registry
+            .as_ref()
+            .ok_or_else(Status::method_not_allowed)
     }
 
     /// The namespace of the request; cluster-scoped resources are in none, namespaces too.
     pub(crate) fn namespace(&self) -> &str {
-        if self.endpoint.resource.namespaced { &self.info.namespace } else { "" }
+        if self.endpoint.resource.namespaced {
+            &self.info.namespace
+        } else {
+            ""
+        }
+    }
+
+    /// Reads the object in the path; its absence is told in the words of the served group.
+    pub(crate) async fn fetch(&self) -> Result<Stored, Status> {
+        let read = self.registry()?.get(self.namespace(), self.name()).await;
+        read.map_err(|status| {
+            if status.code == 404 {
+                Status::not_found(self.endpoint.group_resource(), self.name())
+            } else {
+                status
+            }
+        })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -59,8 +79,19 @@ impl Call {
     }
 
     /// The same caller's request on a named object of another resource, as handlers make it on the caller's behalf.
-    pub(crate) fn on(&self, group: &str, version: &str, plural: &str, name: &str) -> Result<Call, Status> {
-        let endpoint = self.api.endpoints.get(group, version, plural).cloned().ok_or_else(Status::no_such_resource)?;
+    pub(crate) fn on(
+        &self,
+        group: &str,
+        version: &str,
+        plural: &str,
+        name: &str,
+    ) -> Result<Call, Status> {
+        let endpoint = self
+            .api
+            .endpoints
+            .get(group, version, plural)
+            .cloned()
+            .ok_or_else(Status::no_such_resource)?;
         let mut info = self.info.clone();
         info.parts = vec![plural.to_owned(), name.to_owned()];
         Ok(Call {
@@ -81,18 +112,33 @@ impl Call {
 
     /// The manager that a write is recorded under: the fieldManager parameter, else the User-Agent up to its first slash.
     pub(crate) fn manager(&self, field_manager: &str) -> String {
-        let agent = self.headers.get(http::header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or("");
+        let agent = self
+            .headers
+            .get(http::header::USER_AGENT)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or("");
         triad_machinery::managed_fields::manager_name(field_manager, agent)
     }
 
     /// Answers with an object of the storage version, in this endpoint's version and the form asked for.
-    pub(crate) fn answer(&self, code: u16, object: Value, accepted: &Accepted) -> Result<Reply, Status> {
-        let object = self.endpoint.from_storage(object);
+    pub(crate) fn answer(
+        &self,
+        code: u16,
+        object: Value,
+        accepted: &Accepted,
+    ) -> Result<Reply, Status> {
+        let object = self.endpoint.served(object);
         self.answer_served(code, object, self.endpoint.ty, accepted)
     }
 
     /// Answers with an object that is in the served version already.
-    pub(crate) fn answer_served(&self, code: u16, object: Value, ty: TypeId, accepted: &Accepted) -> Result<Reply, Status> {
+    pub(crate) fn answer_served(
+        &self,
+        code: u16,
+        object: Value,
+        ty: TypeId,
+        accepted: &Accepted,
+    ) -> Result<Reply, Status> {
         match &accepted.convert {
             Some(convert) => {
                 let (object, ty) = transform::object(self, object, convert)?;

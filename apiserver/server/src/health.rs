@@ -7,9 +7,70 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 use triad_kv::Store;
 
-/// Checks in upstream's order; those of hooks that are one thing here pass together.
-const CHECKS: [&str; 8] = ["ping", "log", "etcd", "poststarthook/start-apiserver-admission-initializer", "poststarthook/generic-apiserver-start-informers", "poststarthook/rbac/bootstrap-roles", "poststarthook/scheduling/bootstrap-system-priority-classes", "poststarthook/priority-and-fairness-config-producer"];
-const READY_ONLY: [&str; 3] = ["etcd-readiness", "informer-sync", "shutdown"];
+/// Start-up hooks that upstream lists; here they are one thing, the bootstrap, and pass together.
+const HOOKS: [&str; 30] = [
+    "start-apiserver-admission-initializer",
+    "generic-apiserver-start-informers",
+    "priority-and-fairness-config-consumer",
+    "priority-and-fairness-filter",
+    "storage-object-count-tracker-hook",
+    "start-apiextensions-informers",
+    "start-apiextensions-controllers",
+    "crd-informer-synced",
+    "start-system-namespaces-controller",
+    "start-cluster-authentication-info-controller",
+    "start-kube-apiserver-identity-lease-controller",
+    "start-kube-apiserver-identity-lease-garbage-collector",
+    "start-legacy-token-tracking-controller",
+    "start-service-ip-repair-controllers",
+    "start-kubernetes-service-cidr-controller",
+    "peer-endpoint-reconciler-controller",
+    "rbac/bootstrap-roles",
+    "scheduling/bootstrap-system-priority-classes",
+    "priority-and-fairness-config-producer",
+    "bootstrap-controller",
+    "aggregator-reload-proxy-client-cert",
+    "start-kube-aggregator-informers",
+    "apiservice-status-local-available-controller",
+    "apiservice-status-remote-available-controller",
+    "apiservice-registration-controller",
+    "apiservice-discovery-controller",
+    "kube-apiserver-autoregistration",
+    "apiservice-openapi-controller",
+    "apiservice-openapiv3-controller",
+    "storage-readiness",
+];
+
+/// The checks of an endpoint, in the order of its verbose answer.
+fn checks(root: &str) -> Option<Vec<String>> {
+    let before: &[&str] = match root {
+        "livez" | "healthz" => &["ping", "log", "etcd", "loopback-serving-certificate"],
+        "readyz" => &["ping", "log", "etcd", "etcd-readiness", "informer-sync"],
+        _ => return None,
+    };
+    let hooks = HOOKS.iter().map(|hook| format!("poststarthook/{hook}"));
+    let mut all: Vec<String> = before
+        .iter()
+        .map(|name| (*name).to_owned())
+        .chain(hooks)
+        .collect();
+    all.push("autoregister-completion".to_owned());
+    if root == "readyz" {
+        all.push("shutdown".to_owned());
+    }
+    Some(all)
+}
+
+/// Every path of health checks, for the index.
+pub(crate) fn paths() -> impl Iterator<Item = String> {
+    ["healthz", "livez", "readyz"].into_iter().flat_map(|root| {
+        let single = checks(root)
+            .unwrap_or_default()
+            .into_iter()
+            .map(move |check| format!("/{root}/{check}"));
+        std::iter::once(format!("/{root}")).chain(single)
+    })
+}
 
 pub(crate) struct Health {
     store: Store,
@@ -19,7 +80,11 @@ pub(crate) struct Health {
 
 impl Health {
     pub(crate) fn new(store: Store) -> Self {
-        Health { store, bootstrapped: AtomicBool::new(false), draining: watch::channel(false).0 }
+        Health {
+            store,
+            bootstrapped: AtomicBool::new(false),
+            draining: watch::channel(false).0,
+        }
     }
 
     pub(crate) fn set_bootstrapped(&self) {
@@ -34,7 +99,11 @@ impl Health {
     /// Completes when the server drains.
     pub(crate) async fn draining(&self) {
         // The sender lives as long as self.
-        let _ = self.draining.subscribe().wait_for(|draining| *draining).await;
+        let _ = self
+            .draining
+            .subscribe()
+            .wait_for(|draining| *draining)
+            .await;
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -58,20 +127,26 @@ impl Health {
     pub(crate) fn answer(&self, path: &str, query: &Query) -> Option<Reply> {
         let mut parts = path.trim_start_matches('/').splitn(2, '/');
         let (root, single) = (parts.next()?, parts.next());
-        let mut checks: Vec<&str> = CHECKS.to_vec();
-        match root {
-            "livez" | "healthz" => {}
-            "readyz" => checks.splice(3..3, READY_ONLY).for_each(drop),
-            _ => return None,
-        }
+        let checks = checks(root)?;
         if let Some(single) = single {
-            let known = checks.contains(&single);
-            return known.then(|| if self.passes(single) { reply::text(200, "ok") } else { failed(&format!("internal server error: {single} failed\n")) });
+            let known = checks.iter().any(|check| check == single);
+            return known.then(|| {
+                if self.passes(single) {
+                    reply::text(200, "ok")
+                } else {
+                    failed(&format!("internal server error: {single} failed\n"))
+                }
+            });
         }
-        let mut excluded: BTreeSet<&str> = query.all("exclude").flat_map(|v| v.split(',')).filter(|v| !v.is_empty()).collect();
+        let mut excluded: BTreeSet<&str> = query
+            .all("exclude")
+            .flat_map(|v| v.split(','))
+            .filter(|v| !v.is_empty())
+            .collect();
         let mut text = String::new();
         let mut failures = Vec::new();
-        for check in checks {
+        for check in &checks {
+            let check = check.as_str();
             if excluded.remove(check) {
                 text.push_str(&format!("[+]{check} excluded: ok\n"));
             } else if self.passes(check) {
@@ -83,7 +158,10 @@ impl Health {
         }
         if !excluded.is_empty() {
             let names: Vec<String> = excluded.iter().map(|name| format!("{name:?}")).collect();
-            text.push_str(&format!("warn: some health checks cannot be excluded: no matches for {}\n", names.join(",")));
+            text.push_str(&format!(
+                "warn: some health checks cannot be excluded: no matches for {}\n",
+                names.join(",")
+            ));
         }
         if !failures.is_empty() {
             tracing::warn!(checks = failures.join(","), path, "health check failed");

@@ -30,7 +30,12 @@ pub(crate) struct Limits {
 }
 
 /// Accepts until aborted. Without `tls` every peer is trusted: the insecure port.
-pub(crate) async fn serve(listener: TcpListener, tls: Option<Arc<rustls::ServerConfig>>, api: Arc<Api>, limits: Limits) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    api: Arc<Api>,
+    limits: Limits,
+) {
     let acceptor = tls.map(TlsAcceptor::from);
     loop {
         let (stream, address) = match listener.accept().await {
@@ -53,17 +58,34 @@ pub(crate) async fn serve(listener: TcpListener, tls: Option<Arc<rustls::ServerC
     }
 }
 
-async fn secure(stream: TcpStream, address: std::net::SocketAddr, acceptor: TlsAcceptor, api: Arc<Api>, limits: Limits) {
+async fn secure(
+    stream: TcpStream,
+    address: std::net::SocketAddr,
+    acceptor: TlsAcceptor,
+    api: Arc<Api>,
+    limits: Limits,
+) {
     let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return tracing::debug!(%address, %error, "TLS handshake failed"),
         Err(_) => return tracing::debug!(%address, "TLS handshake took too long"),
     };
-    let chain = stream.get_ref().1.peer_certificates().map_or_else(Vec::new, |chain| chain.iter().map(|cert| cert.clone().into_owned()).collect());
+    let chain = stream
+        .get_ref()
+        .1
+        .peer_certificates()
+        .map_or_else(Vec::new, |chain| {
+            chain.iter().map(|cert| cert.clone().into_owned()).collect()
+        });
     connection(stream, Peer::new(address, chain), api, limits).await;
 }
 
-async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer, api: Arc<Api>, limits: Limits) {
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Peer,
+    api: Arc<Api>,
+    limits: Limits,
+) {
     let peer = Arc::new(peer);
     let service = {
         let (api, peer) = (api.clone(), peer.clone());
@@ -74,18 +96,33 @@ async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static
                 api.metrics.start(mutating);
                 let guard = InFlight(api.clone(), mutating);
                 // A panic is this request's 500, not the connection's end.
-                let reply = AssertUnwindSafe(handle(api, peer, request)).catch_unwind().await;
+                let reply = AssertUnwindSafe(handle(api, peer, request))
+                    .catch_unwind()
+                    .await;
                 drop(guard);
                 Ok::<_, Infallible>(reply.unwrap_or_else(|_| {
                     tracing::error!("a handler panicked");
-                    crate::reply::raw_status(&triad_machinery::status::Status::internal("this request caused apiserver to panic. Look in the logs for details."))
+                    crate::reply::raw_status(&triad_machinery::status::Status::internal(
+                        "this request caused apiserver to panic. Look in the logs for details.",
+                    ))
                 }))
             }
         })
     };
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_BYTES).max_headers(MAX_HEADERS);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(limits.http2_max_streams).max_header_list_size(MAX_HEAD_BYTES as u32).keep_alive_interval(Duration::from_secs(30)).keep_alive_timeout(Duration::from_secs(15));
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.http2_max_streams)
+        .max_header_list_size(MAX_HEAD_BYTES as u32)
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(15));
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     tokio::pin!(connection);
     tokio::select! {

@@ -9,7 +9,9 @@ use std::time::Duration;
 use triad_kv::Store;
 
 /// Upper bounds of request durations in seconds (apiserver pkg/endpoints/metrics).
-const BUCKETS: [f64; 14] = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 5.0, 60.0];
+const BUCKETS: [f64; 14] = [
+    0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 5.0, 60.0,
+];
 
 /// What a request is counted under.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -50,7 +52,11 @@ impl Drop for WatchGuard {
 
 impl Metrics {
     pub(crate) fn request(&self, labels: Labels, code: u16, took: Duration, long_running: bool) {
-        *self.requests.lock().entry((labels.clone(), code)).or_default() += 1;
+        *self
+            .requests
+            .lock()
+            .entry((labels.clone(), code))
+            .or_default() += 1;
         if long_running {
             return;
         }
@@ -80,7 +86,10 @@ impl Metrics {
     pub(crate) fn watch_opened(&self, group: &'static str, kind: &'static str) -> WatchGuard {
         let key = (group, kind);
         *self.watches.lock().entry(key).or_default() += 1;
-        WatchGuard { watches: self.watches.clone(), key }
+        WatchGuard {
+            watches: self.watches.clone(),
+            key,
+        }
     }
 
     /// The whole page.
@@ -88,12 +97,37 @@ impl Metrics {
         let mut out = String::with_capacity(16 * 1024);
         self.render_requests(&mut out);
         let [reading, writing] = *self.inflight.lock();
-        head(&mut out, "apiserver_current_inflight_requests", "gauge", "Maximal number of currently used inflight request limit of this apiserver per request kind in last second.");
-        line(&mut out, "apiserver_current_inflight_requests", &[("request_kind", "mutating")], writing);
-        line(&mut out, "apiserver_current_inflight_requests", &[("request_kind", "readOnly")], reading);
-        head(&mut out, "apiserver_longrunning_requests", "gauge", "Gauge of all active long-running apiserver requests broken out by verb, group, kind.");
+        head(
+            &mut out,
+            "apiserver_current_inflight_requests",
+            "gauge",
+            "Maximal number of currently used inflight request limit of this apiserver per request kind in last second.",
+        );
+        line(
+            &mut out,
+            "apiserver_current_inflight_requests",
+            &[("request_kind", "mutating")],
+            writing,
+        );
+        line(
+            &mut out,
+            "apiserver_current_inflight_requests",
+            &[("request_kind", "readOnly")],
+            reading,
+        );
+        head(
+            &mut out,
+            "apiserver_longrunning_requests",
+            "gauge",
+            "Gauge of all active long-running apiserver requests broken out by verb, group, kind.",
+        );
         for ((group, kind), count) in self.watches.lock().iter() {
-            line(&mut out, "apiserver_longrunning_requests", &[("verb", "WATCH"), ("group", group), ("kind", kind)], *count);
+            line(
+                &mut out,
+                "apiserver_longrunning_requests",
+                &[("verb", "WATCH"), ("group", group), ("kind", kind)],
+                *count,
+            );
         }
         render_store(&mut out, store);
         render_process(&mut out);
@@ -101,14 +135,24 @@ impl Metrics {
     }
 
     fn render_requests(&self, out: &mut String) {
-        head(out, "apiserver_request_total", "counter", "Counter of apiserver requests broken out for each verb, group, version, resource, scope and HTTP response code.");
+        head(
+            out,
+            "apiserver_request_total",
+            "counter",
+            "Counter of apiserver requests broken out for each verb, group, version, resource, scope and HTTP response code.",
+        );
         for ((labels, code), count) in self.requests.lock().iter() {
             let code = code.to_string();
             let mut all = labels.pairs();
             all.push(("code", &code));
             line(out, "apiserver_request_total", &all, *count);
         }
-        head(out, "apiserver_request_duration_seconds", "histogram", "Response latency distribution in seconds for each verb, group, version, resource and scope.");
+        head(
+            out,
+            "apiserver_request_duration_seconds",
+            "histogram",
+            "Response latency distribution in seconds for each verb, group, version, resource and scope.",
+        );
         for (labels, histogram) in self.durations.lock().iter() {
             let mut total = 0;
             for (bound, count) in BUCKETS.iter().zip(histogram.buckets) {
@@ -116,20 +160,46 @@ impl Metrics {
                 let bound = bound.to_string();
                 let mut all = labels.pairs();
                 all.push(("le", &bound));
-                line(out, "apiserver_request_duration_seconds_bucket", &all, total);
+                line(
+                    out,
+                    "apiserver_request_duration_seconds_bucket",
+                    &all,
+                    total,
+                );
             }
             let mut all = labels.pairs();
             all.push(("le", "+Inf"));
-            line(out, "apiserver_request_duration_seconds_bucket", &all, histogram.count);
-            line(out, "apiserver_request_duration_seconds_sum", &labels.pairs(), histogram.sum);
-            line(out, "apiserver_request_duration_seconds_count", &labels.pairs(), histogram.count);
+            line(
+                out,
+                "apiserver_request_duration_seconds_bucket",
+                &all,
+                histogram.count,
+            );
+            line(
+                out,
+                "apiserver_request_duration_seconds_sum",
+                &labels.pairs(),
+                histogram.sum,
+            );
+            line(
+                out,
+                "apiserver_request_duration_seconds_count",
+                &labels.pairs(),
+                histogram.count,
+            );
         }
     }
 }
 
 impl Labels {
     fn pairs(&self) -> Vec<(&str, &str)> {
-        vec![("verb", self.verb), ("group", self.group), ("version", self.version), ("resource", self.resource), ("scope", self.scope)]
+        vec![
+            ("verb", self.verb),
+            ("group", self.group),
+            ("version", self.version),
+            ("resource", self.resource),
+            ("scope", self.scope),
+        ]
     }
 }
 
@@ -139,41 +209,161 @@ fn render_store(out: &mut String, store: &Store) {
         head(out, name, kind, help);
         line(out, name, &[], value);
     };
-    gauge("apiserver_storage_size_bytes", "gauge", "Size of the storage database file physically allocated in bytes.", (metrics.state_db_bytes + metrics.log_db_bytes) as f64);
-    gauge("etcd_server_has_leader", "gauge", "Whether or not a leader exists. 1 is existence, 0 is not.", f64::from(u8::from(store.health().leader_name.is_some())));
-    gauge("etcd_server_leader_changes_seen_total", "counter", "The number of leader changes seen.", metrics.elections_total as f64);
-    gauge("etcd_server_proposals_committed_total", "gauge", "The total number of consensus proposals committed.", metrics.last_index as f64);
-    gauge("etcd_server_proposals_applied_total", "gauge", "The total number of consensus proposals applied.", metrics.applied_index as f64);
-    gauge("etcd_server_proposals_pending", "gauge", "The current number of pending proposals to commit.", metrics.proposals_queued as f64);
-    gauge("etcd_server_proposals_failed_total", "counter", "The total number of failed proposals seen.", metrics.proposals_failed as f64);
-    gauge("etcd_debugging_mvcc_current_revision", "gauge", "The current revision of store.", metrics.revision.0 as f64);
-    gauge("etcd_debugging_mvcc_compact_revision", "gauge", "The revision of the last compaction in store.", metrics.compacted.0 as f64);
-    gauge("etcd_debugging_mvcc_watcher_total", "gauge", "Total number of watchers.", metrics.watchers as f64);
-    gauge("triad_log_bytes_total", "counter", "Bytes written to the raft log.", metrics.log_bytes_total as f64);
-    gauge("triad_memtable_bytes", "gauge", "Memory of writes not yet in a file.", metrics.memtable_bytes as f64);
-    gauge("triad_block_cache_bytes", "gauge", "Memory of blocks read from disk.", metrics.block_cache_bytes as f64);
+    gauge(
+        "apiserver_storage_size_bytes",
+        "gauge",
+        "Size of the storage database file physically allocated in bytes.",
+        (metrics.state_db_bytes + metrics.log_db_bytes) as f64,
+    );
+    gauge(
+        "etcd_server_has_leader",
+        "gauge",
+        "Whether or not a leader exists. 1 is existence, 0 is not.",
+        f64::from(u8::from(store.health().leader_name.is_some())),
+    );
+    gauge(
+        "etcd_server_leader_changes_seen_total",
+        "counter",
+        "The number of leader changes seen.",
+        metrics.elections_total as f64,
+    );
+    gauge(
+        "etcd_server_proposals_committed_total",
+        "gauge",
+        "The total number of consensus proposals committed.",
+        metrics.last_index as f64,
+    );
+    gauge(
+        "etcd_server_proposals_applied_total",
+        "gauge",
+        "The total number of consensus proposals applied.",
+        metrics.applied_index as f64,
+    );
+    gauge(
+        "etcd_server_proposals_pending",
+        "gauge",
+        "The current number of pending proposals to commit.",
+        metrics.proposals_queued as f64,
+    );
+    gauge(
+        "etcd_server_proposals_failed_total",
+        "counter",
+        "The total number of failed proposals seen.",
+        metrics.proposals_failed as f64,
+    );
+    gauge(
+        "etcd_debugging_mvcc_current_revision",
+        "gauge",
+        "The current revision of store.",
+        metrics.revision.0 as f64,
+    );
+    gauge(
+        "etcd_debugging_mvcc_compact_revision",
+        "gauge",
+        "The revision of the last compaction in store.",
+        metrics.compacted.0 as f64,
+    );
+    gauge(
+        "etcd_debugging_mvcc_watcher_total",
+        "gauge",
+        "Total number of watchers.",
+        metrics.watchers as f64,
+    );
+    gauge(
+        "triad_log_bytes_total",
+        "counter",
+        "Bytes written to the raft log.",
+        metrics.log_bytes_total as f64,
+    );
+    gauge(
+        "triad_memtable_bytes",
+        "gauge",
+        "Memory of writes not yet in a file.",
+        metrics.memtable_bytes as f64,
+    );
+    gauge(
+        "triad_block_cache_bytes",
+        "gauge",
+        "Memory of blocks read from disk.",
+        metrics.block_cache_bytes as f64,
+    );
     let name = "etcd_disk_wal_fsync_duration_seconds";
-    head(out, name, "histogram", "The latency distributions of fsync called by WAL.");
+    head(
+        out,
+        name,
+        "histogram",
+        "The latency distributions of fsync called by WAL.",
+    );
     for (bound, count) in &metrics.fsync_buckets {
-        line(out, &format!("{name}_bucket"), &[("le", &bound.to_string())], count);
+        line(
+            out,
+            &format!("{name}_bucket"),
+            &[("le", &bound.to_string())],
+            count,
+        );
     }
-    line(out, &format!("{name}_bucket"), &[("le", "+Inf")], metrics.fsyncs_total);
-    line(out, &format!("{name}_sum"), &[], metrics.fsync_time_total.as_secs_f64());
+    line(
+        out,
+        &format!("{name}_bucket"),
+        &[("le", "+Inf")],
+        metrics.fsyncs_total,
+    );
+    line(
+        out,
+        &format!("{name}_sum"),
+        &[],
+        metrics.fsync_time_total.as_secs_f64(),
+    );
     line(out, &format!("{name}_count"), &[], metrics.fsyncs_total);
 }
 
 fn render_process(out: &mut String) {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: u64 = statm.split_whitespace().nth(1).and_then(|text| text.parse().ok()).unwrap_or(0);
-    head(out, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.");
+    let pages: u64 = statm
+        .split_whitespace()
+        .nth(1)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0);
+    head(
+        out,
+        "process_resident_memory_bytes",
+        "gauge",
+        "Resident memory size in bytes.",
+    );
     line(out, "process_resident_memory_bytes", &[], pages * 4096);
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-    let ticks: u64 = [11, 12].iter().filter_map(|at| fields.get(*at)?.parse::<u64>().ok()).sum();
-    head(out, "process_cpu_seconds_total", "counter", "Total user and system CPU time spent in seconds.");
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or("")
+        .split_whitespace()
+        .collect();
+    let ticks: u64 = [11, 12]
+        .iter()
+        .filter_map(|at| fields.get(*at)?.parse::<u64>().ok())
+        .sum();
+    head(
+        out,
+        "process_cpu_seconds_total",
+        "counter",
+        "Total user and system CPU time spent in seconds.",
+    );
     line(out, "process_cpu_seconds_total", &[], ticks as f64 / 100.0);
-    head(out, "kubernetes_build_info", "gauge", "A metric with a constant '1' value labeled by version of the API and of this program.");
-    line(out, "kubernetes_build_info", &[("git_version", crate::version::GIT_VERSION), ("triad_version", env!("CARGO_PKG_VERSION"))], 1);
+    head(
+        out,
+        "kubernetes_build_info",
+        "gauge",
+        "A metric with a constant '1' value labeled by version of the API and of this program.",
+    );
+    line(
+        out,
+        "kubernetes_build_info",
+        &[
+            ("git_version", crate::version::GIT_VERSION),
+            ("triad_version", env!("CARGO_PKG_VERSION")),
+        ],
+        1,
+    );
 }
 
 fn head(out: &mut String, name: &str, kind: &str, help: &str) {
@@ -183,7 +373,10 @@ fn head(out: &mut String, name: &str, kind: &str, help: &str) {
 fn line(out: &mut String, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
     out.push_str(name);
     if !labels.is_empty() {
-        let pairs: Vec<String> = labels.iter().map(|(key, value)| format!("{key}=\"{value}\"")).collect();
+        let pairs: Vec<String> = labels
+            .iter()
+            .map(|(key, value)| format!("{key}=\"{value}\""))
+            .collect();
         let _ = write!(out, "{{{}}}", pairs.join(","));
     }
     let _ = writeln!(out, " {value}");

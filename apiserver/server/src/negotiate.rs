@@ -15,8 +15,15 @@ pub(crate) enum Media {
     Protobuf,
 }
 
-pub(crate) const MEDIA_TYPES: [&str; 3] = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
-const STREAM_TYPES: [&str; 4] = ["application/json", "application/json;stream=watch", "application/vnd.kubernetes.protobuf", "application/vnd.kubernetes.protobuf;stream=watch"];
+pub(crate) const MEDIA_TYPES: [&str; 3] = [
+    "application/json",
+    "application/yaml",
+    "application/vnd.kubernetes.protobuf",
+];
+const STREAM_TYPES: [&str; 2] = [
+    "application/json;stream=watch",
+    "application/vnd.kubernetes.protobuf;stream=watch",
+];
 
 impl Media {
     const ALL: [Media; 3] = [Media::Json, Media::Yaml, Media::Protobuf];
@@ -40,13 +47,15 @@ pub(crate) struct Accepted {
     pub(crate) media: Media,
     pub(crate) pretty: bool,
     pub(crate) convert: Option<Convert>,
-    /// The client named the stream framing itself (`stream=watch`).
-    pub(crate) stream: bool,
 }
 
 impl Accepted {
     pub(crate) fn json() -> Self {
-        Accepted { media: Media::Json, pretty: false, convert: None, stream: false }
+        Accepted {
+            media: Media::Json,
+            pretty: false,
+            convert: None,
+        }
     }
 }
 
@@ -66,20 +75,45 @@ pub(crate) enum Offer {
 /// What the router answers when it has no representation for the Accept header (go-restful's match: case matters, no
 /// partial wildcards).
 pub(crate) fn route_accepts(headers: &HeaderMap, offered: &[&str]) -> Result<(), Status> {
-    let Some(accept) = headers.get(ACCEPT).and_then(|v| v.to_str().ok()).filter(|text| !text.is_empty()) else { return Ok(()) };
+    let Some(accept) = headers
+        .get(ACCEPT)
+        .and_then(|v| v.to_str().ok())
+        .filter(|text| !text.is_empty())
+    else {
+        return Ok(());
+    };
     let matches = accept.split(',').any(|item| {
         let media = item.split(';').next().unwrap_or("").trim();
         media == "*/*" || offered.contains(&media)
     });
-    if matches { Ok(()) } else { Err(Status::generic(406, &format!("406: Not Acceptable\n\nAvailable representations: {}", offered.join(", ")))) }
+    if matches {
+        Ok(())
+    } else {
+        Err(Status::generic(
+            406,
+            &format!(
+                "406: Not Acceptable\n\nAvailable representations: {}",
+                offered.join(", ")
+            ),
+        ))
+    }
 }
 
 /// Chooses the answer's form by the Accept header.
 pub(crate) fn accept(headers: &HeaderMap, query: &Query, offer: Offer) -> Result<Accepted, Status> {
-    let header = headers.get_all(ACCEPT).iter().filter_map(|v| v.to_str().ok()).collect::<Vec<_>>().join(",");
+    let header = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .collect::<Vec<_>>()
+        .join(",");
     let pretty = || pretty_asked(headers, query);
     if header.trim().is_empty() {
-        return Ok(Accepted { media: Media::Json, pretty: pretty(), convert: None, stream: false });
+        return Ok(Accepted {
+            media: Media::Json,
+            pretty: pretty(),
+            convert: None,
+        });
     }
     for clause in clauses(&header) {
         for media in Media::ALL {
@@ -95,17 +129,47 @@ pub(crate) fn accept(headers: &HeaderMap, query: &Query, offer: Offer) -> Result
             }
         }
     }
-    Err(if offer == Offer::Watch { Status::not_acceptable(&STREAM_TYPES) } else { Status::not_acceptable(&MEDIA_TYPES) })
+    Err(if offer == Offer::Watch {
+        Status::not_acceptable(&STREAM_TYPES)
+    } else {
+        Status::not_acceptable(&MEDIA_TYPES)
+    })
+}
+
+/// Which of `offered` (type and subtype) the Accept header wants; parameters do not matter. None when it wants none of them.
+pub(crate) fn choose(headers: &HeaderMap, offered: &[(&str, &str)]) -> Option<usize> {
+    let header = headers
+        .get(ACCEPT)
+        .and_then(|v| v.to_str().ok())
+        .filter(|text| !text.is_empty())
+        .unwrap_or("*/*");
+    clauses(header).iter().find_map(|clause| {
+        offered.iter().position(|(kind, subtype)| {
+            (clause.kind == "*" || clause.kind == *kind)
+                && (clause.subtype == "*" || clause.subtype == *subtype)
+        })
+    })
 }
 
 /// The media type of a request body. Without a Content-Type it is JSON.
 pub(crate) fn content(headers: &HeaderMap) -> Result<Media, Status> {
-    let text = headers.get(CONTENT_TYPE).map_or(Ok(""), |v| v.to_str()).unwrap_or("?");
+    let text = headers
+        .get(CONTENT_TYPE)
+        .map_or(Ok(""), |v| v.to_str())
+        .unwrap_or("?");
     if text.is_empty() {
         return Ok(Media::Json);
     }
-    let name = text.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    Media::ALL.into_iter().find(|media| media.content_type() == name).ok_or_else(|| Status::unsupported_media_type(&MEDIA_TYPES))
+    let name = text
+        .split(';')
+        .next()
+        .unwrap_or("")
+        .trim()
+        .to_ascii_lowercase();
+    Media::ALL
+        .into_iter()
+        .find(|media| media.content_type() == name)
+        .ok_or_else(|| Status::unsupported_media_type(&MEDIA_TYPES))
 }
 
 struct Clause<'a> {
@@ -126,7 +190,11 @@ impl Clause<'_> {
     }
 
     fn accepted(&self, media: Media, offer: Offer) -> Option<Accepted> {
-        let mut accepted = Accepted { media, pretty: false, convert: None, stream: false };
+        let mut accepted = Accepted {
+            media,
+            pretty: false,
+            convert: None,
+        };
         let mut convert = Convert::default();
         let mut asked = false;
         for (name, value) in &self.params {
@@ -134,7 +202,7 @@ impl Clause<'_> {
                 "as" => (convert.kind, asked) = ((*value).to_owned(), true),
                 "g" => (convert.group, asked) = ((*value).to_owned(), true),
                 "v" => (convert.version, asked) = ((*value).to_owned(), true),
-                "stream" if *value == "watch" && offer == Offer::Watch => accepted.stream = true,
+                "stream" if *value == "watch" && offer == Offer::Watch => {}
                 "stream" if !value.is_empty() => return None,
                 "pretty" => accepted.pretty = *value == "1",
                 _ => {}
@@ -153,9 +221,18 @@ impl Clause<'_> {
 fn allowed(convert: &Convert, offer: Offer) -> bool {
     match offer {
         Offer::Plain => false,
-        Offer::Discovery => convert.group == "apidiscovery.k8s.io" && convert.version == "v2" && convert.kind == "APIGroupDiscoveryList",
+        Offer::Discovery => {
+            convert.group == "apidiscovery.k8s.io"
+                && convert.version == "v2"
+                && convert.kind == "APIGroupDiscoveryList"
+        }
         Offer::Table | Offer::Watch => {
-            convert.group == "meta.k8s.io" && matches!(convert.version.as_str(), "v1" | "v1beta1") && matches!(convert.kind.as_str(), "Table" | "PartialObjectMetadata" | "PartialObjectMetadataList")
+            convert.group == "meta.k8s.io"
+                && matches!(convert.version.as_str(), "v1" | "v1beta1")
+                && matches!(
+                    convert.kind.as_str(),
+                    "Table" | "PartialObjectMetadata" | "PartialObjectMetadataList"
+                )
         }
     }
 }
@@ -170,9 +247,16 @@ fn clauses(header: &str) -> Vec<Clause<'_>> {
                 "*" => ("*", "*"),
                 name => name.split_once('/')?,
             };
-            let mut clause = Clause { kind: kind.trim(), subtype: subtype.trim(), quality: 1.0, params: Vec::new() };
+            let mut clause = Clause {
+                kind: kind.trim(),
+                subtype: subtype.trim(),
+                quality: 1.0,
+                params: Vec::new(),
+            };
             for field in fields {
-                let Some((name, value)) = field.split_once('=') else { continue };
+                let Some((name, value)) = field.split_once('=') else {
+                    continue;
+                };
                 match name.trim() {
                     "q" => clause.quality = value.trim().parse().unwrap_or(1.0),
                     name => clause.params.push((name, value.trim().trim_matches('"'))),
@@ -181,7 +265,11 @@ fn clauses(header: &str) -> Vec<Clause<'_>> {
             Some(clause)
         })
         .collect();
-    clauses.sort_by(|a, b| b.quality.total_cmp(&a.quality).then_with(|| specificity(b).cmp(&specificity(a))));
+    clauses.sort_by(|a, b| {
+        b.quality
+            .total_cmp(&a.quality)
+            .then_with(|| specificity(b).cmp(&specificity(a)))
+    });
     clauses
 }
 
@@ -194,8 +282,13 @@ fn pretty_asked(headers: &HeaderMap, query: &Query) -> bool {
     if let Some(value) = query.get("pretty").filter(|value| !value.is_empty()) {
         return matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True");
     }
-    let agent = headers.get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or("");
-    ["curl", "Wget", "Mozilla/5.0"].iter().any(|tool| agent.starts_with(tool))
+    let agent = headers
+        .get(USER_AGENT)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or("");
+    ["curl", "Wget", "Mozilla/5.0"]
+        .iter()
+        .any(|tool| agent.starts_with(tool))
 }
 
 #[cfg(test)]
@@ -209,21 +302,47 @@ mod tests {
 
     fn chosen(text: &'static str, offer: Offer) -> String {
         match accept(&headers(text), &Query::default(), offer) {
-            Ok(a) => format!("{:?}{}{}", a.media, a.convert.map_or(String::new(), |c| format!(" {}", c.kind)), if a.pretty { " pretty" } else { "" }),
+            Ok(a) => format!(
+                "{:?}{}{}",
+                a.media,
+                a.convert.map_or(String::new(), |c| format!(" {}", c.kind)),
+                if a.pretty { " pretty" } else { "" }
+            ),
             Err(status) => status.code.to_string(),
         }
     }
 
     #[test]
     fn accepts() {
-        assert_eq!(chosen("application/json;q=0.1,application/yaml;q=0.9", Offer::Plain), "Yaml");
+        assert_eq!(
+            chosen(
+                "application/json;q=0.1,application/yaml;q=0.9",
+                Offer::Plain
+            ),
+            "Yaml"
+        );
         assert_eq!(chosen("text/html,*/*;q=0.8", Offer::Plain), "Json");
-        assert_eq!(chosen("application/json;as=Table;v=v1;g=meta.k8s.io,application/json", Offer::Table), "Json Table");
-        assert_eq!(chosen("application/json;as=Table;v=v1;g=meta.k8s.io,application/json", Offer::Plain), "Json");
+        assert_eq!(
+            chosen(
+                "application/json;as=Table;v=v1;g=meta.k8s.io,application/json",
+                Offer::Table
+            ),
+            "Json Table"
+        );
+        assert_eq!(
+            chosen(
+                "application/json;as=Table;v=v1;g=meta.k8s.io,application/json",
+                Offer::Plain
+            ),
+            "Json"
+        );
         assert_eq!(chosen("application/json;as=Table", Offer::Table), "406");
         assert_eq!(chosen("application/json;as=;g=;v=", Offer::Plain), "Json");
         assert_eq!(chosen("application/yaml", Offer::Watch), "406");
-        assert_eq!(chosen("application/json;pretty=1", Offer::Plain), "Json pretty");
+        assert_eq!(
+            chosen("application/json;pretty=1", Offer::Plain),
+            "Json pretty"
+        );
         assert_eq!(chosen("APPLICATION/JSON", Offer::Plain), "406");
     }
 
@@ -231,7 +350,11 @@ mod tests {
     fn routes_refuse_in_their_own_words() {
         assert!(route_accepts(&headers("text/html,*/*;q=0.1"), &MEDIA_TYPES).is_ok());
         assert!(route_accepts(&headers(""), &MEDIA_TYPES).is_ok());
-        let refused = route_accepts(&headers("application/*"), &MEDIA_TYPES).expect_err("no partial wildcards");
-        assert_eq!(refused.message, "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf");
+        let refused = route_accepts(&headers("application/*"), &MEDIA_TYPES)
+            .expect_err("no partial wildcards");
+        assert_eq!(
+            refused.message,
+            "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf"
+        );
     }
 }

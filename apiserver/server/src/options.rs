@@ -22,7 +22,10 @@ pub struct Exit {
 
 impl Exit {
     fn usage(text: impl Into<String>) -> Self {
-        Exit { code: 1, text: text.into() }
+        Exit {
+            code: 1,
+            text: text.into(),
+        }
     }
 }
 
@@ -38,12 +41,17 @@ struct Value {
 
 impl Flags {
     /// Parses a command line without its program name. `prefix_env` reads TRIAD_* variables too.
-    pub fn parse(program: &'static str, args: impl IntoIterator<Item = OsString>) -> Result<Self, Exit> {
+    pub fn parse(
+        program: &'static str,
+        args: impl IntoIterator<Item = OsString>,
+    ) -> Result<Self, Exit> {
         let args = args.into_iter().map(normalise);
-        let matches = command(program).try_get_matches_from(std::iter::once(OsString::from(program)).chain(args)).map_err(|error| Exit {
-            code: if error.use_stderr() { 1 } else { 0 },
-            text: error.render().to_string(),
-        })?;
+        let matches = command(program)
+            .try_get_matches_from(std::iter::once(OsString::from(program)).chain(args))
+            .map_err(|error| Exit {
+                code: if error.use_stderr() { 1 } else { 0 },
+                text: error.render().to_string(),
+            })?;
         let file = match matches.get_one::<String>("config") {
             Some(path) => read_file(path)?,
             None => BTreeMap::new(),
@@ -55,13 +63,20 @@ impl Flags {
                 .or_else(|| file.get(spec.name).cloned());
             if let Some(given) = &given {
                 for value in given {
-                    spec.check(value).map_err(|why| Exit::usage(format!("invalid argument {value:?} for \"--{}\" flag: {why}\n", spec.name)))?;
+                    spec.check(value).map_err(|why| {
+                        Exit::usage(format!(
+                            "invalid argument {value:?} for \"--{}\" flag: {why}\n",
+                            spec.name
+                        ))
+                    })?;
                 }
             }
             values.insert(spec.name, Value { spec, given });
         }
         if let Some(unknown) = file.keys().find(|name| !values.contains_key(name.as_str())) {
-            return Err(Exit::usage(format!("unknown flag in the configuration file: {unknown}\n")));
+            return Err(Exit::usage(format!(
+                "unknown flag in the configuration file: {unknown}\n"
+            )));
         }
         Ok(Flags { values })
     }
@@ -72,14 +87,19 @@ impl Flags {
         given
             .filter_map(|v| match v.spec.state {
                 State::Noted => Some(format!("--{} has no effect: {}", v.spec.name, v.spec.note)),
-                State::Off => Some(format!("--{} has no effect: what it configures is not part of this version", v.spec.name)),
+                State::Off => Some(format!(
+                    "--{} has no effect: what it configures is not part of this version",
+                    v.spec.name
+                )),
                 State::On | State::Hidden => None,
             })
             .collect()
     }
 
     fn value(&self, name: &str) -> &Value {
-        self.values.get(name).unwrap_or_else(|| panic!("flag {name} is not in the table"))
+        self.values
+            .get(name)
+            .unwrap_or_else(|| panic!("flag {name} is not in the table"))
     }
 
     /// Whether the flag was set by anyone.
@@ -90,27 +110,47 @@ impl Flags {
     /// The last value given, or the default; None where that is empty.
     pub fn text(&self, name: &str) -> Option<String> {
         let value = self.value(name);
-        let text = value.given.as_ref().and_then(|v| v.last().cloned()).unwrap_or_else(|| value.spec.default.to_owned());
+        let text = value
+            .given
+            .as_ref()
+            .and_then(|v| v.last().cloned())
+            .unwrap_or_else(|| value.spec.default.to_owned());
         (!text.is_empty()).then_some(text)
     }
 
     pub fn flag(&self, name: &str) -> bool {
-        self.text(name).is_some_and(|text| table::parse_bool(&text) == Some(true))
+        self.text(name)
+            .is_some_and(|text| table::parse_bool(&text) == Some(true))
     }
 
     pub fn integer(&self, name: &str) -> i64 {
-        self.text(name).and_then(|text| text.parse().ok()).unwrap_or(0)
+        self.text(name)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0)
     }
 
     pub fn duration(&self, name: &str) -> std::time::Duration {
-        self.text(name).and_then(|text| triad_machinery::duration::GoDuration::parse(&text)).map_or(std::time::Duration::ZERO, |d| std::time::Duration::from_nanos(d.0.max(0) as u64))
+        self.text(name)
+            .and_then(|text| triad_machinery::duration::GoDuration::parse(&text))
+            .map_or(std::time::Duration::ZERO, |d| {
+                std::time::Duration::from_nanos(d.0.max(0) as u64)
+            })
     }
 
     /// All values of a list flag: repeated flags and commas add up.
     pub fn list(&self, name: &str) -> Vec<String> {
         let value = self.value(name);
-        let given = value.given.clone().unwrap_or_else(|| vec![value.spec.default.to_owned()]);
-        given.iter().flat_map(|v| v.split(',')).map(str::trim).filter(|v| !v.is_empty()).map(str::to_owned).collect()
+        let given = value
+            .given
+            .clone()
+            .unwrap_or_else(|| vec![value.spec.default.to_owned()]);
+        given
+            .iter()
+            .flat_map(|v| v.split(','))
+            .map(str::trim)
+            .filter(|v| !v.is_empty())
+            .map(str::to_owned)
+            .collect()
     }
 }
 
@@ -118,7 +158,9 @@ impl Flags {
 fn normalise(arg: OsString) -> OsString {
     match arg.to_str() {
         Some(text) if text.starts_with("--") => {
-            let (name, value) = text.split_once('=').map_or((text, None), |(n, v)| (n, Some(v)));
+            let (name, value) = text
+                .split_once('=')
+                .map_or((text, None), |(n, v)| (n, Some(v)));
             let name = name.replace('_', "-");
             value.map_or(name.clone(), |v| format!("{name}={v}")).into()
         }
@@ -133,16 +175,28 @@ fn command(program: &'static str) -> Command {
         .disable_version_flag(true)
         .max_term_width(120);
     for spec in table().iter().filter(|spec| spec.name != "help") {
-        let mut arg = Arg::new(spec.name).long(spec.name).value_name(spec.kind).action(ArgAction::Append).help_heading(spec.group).hide(spec.state == State::Hidden);
+        let mut arg = Arg::new(spec.name)
+            .long(spec.name)
+            .value_name(spec.kind)
+            .action(ArgAction::Append)
+            .help_heading(spec.group)
+            .hide(spec.state == State::Hidden);
         if spec.kind == "bool" {
-            arg = arg.num_args(0..=1).require_equals(true).default_missing_value("true");
+            arg = arg
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("true");
         }
         if spec.name == "v" {
             arg = arg.short('v');
         }
         let mut help = spec.note.to_owned();
         if !spec.default.is_empty() {
-            help = format!("{help}{}(default {})", if help.is_empty() { "" } else { " " }, spec.default);
+            help = format!(
+                "{help}{}(default {})",
+                if help.is_empty() { "" } else { " " },
+                spec.default
+            );
         }
         command = command.arg(arg.help(help).allow_hyphen_values(spec.kind == "int"));
     }
@@ -153,16 +207,31 @@ fn from_matches(matches: &ArgMatches, spec: &FlagSpec) -> Option<Vec<String>> {
     if spec.name == "help" {
         return None;
     }
-    matches.get_many::<String>(spec.name).map(|values| values.cloned().collect())
+    matches
+        .get_many::<String>(spec.name)
+        .map(|values| values.cloned().collect())
 }
 
 fn read_file(path: &str) -> Result<BTreeMap<String, Vec<String>>, Exit> {
-    let text = std::fs::read_to_string(path).map_err(|e| Exit::usage(format!("cannot read --config {path}: {e}\n")))?;
-    let tree = triad_machinery::codec::yaml::to_value(text.as_bytes()).map_err(|e| Exit::usage(format!("--config {path} is not YAML: {e}\n")))?;
-    let Some(map) = tree.as_object() else { return Err(Exit::usage(format!("--config {path} must be a map of flag names to values\n"))) };
-    let scalar = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Exit::usage(format!("cannot read --config {path}: {e}\n")))?;
+    let tree = triad_machinery::codec::yaml::to_value(text.as_bytes())
+        .map_err(|e| Exit::usage(format!("--config {path} is not YAML: {e}\n")))?;
+    let Some(map) = tree.as_object() else {
+        return Err(Exit::usage(format!(
+            "--config {path} must be a map of flag names to values\n"
+        )));
+    };
+    let scalar = |value: &serde_json::Value| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+    };
     let entries = map.iter().map(|(name, value)| {
-        let values = value.as_array().map_or_else(|| vec![scalar(value)], |list| list.iter().map(scalar).collect());
+        let values = value.as_array().map_or_else(
+            || vec![scalar(value)],
+            |list| list.iter().map(scalar).collect(),
+        );
         (name.trim_start_matches('-').replace('_', "-"), values)
     });
     Ok(entries.collect())
@@ -178,10 +247,22 @@ mod tests {
 
     #[test]
     fn forms_of_flags() {
-        let flags = parse(&["--secure-port=7443", "--allow_privileged", "--authorization-mode", "RBAC", "--runtime-config=a=true,b=false", "--runtime-config=c=true", "-v=4"]).ok().expect("parses");
+        let flags = parse(&[
+            "--secure-port=7443",
+            "--allow_privileged",
+            "--authorization-mode",
+            "RBAC",
+            "--runtime-config=a=true,b=false",
+            "--runtime-config=c=true",
+            "-v=4",
+        ])
+        .expect("parses");
         assert_eq!(flags.integer("secure-port"), 7443);
         assert!(flags.flag("allow-privileged") && !flags.flag("ephemeral"));
-        assert_eq!(flags.list("runtime-config"), ["a=true", "b=false", "c=true"]);
+        assert_eq!(
+            flags.list("runtime-config"),
+            ["a=true", "b=false", "c=true"]
+        );
         assert_eq!(flags.integer("v"), 4);
         assert_eq!(flags.duration("event-ttl").as_secs(), 3600);
     }
@@ -195,8 +276,15 @@ mod tests {
 
     #[test]
     fn wrong_values_are_refused_by_name() {
-        for (flag, value) in [("secure-port", "abc"), ("event-ttl", "5"), ("bind-address", "nohost"), ("anonymous-auth", "perhaps")] {
-            let exit = parse(&[&format!("--{flag}={value}")]).err().unwrap_or_else(|| panic!("{flag} takes {value}"));
+        for (flag, value) in [
+            ("secure-port", "abc"),
+            ("event-ttl", "5"),
+            ("bind-address", "nohost"),
+            ("anonymous-auth", "perhaps"),
+        ] {
+            let exit = parse(&[&format!("--{flag}={value}")])
+                .err()
+                .unwrap_or_else(|| panic!("{flag} takes {value}"));
             assert!(exit.text.contains(flag), "{}", exit.text);
         }
     }
@@ -210,7 +298,10 @@ mod tests {
 
     #[test]
     fn every_flag_without_effect_warns() {
-        let flags = parse(&["--etcd-servers=http://127.0.0.1:2379"]).ok().expect("parses");
-        assert_eq!(flags.warnings(), ["--etcd-servers has no effect: the store is built in"]);
+        let flags = parse(&["--etcd-servers=http://127.0.0.1:2379"]).expect("parses");
+        assert_eq!(
+            flags.warnings(),
+            ["--etcd-servers has no effect: the store is built in"]
+        );
     }
 }

@@ -12,9 +12,17 @@ use triad_machinery::status::Status;
 
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
 
-pub(crate) async fn answer(api: &Api, head: &Parts, query: &Query, info: &RequestInfo) -> Result<Reply, Status> {
+pub(crate) async fn answer(
+    api: &Api,
+    head: &Parts,
+    query: &Query,
+    info: &RequestInfo,
+) -> Result<Reply, Status> {
     let path = info.path.as_str();
     if let Some(reply) = api.health.answer(path, query) {
+        return Ok(reply);
+    }
+    if let Some(reply) = api.openapi.answer(&head.method, path, &head.headers, query) {
         return Ok(reply);
     }
     match path {
@@ -26,19 +34,117 @@ pub(crate) async fn answer(api: &Api, head: &Parts, query: &Query, info: &Reques
             crate::negotiate::route_accepts(&head.headers, &["application/json"])?;
             return Ok(pretty_json(&version::document()));
         }
-        "/metrics" if head.method == Method::DELETE => return Ok(reply::bytes(200, "text/plain; charset=utf-8", "metrics reset\n")),
-        "/metrics" | "/metrics/slis" => return Ok(reply::bytes(200, METRICS_TYPE, api.metrics.render(&api.store))),
+        "/metrics" if head.method == Method::DELETE => {
+            return Ok(reply::bytes(
+                200,
+                "text/plain; charset=utf-8",
+                "metrics reset\n",
+            ));
+        }
+        "/metrics" | "/metrics/slis" => {
+            return Ok(reply::bytes(
+                200,
+                METRICS_TYPE,
+                api.metrics.render(&api.store),
+            ));
+        }
+        "/.well-known/openid-configuration" => {
+            crate::negotiate::route_accepts(&head.headers, &["application/json"])?;
+            let tokens = &api.authenticator.tokens;
+            let jwks = format!(
+                "https://{}:{}/openid/v1/jwks",
+                api.config.advertise_address,
+                api.config.bind.port()
+            );
+            let document = json!({"issuer": tokens.issuer(), "jwks_uri": jwks, "response_types_supported": ["id_token"], "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": tokens.keys().algorithms()});
+            return Ok(public(reply::bytes(
+                200,
+                "application/json",
+                document.to_string(),
+            )));
+        }
+        "/openid/v1/jwks" => {
+            crate::negotiate::route_accepts(&head.headers, &["application/jwk-set+json"])?;
+            let keys = api.authenticator.tokens.keys().jwks();
+            return Ok(public(reply::bytes(
+                200,
+                "application/jwk-set+json",
+                keys.to_string(),
+            )));
+        }
+        "/statusz" | "/flagz" => {
+            crate::negotiate::route_accepts(&head.headers, &["text/plain"])?;
+            return Ok(reply::bytes(
+                200,
+                "text/plain; charset=utf-8",
+                zpage(api, path),
+            ));
+        }
         _ => {}
     }
-    match api.discovery.answer(&head.method, path, &head.headers, query) {
+    match api
+        .discovery
+        .answer(&head.method, path, &head.headers, query)
+    {
         Some(answer) => answer,
         None => Ok(reply::page_not_found()),
     }
 }
 
+/// Keys change rarely: others may keep the answer for an hour.
+fn public(mut reply: Reply) -> Reply {
+    reply.headers_mut().insert(
+        http::header::CACHE_CONTROL,
+        http::HeaderValue::from_static("public, max-age=3600"),
+    );
+    reply
+}
+
+/// The z-pages for people (KEP-4827, KEP-4828).
+fn zpage(api: &Api, path: &str) -> String {
+    let head = format!(
+        "triad{path}\nWarning: This endpoint is not meant to be machine parseable, has no formatting compatibility guarantees and is for debugging purposes only.\n\n"
+    );
+    if path == "/statusz" {
+        let store = api.store.metrics();
+        return format!(
+            "{head}Version: {}\nRevision: {}\nCompacted: {}\nApplied index: {}\n",
+            version::GIT_VERSION,
+            store.revision,
+            store.compacted,
+            store.applied_index
+        );
+    }
+    format!(
+        "{head}bind-address={}\ndata-dir={}\nnode-name={}\nservice-cluster-ip-range={}\n",
+        api.config.bind,
+        api.config.data_dir.display(),
+        api.config.node_name,
+        api.config.service_cidr
+    )
+}
+
 /// The paths that are served, as upstream's index shows them.
 fn index(api: &Api) -> Reply {
-    let mut paths: Vec<String> = ["/healthz", "/livez", "/readyz", "/metrics", "/openapi/v2", "/openapi/v3", "/version"].map(str::to_owned).to_vec();
+    let fixed = [
+        "/.well-known/openid-configuration",
+        "/apis/",
+        "/flagz",
+        "/metrics",
+        "/metrics/slis",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/openapi/v3/",
+        "/openid/v1/jwks",
+        "/statusz",
+        "/version",
+    ];
+    let mut paths: Vec<String> = fixed
+        .map(str::to_owned)
+        .into_iter()
+        .chain(crate::health::paths())
+        .collect();
     for endpoint in api.endpoints.all() {
         let resource = endpoint.resource;
         if resource.group.is_empty() {

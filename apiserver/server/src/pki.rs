@@ -5,7 +5,10 @@
 
 use crate::options::Config;
 use anyhow::{Context, Result};
-use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
+};
 use std::io::Write;
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
@@ -24,19 +27,26 @@ pub(crate) struct Pki {
     pub(crate) client_ca: PathBuf,
     /// The admin client pair; None where --client-ca-file names a CA whose key we do not have.
     pub(crate) admin: Option<(PathBuf, PathBuf)>,
+    /// The key that signs service-account tokens.
+    pub(crate) account_key: PathBuf,
     pub(crate) made: bool,
 }
 
 impl Pki {
     pub(crate) fn prepare(config: &Config) -> Result<Self> {
         let dir = config.data_dir.join("pki");
-        std::fs::create_dir_all(&dir).with_context(|| format!("cannot make the PKI directory {}", dir.display()))?;
+        std::fs::create_dir_all(&dir)
+            .with_context(|| format!("cannot make the PKI directory {}", dir.display()))?;
         let ca = Authority::open_or_make(&dir)?;
         let (serving, serving_ca) = match (&config.tls_pair, &config.cert_dir) {
             (Some(pair), _) => (pair.clone(), None),
             (None, Some(cert_dir)) => {
-                std::fs::create_dir_all(cert_dir).with_context(|| format!("cannot make --cert-dir {}", cert_dir.display()))?;
-                let pair = (cert_dir.join("apiserver.crt"), cert_dir.join("apiserver.key"));
+                std::fs::create_dir_all(cert_dir)
+                    .with_context(|| format!("cannot make --cert-dir {}", cert_dir.display()))?;
+                let pair = (
+                    cert_dir.join("apiserver.crt"),
+                    cert_dir.join("apiserver.key"),
+                );
                 let own = !pair.0.exists() || !pair.1.exists();
                 if own {
                     ca.issue(&pair, serving_params(config)?)?;
@@ -57,21 +67,40 @@ impl Pki {
                 (ca.cert_path.clone(), Some(pair))
             }
         };
-        let account_key = dir.join("sa.key");
-        if !account_key.exists() {
+        let own_key = dir.join("sa.key");
+        if !own_key.exists() {
             let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-            write_private(&account_key, &key.serialize_pem())?;
-            std::fs::write(dir.join("sa.pub"), key.public_key_pem()).context("cannot write the service-account public key")?;
+            write_private(&own_key, &key.serialize_pem())?;
+            std::fs::write(dir.join("sa.pub"), key.public_key_pem())
+                .context("cannot write the service-account public key")?;
         }
-        Ok(Pki { serving, serving_ca, client_ca, admin, made: ca.made })
+        Ok(Pki {
+            serving,
+            serving_ca,
+            client_ca,
+            admin,
+            account_key: config
+                .service_account_signing_key_file
+                .clone()
+                .unwrap_or(own_key),
+            made: ca.made,
+        })
     }
 
     /// Writes DATA/admin.kubeconfig (0600) with everything inline; its path.
-    pub(crate) fn write_admin_kubeconfig(&self, config: &Config, port: u16) -> Result<Option<PathBuf>> {
-        let (Some(admin), Some(ca)) = (&self.admin, &self.serving_ca) else { return Ok(None) };
+    pub(crate) fn write_admin_kubeconfig(
+        &self,
+        config: &Config,
+        port: u16,
+    ) -> Result<Option<PathBuf>> {
+        let (Some(admin), Some(ca)) = (&self.admin, &self.serving_ca) else {
+            return Ok(None);
+        };
         use base64::Engine as _;
         let inline = |path: &Path| -> Result<String> {
-            Ok(base64::engine::general_purpose::STANDARD.encode(std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?))
+            Ok(base64::engine::general_purpose::STANDARD.encode(
+                std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?,
+            ))
         };
         let host = match config.bind.ip() {
             ip if ip.is_unspecified() => IpAddr::from([127, 0, 0, 1]),
@@ -106,16 +135,29 @@ impl Authority {
             let mut params = CertificateParams::default();
             params.distinguished_name = name("triad-ca", None);
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-            params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+            params.key_usages = vec![
+                KeyUsagePurpose::DigitalSignature,
+                KeyUsagePurpose::KeyCertSign,
+                KeyUsagePurpose::CrlSign,
+            ];
             validity(&mut params, YEAR * 10);
             let cert = params.self_signed(&key)?;
             write_private(&key_path, &key.serialize_pem())?;
-            std::fs::write(&cert_path, cert.pem()).with_context(|| format!("cannot write {}", cert_path.display()))?;
+            std::fs::write(&cert_path, cert.pem())
+                .with_context(|| format!("cannot write {}", cert_path.display()))?;
         }
-        let read = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
-        let key = KeyPair::from_pem(&read(&key_path)?).with_context(|| format!("{} holds no private key", key_path.display()))?;
-        let issuer = Issuer::from_ca_cert_pem(&read(&cert_path)?, key).with_context(|| format!("{} holds no CA certificate", cert_path.display()))?;
-        Ok(Authority { cert_path, issuer, made })
+        let read = |path: &Path| {
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+        };
+        let key = KeyPair::from_pem(&read(&key_path)?)
+            .with_context(|| format!("{} holds no private key", key_path.display()))?;
+        let issuer = Issuer::from_ca_cert_pem(&read(&cert_path)?, key)
+            .with_context(|| format!("{} holds no CA certificate", cert_path.display()))?;
+        Ok(Authority {
+            cert_path,
+            issuer,
+            made,
+        })
     }
 
     fn issue(&self, pair: &(PathBuf, PathBuf), mut params: CertificateParams) -> Result<()> {
@@ -123,52 +165,94 @@ impl Authority {
         validity(&mut params, YEAR);
         let cert = params.signed_by(&key, &self.issuer)?;
         write_private(&pair.1, &key.serialize_pem())?;
-        std::fs::write(&pair.0, cert.pem()).with_context(|| format!("cannot write {}", pair.0.display()))
+        std::fs::write(&pair.0, cert.pem())
+            .with_context(|| format!("cannot write {}", pair.0.display()))
     }
 
     /// Issues the pair unless the one there has time left and bears all the names.
     fn renew(&self, pair: &(PathBuf, PathBuf), params: CertificateParams) -> Result<()> {
-        let good = pair.1.exists() && std::fs::read(&pair.0).is_ok_and(|pem| still_good(&pem, &params.subject_alt_names));
-        if good { Ok(()) } else { self.issue(pair, params) }
+        let good = pair.1.exists()
+            && std::fs::read(&pair.0).is_ok_and(|pem| still_good(&pem, &params.subject_alt_names));
+        if good {
+            Ok(())
+        } else {
+            self.issue(pair, params)
+        }
     }
 }
 
 fn still_good(pem: &[u8], names: &[SanType]) -> bool {
-    let Ok((_, block)) = x509_parser::pem::parse_x509_pem(pem) else { return false };
-    let Ok(cert) = block.parse_x509() else { return false };
+    let Ok((_, block)) = x509_parser::pem::parse_x509_pem(pem) else {
+        return false;
+    };
+    let Ok(cert) = block.parse_x509() else {
+        return false;
+    };
     if cert.validity().not_after.to_datetime() - OffsetDateTime::now_utc() < RENEW_BEFORE {
         return false;
     }
-    let held: Vec<String> = cert.subject_alternative_name().ok().flatten().map_or_else(Vec::new, |san| san.value.general_names.iter().map(|n| n.to_string()).collect());
+    let held: Vec<String> =
+        cert.subject_alternative_name()
+            .ok()
+            .flatten()
+            .map_or_else(Vec::new, |san| {
+                san.value
+                    .general_names
+                    .iter()
+                    .map(|n| n.to_string())
+                    .collect()
+            });
     names.iter().all(|name| match name {
-        SanType::DnsName(dns) => held.iter().any(|h| h == &format!("DNSName({})", dns.as_str())),
+        SanType::DnsName(dns) => held
+            .iter()
+            .any(|h| h == &format!("DNSName({})", dns.as_str())),
         SanType::IpAddress(ip) => {
             let hex: Vec<String> = match ip {
                 IpAddr::V4(v4) => v4.octets().iter().map(|b| format!("{b:02x}")).collect(),
                 IpAddr::V6(v6) => v6.octets().iter().map(|b| format!("{b:02x}")).collect(),
             };
-            held.iter().any(|h| h == &format!("IPAddress({})", ip) || h == &format!("IPAddress({})", hex.join(":")))
+            held.iter().any(|h| {
+                h == &format!("IPAddress({})", ip) || h == &format!("IPAddress({})", hex.join(":"))
+            })
         }
         _ => true,
     })
 }
 
 fn serving_params(config: &Config) -> Result<CertificateParams> {
-    let mut names: Vec<String> = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost"].map(str::to_owned).to_vec();
+    let mut names: Vec<String> = [
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "kubernetes.default.svc.cluster.local",
+        "localhost",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     names.extend(config.external_hostname.clone());
     if !names.contains(&config.node_name) {
         names.push(config.node_name.clone());
     }
     let mut params = CertificateParams::new(names)?;
-    let mut addresses = vec![IpAddr::from([127, 0, 0, 1]), IpAddr::V6(std::net::Ipv6Addr::LOCALHOST), config.advertise_address, first_address(&config.service_cidr)];
+    let mut addresses = vec![
+        IpAddr::from([127, 0, 0, 1]),
+        IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
+        config.advertise_address,
+        first_address(&config.service_cidr),
+    ];
     if !config.bind.ip().is_unspecified() {
         addresses.push(config.bind.ip());
     }
     addresses.sort_unstable();
     addresses.dedup();
-    params.subject_alt_names.extend(addresses.into_iter().map(SanType::IpAddress));
+    params
+        .subject_alt_names
+        .extend(addresses.into_iter().map(SanType::IpAddress));
     params.distinguished_name = name("kube-apiserver", None);
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
+    params.key_usages = vec![
+        KeyUsagePurpose::DigitalSignature,
+        KeyUsagePurpose::KeyEncipherment,
+    ];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     Ok(params)
 }
@@ -207,7 +291,16 @@ fn validity(params: &mut CertificateParams, length: Duration) {
 /// Writes a secret so that it is never readable by others, not even for a moment.
 fn write_private(path: &Path, text: &str) -> Result<()> {
     let partial = path.with_extension("partial");
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial).with_context(|| format!("cannot write {}", partial.display()))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(|| format!("cannot write {}", partial.display()))?;
-    std::fs::rename(&partial, path).with_context(|| format!("cannot put {} in place", path.display()))
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&partial)
+        .with_context(|| format!("cannot write {}", partial.display()))?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .with_context(|| format!("cannot write {}", partial.display()))?;
+    std::fs::rename(&partial, path)
+        .with_context(|| format!("cannot put {} in place", path.display()))
 }

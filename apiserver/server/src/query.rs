@@ -8,7 +8,9 @@ pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     pub(crate) fn parse(text: &str) -> Self {
-        let pairs = text.split('&').filter(|pair| !pair.is_empty() && !pair.contains(';'));
+        let pairs = text
+            .split('&')
+            .filter(|pair| !pair.is_empty() && !pair.contains(';'));
         Query(
             pairs
                 .map(|pair| {
@@ -20,11 +22,17 @@ impl Query {
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.0
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
     }
 
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.0
+            .iter()
+            .filter(move |(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
     }
 
     /// A boolean parameter as apimachinery converts it; absent is None.
@@ -36,7 +44,10 @@ impl Query {
     pub(crate) fn integer(&self, name: &str) -> Result<Option<i64>, String> {
         match self.get(name) {
             None | Some("") => Ok(None),
-            Some(text) => text.parse().map(Some).map_err(|_| format!("strconv.ParseInt: parsing {text:?}: invalid syntax")),
+            Some(text) => text
+                .parse()
+                .map(Some)
+                .map_err(|_| format!("strconv.ParseInt: parsing {text:?}: invalid syntax")),
         }
     }
 }
@@ -47,7 +58,11 @@ pub(crate) fn truthy(value: &str) -> bool {
 }
 
 fn plus_decode(text: &str) -> String {
-    if text.contains('+') { percent_decode(&text.replace('+', " ")) } else { percent_decode(text) }
+    if text.contains('+') {
+        percent_decode(&text.replace('+', " "))
+    } else {
+        percent_decode(text)
+    }
 }
 
 #[cfg(test)]
@@ -63,6 +78,9 @@ mod tests {
         assert_eq!(query.boolean("watch"), Some(true));
         assert_eq!(query.boolean("none"), None);
         assert_eq!(query.integer("a"), Ok(Some(1)));
-        assert_eq!(query.integer("limit"), Err("strconv.ParseInt: parsing \"abc\": invalid syntax".to_owned()));
+        assert_eq!(
+            query.integer("limit"),
+            Err("strconv.ParseInt: parsing \"abc\": invalid syntax".to_owned())
+        );
     }
 }

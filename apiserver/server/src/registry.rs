@@ -6,6 +6,7 @@
 mod apps;
 mod batch;
 pub(crate) mod before;
+mod certificates;
 mod core;
 pub(crate) mod delete;
 pub(crate) mod object_meta;
@@ -22,22 +23,21 @@ use std::sync::Arc;
 use triad_kv::{Change, Compare, Condition, Entry, Revision, Store, Txn, TxnOutcome};
 use triad_machinery::meta;
 use triad_machinery::scheme::Resource;
-use triad_machinery::validation::Settings;
 use triad_machinery::status::{FieldError, GroupKind, GroupResource, Status};
+use triad_machinery::validation::Settings;
 
 /// One stored resource with everything that its verbs need.
 pub(crate) struct Registry {
     pub(crate) layout: Layout,
     pub(crate) cache: Arc<ResourceCache>,
     pub(crate) strategy: Box<dyn Strategy>,
-    pub(crate) cacher: Arc<Cacher>,
     store: Store,
     pub(crate) clock: Clock,
     /// The largest encoded object accepted.
     max_object_bytes: usize,
     /// Seconds that an object lives; events only.
     ttl_seconds: Option<u32>,
-    settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 /// An object as it was read: the tree and the revision that a write must find unchanged.
@@ -48,9 +48,25 @@ pub(crate) struct Stored {
 }
 
 impl Registry {
-    pub(crate) fn new(cache: Arc<ResourceCache>, strategy: Box<dyn Strategy>, cacher: Arc<Cacher>, max_object_bytes: usize, ttl_seconds: Option<u32>, settings: Settings) -> Self {
+    pub(crate) fn new(
+        cache: Arc<ResourceCache>,
+        strategy: Box<dyn Strategy>,
+        cacher: &Cacher,
+        max_object_bytes: usize,
+        ttl_seconds: Option<u32>,
+        settings: Settings,
+    ) -> Self {
         let store = cacher.store().clone();
-        Registry { layout: cache.layout.clone(), cache, strategy, cacher, store, clock: Clock, max_object_bytes, ttl_seconds, settings }
+        Registry {
+            layout: cache.layout.clone(),
+            cache,
+            strategy,
+            store,
+            clock: Clock,
+            max_object_bytes,
+            ttl_seconds,
+            settings,
+        }
     }
 
     pub(crate) fn resource(&self) -> &'static Resource {
@@ -58,11 +74,17 @@ impl Registry {
     }
 
     pub(crate) fn group_resource(&self) -> GroupResource<'static> {
-        GroupResource { group: &self.layout.resource.group, resource: &self.layout.resource.plural }
+        GroupResource {
+            group: &self.layout.resource.group,
+            resource: &self.layout.resource.plural,
+        }
     }
 
     pub(crate) fn group_kind(&self) -> GroupKind<'static> {
-        GroupKind { group: &self.layout.resource.group, kind: &self.layout.resource.kind }
+        GroupKind {
+            group: &self.layout.resource.group,
+            kind: &self.layout.resource.kind,
+        }
     }
 
     pub(crate) fn not_found(&self, name: &str) -> Status {
@@ -71,8 +93,12 @@ impl Registry {
 
     /// Reads one object: everything acknowledged before the call is seen.
     pub(crate) async fn get(&self, namespace: &str, name: &str) -> Result<Stored, Status> {
-        self.store.read_barrier().await.map_err(|e| unavailable(&e))?;
-        self.read(&self.layout.key(namespace, name))?.ok_or_else(|| self.not_found(name))
+        self.store
+            .read_barrier()
+            .await
+            .map_err(|e| unavailable(&e))?;
+        self.read(&self.layout.key(namespace, name))?
+            .ok_or_else(|| self.not_found(name))
     }
 
     /// Reads one object from the local replica.
@@ -81,7 +107,10 @@ impl Registry {
     }
 
     fn read(&self, key: &str) -> Result<Option<Stored>, Status> {
-        let entry = self.store.get(key.as_bytes(), None).map_err(|e| unavailable(&e))?;
+        let entry = self
+            .store
+            .get(key.as_bytes(), None)
+            .map_err(|e| unavailable(&e))?;
         entry.map(|entry| self.stored(&entry)).transpose()
     }
 
@@ -90,11 +119,20 @@ impl Registry {
             tracing::error!(key = %String::from_utf8_lossy(&entry.key), error, "a stored object cannot be decoded");
             Status::internal(error)
         })?;
-        Ok(Stored { object, revision: entry.mod_revision, bytes: entry.value.clone() })
+        Ok(Stored {
+            object,
+            revision: entry.mod_revision,
+            bytes: entry.value.clone(),
+        })
     }
 
     /// Stores a new object; the answer bears its resourceVersion. `extra` goes into the same transaction.
-    pub(crate) async fn insert(&self, mut object: Value, extra: Extra, dry_run: bool) -> Result<Value, Status> {
+    pub(crate) async fn insert(
+        &self,
+        mut object: Value,
+        extra: Extra,
+        dry_run: bool,
+    ) -> Result<Value, Status> {
         let name = meta::name(&object).to_owned();
         let key = Bytes::from(self.layout.key(meta::namespace(&object), &name));
         let value = self.encode(&mut object)?;
@@ -104,31 +142,65 @@ impl Registry {
                 None => Ok(object),
             };
         }
-        let mut txn = Txn { compares: vec![Compare { key: key.clone(), condition: Condition::Absent }], changes: vec![self.put(&key, value.clone())] };
+        let mut txn = Txn {
+            compares: vec![Compare {
+                key: key.clone(),
+                condition: Condition::Absent,
+            }],
+            changes: vec![self.put(&key, value.clone())],
+        };
         extra.join(&mut txn);
         match self.store.txn(txn).await.map_err(|e| unavailable(&e))? {
             TxnOutcome::Committed { revision } => self.decode(&value, revision),
             TxnOutcome::Conflict { failed, .. } if failed.iter().any(|(at, _)| *at == 0) => {
                 let status = Status::already_exists(self.group_resource(), &name);
-                let there = failed.into_iter().find(|(at, _)| *at == 0).and_then(|(_, entry)| self.stored(&entry?).ok());
-                let ending = there.is_some_and(|stored| !meta::deletion_timestamp(&stored.object).is_empty());
-                Err(if ending { status.prefixed("object is being deleted: ") } else { status })
+                let there = failed
+                    .into_iter()
+                    .find(|(at, _)| *at == 0)
+                    .and_then(|(_, entry)| self.stored(&entry?).ok());
+                let ending = there
+                    .is_some_and(|stored| !meta::deletion_timestamp(&stored.object).is_empty());
+                Err(if ending {
+                    status.prefixed("object is being deleted: ")
+                } else {
+                    status
+                })
             }
-            TxnOutcome::Conflict { .. } => Err(Status::conflict(self.group_resource(), &name, strategy::EXTRA_CONFLICT)),
+            TxnOutcome::Conflict { .. } => Err(Status::conflict(
+                self.group_resource(),
+                &name,
+                strategy::EXTRA_CONFLICT,
+            )),
         }
     }
 
     /// Replaces an object that must still be at the revision it was read at. None: it was not.
-    pub(crate) async fn replace(&self, old: &Stored, mut object: Value, extra: Extra, dry_run: bool) -> Result<Option<Value>, Status> {
-        let key = Bytes::from(self.layout.key(meta::namespace(&object), meta::name(&object)));
+    pub(crate) async fn replace(
+        &self,
+        old: &Stored,
+        mut object: Value,
+        extra: Extra,
+        dry_run: bool,
+    ) -> Result<Option<Value>, Status> {
+        let key = Bytes::from(
+            self.layout
+                .key(meta::namespace(&object), meta::name(&object)),
+        );
         let value = self.encode(&mut object)?;
         if value == old.bytes && extra.is_empty() {
             return self.decode(&value, old.revision).map(Some);
         }
         if dry_run {
+            meta::set(&mut object, "resourceVersion", &old.revision.to_string());
             return Ok(Some(object));
         }
-        let mut txn = Txn { compares: vec![Compare { key: key.clone(), condition: Condition::ModRevision(old.revision) }], changes: vec![self.put(&key, value.clone())] };
+        let mut txn = Txn {
+            compares: vec![Compare {
+                key: key.clone(),
+                condition: Condition::ModRevision(old.revision),
+            }],
+            changes: vec![self.put(&key, value.clone())],
+        };
         extra.join(&mut txn);
         match self.store.txn(txn).await.map_err(|e| unavailable(&e))? {
             TxnOutcome::Committed { revision } => self.decode(&value, revision).map(Some),
@@ -137,9 +209,22 @@ impl Registry {
     }
 
     /// Deletes an object that must still be at the revision it was read at; the revision of the deletion. None: it was not.
-    pub(crate) async fn remove(&self, old: &Stored, extra: Extra) -> Result<Option<Revision>, Status> {
-        let key = Bytes::from(self.layout.key(meta::namespace(&old.object), meta::name(&old.object)));
-        let mut txn = Txn { compares: vec![Compare { key: key.clone(), condition: Condition::ModRevision(old.revision) }], changes: vec![Change::Delete { key }] };
+    pub(crate) async fn remove(
+        &self,
+        old: &Stored,
+        extra: Extra,
+    ) -> Result<Option<Revision>, Status> {
+        let key = Bytes::from(
+            self.layout
+                .key(meta::namespace(&old.object), meta::name(&old.object)),
+        );
+        let mut txn = Txn {
+            compares: vec![Compare {
+                key: key.clone(),
+                condition: Condition::ModRevision(old.revision),
+            }],
+            changes: vec![Change::Delete { key }],
+        };
         extra.join(&mut txn);
         match self.store.txn(txn).await.map_err(|e| unavailable(&e))? {
             TxnOutcome::Committed { revision } => Ok(Some(revision)),
@@ -148,20 +233,30 @@ impl Registry {
     }
 
     fn put(&self, key: &Bytes, value: Bytes) -> Change {
-        Change::Put { key: key.clone(), value, ttl_seconds: self.ttl_seconds }
+        Change::Put {
+            key: key.clone(),
+            value,
+            ttl_seconds: self.ttl_seconds,
+        }
     }
 
     fn encode(&self, object: &mut Value) -> Result<Bytes, Status> {
         let value = self.layout.encode(object);
         if value.len() > self.max_object_bytes {
-            let why = format!("the object is {} bytes encoded, the limit is {}", value.len(), self.max_object_bytes);
+            let why = format!(
+                "the object is {} bytes encoded, the limit is {}",
+                value.len(),
+                self.max_object_bytes
+            );
             return Err(Status::request_entity_too_large(why));
         }
         Ok(value)
     }
 
     fn decode(&self, value: &Bytes, revision: Revision) -> Result<Value, Status> {
-        self.layout.decode(value, revision).map_err(Status::internal)
+        self.layout
+            .decode(value, revision)
+            .map_err(Status::internal)
     }
 
     pub(crate) fn invalid(&self, name: &str, errors: &[FieldError]) -> Status {
@@ -172,12 +267,19 @@ impl Registry {
 /// The store's errors as the API's answers; the one place where they meet.
 pub(crate) fn unavailable(error: &triad_kv::Error) -> Status {
     match error {
-        triad_kv::Error::Compacted { .. } => Status::expired("The resourceVersion for the provided list is too old."),
-        triad_kv::Error::FutureRevision { requested, current } => Status::too_large_resource_version(requested.0, current.0, 1),
+        triad_kv::Error::Compacted { .. } => {
+            Status::expired("The resourceVersion for the provided list is too old.")
+        }
+        triad_kv::Error::FutureRevision { requested, current } => {
+            Status::too_large_resource_version(requested.0, current.0, 1)
+        }
         triad_kv::Error::TooLarge { .. } => Status::request_entity_too_large(error),
-        triad_kv::Error::NotLeader { .. } | triad_kv::Error::Unavailable { .. } | triad_kv::Error::Closed => {
+        triad_kv::Error::NotLeader { .. }
+        | triad_kv::Error::Unavailable { .. }
+        | triad_kv::Error::Closed => {
             tracing::warn!(%error, "the store is not available");
-            let mut status = Status::service_unavailable(format!("the store is not available: {error}"));
+            let mut status =
+                Status::service_unavailable(format!("the store is not available: {error}"));
             status.details.get_or_insert_default().retry_after_seconds = 1;
             status
         }

@@ -5,7 +5,10 @@ use crate::negotiate::{Accepted, Media};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, VARY};
+use http::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue,
+    RETRY_AFTER, VARY,
+};
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::Value;
 use std::io::Write;
@@ -22,7 +25,11 @@ pub(crate) type Reply = Response<Body>;
 
 /// An object as an answer. `object` bears kind and apiVersion; `ty` is its type.
 pub(crate) fn object(code: u16, object: &Value, ty: TypeId, accepted: &Accepted) -> Reply {
-    bytes(code, accepted.media.content_type(), encode(object, ty, accepted.media, accepted.pretty))
+    bytes(
+        code,
+        accepted.media.content_type(),
+        encode(object, ty, accepted.media, accepted.pretty),
+    )
 }
 
 /// The bytes of an object in a media type; JSON ends in a newline unless it is pretty.
@@ -43,14 +50,19 @@ pub(crate) fn encode(object: &Value, ty: TypeId, media: Media, pretty: bool) -> 
 pub(crate) fn status(status: &Status, accepted: &Accepted) -> Reply {
     let mut reply = object(status.code, &status.to_value(), status_type(), accepted);
     if let Some(seconds) = status.retry_after_seconds() {
-        reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        reply
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     reply
 }
 
 /// A status for a client with whom no form could be agreed: indented JSON.
 pub(crate) fn raw_status(status: &Status) -> Reply {
-    let accepted = Accepted { pretty: true, ..Accepted::json() };
+    let accepted = Accepted {
+        pretty: true,
+        ..Accepted::json()
+    };
     self::status(status, &accepted)
 }
 
@@ -60,13 +72,17 @@ pub(crate) fn status_type() -> TypeId {
 
 /// A type that the embedded table surely holds.
 pub(crate) fn named(name: &str) -> TypeId {
-    schema().type_named(name).unwrap_or_else(|| panic!("the schema table has no type {name}"))
+    schema()
+        .type_named(name)
+        .unwrap_or_else(|| panic!("the schema table has no type {name}"))
 }
 
 pub(crate) fn bytes(code: u16, content_type: &'static str, body: impl Into<Bytes>) -> Reply {
     let mut reply = Response::new(Body::from(body));
     *reply.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    reply
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     reply
 }
 
@@ -79,7 +95,10 @@ pub(crate) fn empty(code: u16) -> Reply {
 /// Plain text as net/http's Error writes it.
 pub(crate) fn text(code: u16, body: impl Into<String>) -> Reply {
     let mut reply = bytes(code, "text/plain; charset=utf-8", body.into());
-    reply.headers_mut().insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    reply.headers_mut().insert(
+        "x-content-type-options",
+        HeaderValue::from_static("nosniff"),
+    );
     reply
 }
 
@@ -89,17 +108,32 @@ pub(crate) fn page_not_found() -> Reply {
 
 /// Compresses a large body where the client takes gzip. Streams are left alone.
 pub(crate) fn compress(request: &HeaderMap, reply: &mut Reply) {
-    if reply.body().len().is_none_or(|length| length <= GZIP_ABOVE) || reply.headers().contains_key(CONTENT_ENCODING) || !takes_gzip(request) {
+    if reply.body().len().is_none_or(|length| length <= GZIP_ABOVE)
+        || reply.headers().contains_key(CONTENT_ENCODING)
+        || !takes_gzip(request)
+    {
         return;
     }
-    let Body::Pieces(pieces) = std::mem::replace(reply.body_mut(), Body::empty()) else { return };
-    let mut encoder = GzEncoder::new(Vec::with_capacity(GZIP_ABOVE / 4), Compression::new(GZIP_LEVEL));
-    let written = pieces.iter().try_for_each(|piece| encoder.write_all(piece)).and_then(|()| encoder.finish());
+    let Body::Pieces(pieces) = std::mem::replace(reply.body_mut(), Body::empty()) else {
+        return;
+    };
+    let mut encoder = GzEncoder::new(
+        Vec::with_capacity(GZIP_ABOVE / 4),
+        Compression::new(GZIP_LEVEL),
+    );
+    let written = pieces
+        .iter()
+        .try_for_each(|piece| encoder.write_all(piece))
+        .and_then(|()| encoder.finish());
     match written {
         Ok(compressed) => {
             *reply.body_mut() = Body::from(compressed);
-            reply.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            reply.headers_mut().append(VARY, HeaderValue::from_static("Accept-Encoding"));
+            reply
+                .headers_mut()
+                .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            reply
+                .headers_mut()
+                .append(VARY, HeaderValue::from_static("Accept-Encoding"));
             reply.headers_mut().remove(CONTENT_LENGTH);
         }
         // Writing to memory does not fail; if it ever does, the body goes out as it is.
@@ -107,8 +141,10 @@ pub(crate) fn compress(request: &HeaderMap, reply: &mut Reply) {
     }
 }
 
-fn takes_gzip(headers: &HeaderMap) -> bool {
-    let Some(header) = headers.get(ACCEPT_ENCODING).and_then(|v| v.to_str().ok()) else { return false };
+pub(crate) fn takes_gzip(headers: &HeaderMap) -> bool {
+    let Some(header) = headers.get(ACCEPT_ENCODING).and_then(|v| v.to_str().ok()) else {
+        return false;
+    };
     header.split(',').any(|item| item.trim() == "gzip")
 }
 
@@ -117,6 +153,8 @@ pub(crate) fn add_warning(reply: &mut Reply, text: &str) {
     let clean: String = text.chars().filter(|c| !c.is_control()).collect();
     let quoted = clean.replace('\\', "\\\\").replace('"', "\\\"");
     if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
-        reply.headers_mut().append(HeaderName::from_static("warning"), value);
+        reply
+            .headers_mut()
+            .append(HeaderName::from_static("warning"), value);
     }
 }

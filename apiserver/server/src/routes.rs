@@ -3,7 +3,9 @@
 use crate::api::Api;
 use crate::endpoint::Endpoint;
 use crate::filters::request_info::RequestInfo;
-use crate::handlers::{Call, create, delete, list, patch, read, scale, subresource, update, virtuals, watch};
+use crate::handlers::{
+    Call, create, delete, list, patch, read, scale, subresource, update, virtuals, watch,
+};
 use crate::negotiate::{MEDIA_TYPES, route_accepts};
 use crate::registry::before::Part;
 use crate::reply::Reply;
@@ -12,7 +14,13 @@ use std::sync::Arc;
 use triad_machinery::status::Status;
 
 /// The answer's media types of a route that lists and therefore watches.
-const WATCH_TYPES: [&str; 5] = [MEDIA_TYPES[0], MEDIA_TYPES[1], MEDIA_TYPES[2], "application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"];
+const WATCH_TYPES: [&str; 5] = [
+    MEDIA_TYPES[0],
+    MEDIA_TYPES[1],
+    MEDIA_TYPES[2],
+    "application/json;stream=watch",
+    "application/vnd.kubernetes.protobuf;stream=watch",
+];
 
 /// What a resource request does, once the route has been found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +49,16 @@ impl Action {
 }
 
 /// Finds the route of a resource request. The errors are the router's own: 404, 405, 406.
-pub(crate) fn find(api: &Api, method: &Method, info: &RequestInfo, headers: &HeaderMap) -> Result<Route, Status> {
-    let endpoint = api.endpoints.get(&info.group, &info.version, &info.resource).ok_or_else(Status::no_such_resource)?;
+pub(crate) fn find(
+    api: &Api,
+    method: &Method,
+    info: &RequestInfo,
+    headers: &HeaderMap,
+) -> Result<Route, Status> {
+    let endpoint = api
+        .endpoints
+        .get(&info.group, &info.version, &info.resource)
+        .ok_or_else(Status::no_such_resource)?;
     let resource = endpoint.resource;
     let named = info.parts.len() > 1;
     let scoped = !info.namespace.is_empty() && info.resource != "namespaces";
@@ -57,33 +73,72 @@ pub(crate) fn find(api: &Api, method: &Method, info: &RequestInfo, headers: &Hea
     }
     let across = resource.namespaced && !scoped;
     let verbs: &[(&str, Method, Action)] = if named {
-        &[("get", Method::GET, Action::Get), ("update", Method::PUT, Action::Update), ("patch", Method::PATCH, Action::Patch), ("delete", Method::DELETE, Action::Delete)]
+        &[
+            ("get", Method::GET, Action::Get),
+            ("update", Method::PUT, Action::Update),
+            ("patch", Method::PATCH, Action::Patch),
+            ("delete", Method::DELETE, Action::Delete),
+        ]
     } else if across {
-        &[("list", Method::GET, Action::List), ("create", Method::POST, Action::Create)]
+        &[
+            ("list", Method::GET, Action::List),
+            ("create", Method::POST, Action::Create),
+        ]
     } else {
-        &[("list", Method::GET, Action::List), ("create", Method::POST, Action::Create), ("deletecollection", Method::DELETE, Action::DeleteCollection)]
+        &[
+            ("list", Method::GET, Action::List),
+            ("create", Method::POST, Action::Create),
+            ("deletecollection", Method::DELETE, Action::DeleteCollection),
+        ]
     };
     // Creating across namespaces exists for resources that are not stored (bindings in no namespace do not).
-    let offered: Vec<_> = verbs.iter().filter(|(verb, _, _)| resource.has_verb(verb) && !(across && *verb == "create")).collect();
+    let offered: Vec<_> = verbs
+        .iter()
+        .filter(|(verb, _, _)| resource.has_verb(verb) && !(across && *verb == "create"))
+        .collect();
     if offered.is_empty() {
         return Err(Status::no_such_resource());
     }
     if info.legacy_watch {
         if *method != Method::GET || !resource.has_verb("watch") {
-            return Err(if resource.has_verb("watch") { Status::method_not_allowed() } else { Status::no_such_resource() });
+            return Err(if resource.has_verb("watch") {
+                Status::method_not_allowed()
+            } else {
+                Status::no_such_resource()
+            });
         }
         route_accepts(headers, &WATCH_TYPES)?;
-        return Ok(Route { endpoint: endpoint.clone(), action: Action::Watch });
+        return Ok(Route {
+            endpoint: endpoint.clone(),
+            action: Action::Watch,
+        });
     }
-    let Some((_, _, action)) = offered.iter().find(|(_, offered, _)| offered == method) else { return Err(Status::method_not_allowed()) };
+    let Some((_, _, action)) = offered.iter().find(|(_, offered, _)| offered == method) else {
+        return Err(Status::method_not_allowed());
+    };
     let lists = *action == Action::List && resource.has_verb("watch");
     route_accepts(headers, if lists { &WATCH_TYPES } else { &MEDIA_TYPES })?;
-    let action = if lists && info.verb == "watch" { Action::Watch } else { *action };
-    Ok(Route { endpoint: endpoint.clone(), action })
+    let action = if lists && info.verb == "watch" {
+        Action::Watch
+    } else {
+        *action
+    };
+    Ok(Route {
+        endpoint: endpoint.clone(),
+        action,
+    })
 }
 
-fn find_subresource(endpoint: &Arc<Endpoint>, method: &Method, info: &RequestInfo, headers: &HeaderMap) -> Result<Route, Status> {
-    let subresource = endpoint.resource.subresource(&info.subresource).ok_or_else(Status::no_such_resource)?;
+fn find_subresource(
+    endpoint: &Arc<Endpoint>,
+    method: &Method,
+    info: &RequestInfo,
+    headers: &HeaderMap,
+) -> Result<Route, Status> {
+    let subresource = endpoint
+        .resource
+        .subresource(&info.subresource)
+        .ok_or_else(Status::no_such_resource)?;
     let (verb, action) = match *method {
         Method::GET => ("get", Action::Get),
         Method::POST => ("create", Action::Create),
@@ -95,17 +150,31 @@ fn find_subresource(endpoint: &Arc<Endpoint>, method: &Method, info: &RequestInf
     if !subresource.has_verb(verb) {
         return Err(Status::method_not_allowed());
     }
-    let connects = matches!(info.subresource.as_str(), "proxy" | "exec" | "attach" | "portforward" | "log");
+    let connects = matches!(
+        info.subresource.as_str(),
+        "proxy" | "exec" | "attach" | "portforward" | "log"
+    );
     if !connects {
         route_accepts(headers, &MEDIA_TYPES)?;
     }
-    Ok(Route { endpoint: endpoint.clone(), action })
+    Ok(Route {
+        endpoint: endpoint.clone(),
+        action,
+    })
 }
 
 /// Carries out a resource request.
 pub(crate) async fn dispatch(call: &mut Call, action: Action) -> Result<Reply, Status> {
-    if call.info.path_name().is_some_and(|name| matches!(name, "." | "..")) {
-        return Err(Status::bad_request(format!("name parameter required: {:?} may not be {:?}", "name", call.name())));
+    if call
+        .info
+        .path_name()
+        .is_some_and(|name| matches!(name, "." | ".."))
+    {
+        return Err(Status::bad_request(format!(
+            "name parameter required: {:?} may not be {:?}",
+            "name",
+            call.name()
+        )));
     }
     if call.endpoint.registry.is_none() {
         return virtuals::dispatch(call, action).await;

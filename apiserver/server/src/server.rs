@@ -1,6 +1,5 @@
 //! The composition root: from a Config to a serving, then draining server; and the filter chain, read top-down.
 
-use triad_machinery::validation::Settings;
 use crate::api::Api;
 use crate::cacher::{Cacher, Feed};
 use crate::discovery::Discovery;
@@ -13,12 +12,14 @@ use crate::handlers::Call;
 use crate::health::Health;
 use crate::metrics::{Labels, Metrics};
 use crate::negotiate::{Accepted, Offer, accept};
+use crate::openapi::OpenApi;
 use crate::options::Config;
 use crate::pki::Pki;
 use crate::query::Query;
 use crate::reply::{self, Reply};
 use crate::routes::{self, Action};
 use crate::runtime_config::Enabled;
+use crate::service_accounts::{Keys, Tokens};
 use crate::user::User;
 use crate::{admission, body_limit, bootstrap, controllers, listener, paths, tls};
 use anyhow::{Context, Result, anyhow};
@@ -30,6 +31,7 @@ use std::time::Instant;
 use tokio::net::TcpListener;
 use triad_kv::{History, Store, StoreOptions};
 use triad_machinery::status::{GroupResource, Status};
+use triad_machinery::validation::Settings;
 
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 /// An Audit-Id given by the client is cut to this many bytes.
@@ -38,33 +40,72 @@ const AUDIT_ID_MAX: usize = 64;
 /// Serves until `stop` completes, then drains.
 pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<()> {
     let started = Instant::now();
-    std::fs::create_dir_all(&config.data_dir).with_context(|| format!("cannot make the data directory {}", config.data_dir.display()))?;
+    std::fs::create_dir_all(&config.data_dir).with_context(|| {
+        format!(
+            "cannot make the data directory {}",
+            config.data_dir.display()
+        )
+    })?;
     let mut options = StoreOptions::new(config.data_dir.join("store"), config.node_name.clone());
     options.sync = config.sync;
-    options.history = History { max_age: config.history_max_age, max_bytes: config.history_max_bytes };
+    options.history = History {
+        max_age: config.history_max_age,
+        max_bytes: config.history_max_bytes,
+    };
     // The PKI and the store do not need each other: both take their milliseconds at once.
-    let (store, pki) = tokio::join!(Store::open(options), async { tokio::task::block_in_place(|| Pki::prepare(&config)) });
+    let (store, pki) = tokio::join!(Store::open(options), async {
+        tokio::task::block_in_place(|| Pki::prepare(&config))
+    });
     let (store, pki) = (store.context("cannot open the store")?, pki?);
-    let listener = TcpListener::bind(config.bind).await.with_context(|| format!("cannot listen on {}", config.bind))?;
-    let bound = listener.local_addr().context("the listener has no address")?;
+    let listener = TcpListener::bind(config.bind)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.bind))?;
+    let bound = listener
+        .local_addr()
+        .context("the listener has no address")?;
     let mut client_cas = vec![pki.client_ca.clone()];
-    client_cas.extend(config.request_header.as_ref().map(|header| header.ca_file.clone()));
-    let tls = Arc::new(tls::server_config(&pki.serving, &client_cas, config.http2, config.tls_min_13)?);
+    client_cas.extend(
+        config
+            .request_header
+            .as_ref()
+            .map(|header| header.ca_file.clone()),
+    );
+    let tls = Arc::new(tls::server_config(
+        &pki.serving,
+        &client_cas,
+        config.http2,
+        config.tls_min_13,
+    )?);
     let kubeconfig = pki.write_admin_kubeconfig(&config, bound.port())?;
 
     let api = Arc::new(build(config, store.clone(), &pki, bound)?);
-    let feed = tokio::spawn(Feed::load(api.cacher.clone()).context("cannot load the store's objects")?.run());
-    bootstrap::run(&api).await.map_err(|status| anyhow!("cannot make the system's own objects: {status}"))?;
+    let feed = tokio::spawn(
+        Feed::load(api.cacher.clone())
+            .context("cannot load the store's objects")?
+            .run(),
+    );
+    bootstrap::run(&api)
+        .await
+        .map_err(|status| anyhow!("cannot make the system's own objects: {status}"))?;
     api.health.set_bootstrapped();
     let background = controllers::start(&api);
 
-    let limits = listener::Limits { http2_max_streams: api.config.http2_max_streams };
+    let limits = listener::Limits {
+        http2_max_streams: api.config.http2_max_streams,
+    };
     let serving = tokio::spawn(listener::serve(listener, Some(tls), api.clone(), limits));
     let insecure = match api.config.insecure_bind {
         Some(address) => {
             tracing::warn!(%address, "serving plain HTTP WITHOUT AUTHENTICATION: whoever reaches this port may do anything");
-            let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
-            Some(tokio::spawn(listener::serve(listener, None, api.clone(), limits)))
+            let listener = TcpListener::bind(address)
+                .await
+                .with_context(|| format!("cannot listen on {address}"))?;
+            Some(tokio::spawn(listener::serve(
+                listener,
+                None,
+                api.clone(),
+                limits,
+            )))
         }
         None => None,
     };
@@ -95,16 +136,34 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<()> {
 fn build(config: Config, store: Store, pki: &Pki, bound: std::net::SocketAddr) -> Result<Api> {
     let cacher = Arc::new(Cacher::new(store.clone(), endpoint::layouts()));
     let enabled = Enabled::new(&config.runtime_config).map_err(|exit| anyhow!(exit.text))?;
-    let endpoints = Endpoints::new(&cacher, |resource| enabled.serves(resource), config.max_object_bytes, config.event_ttl, Settings { allow_privileged: config.allow_privileged });
+    let endpoints = Endpoints::new(
+        &cacher,
+        |resource| enabled.serves(resource),
+        config.max_object_bytes,
+        config.event_ttl,
+        Settings {
+            allow_privileged: config.allow_privileged,
+        },
+    );
     let missing = || anyhow!("the resource table lacks a resource that the server itself needs");
     let lookup = admission::Lookup::new(&cacher).ok_or_else(missing)?;
     let advertised = std::net::SocketAddr::new(config.advertise_address, bound.port()).to_string();
+    let keys = Keys::load(&pki.account_key, &config.service_account_key_files)?;
+    let tokens = Tokens::new(
+        keys,
+        config.service_account_issuers.clone(),
+        config.api_audiences.clone(),
+        &cacher,
+    )
+    .ok_or_else(missing)?;
     Ok(Api {
-        authenticator: Authenticator::new(&pki.client_ca, &config)?,
-        authorizer: Authorizer::new(&cacher, config.authorization_modes.clone()).ok_or_else(missing)?,
+        authenticator: Authenticator::new(&pki.client_ca, tokens, &config)?,
+        authorizer: Authorizer::new(&cacher, config.authorization_modes.clone())
+            .ok_or_else(missing)?,
         flow: FlowControl::new(&cacher).ok_or_else(missing)?,
-        admission: admission::Chain::new(lookup, store.clone(), &config).map_err(|exit| anyhow!(exit.text))?,
+        admission: admission::Chain::new(lookup, &config).map_err(|exit| anyhow!(exit.text))?,
         discovery: Discovery::new(&endpoints, advertised),
+        openapi: OpenApi::new(&endpoints),
         health: Health::new(store.clone()),
         metrics: Metrics::default(),
         client_ca_file: pki.client_ca.clone(),
@@ -137,16 +196,32 @@ pub(crate) async fn handle(api: Arc<Api>, peer: Arc<Peer>, request: Request<Inco
 
 /// The filters in order. Who: authentication, impersonation. How much: flow control. May they: authorization.
 /// The body is read only after that.
-async fn chain(api: &Arc<Api>, peer: &Peer, head: &mut http::request::Parts, body: Incoming, query: &Query, info: &RequestInfo, extra: &mut HeaderMap) -> Reply {
+async fn chain(
+    api: &Arc<Api>,
+    peer: &Peer,
+    head: &mut http::request::Parts,
+    body: Incoming,
+    query: &Query,
+    info: &RequestInfo,
+    extra: &mut HeaderMap,
+) -> Reply {
     let user = if peer.trusted {
-        User { name: "system:unsecured".to_owned(), groups: vec![crate::user::MASTERS.to_owned(), crate::user::AUTHENTICATED.to_owned()], ..User::default() }
+        User {
+            name: "system:unsecured".to_owned(),
+            groups: vec![
+                crate::user::MASTERS.to_owned(),
+                crate::user::AUTHENTICATED.to_owned(),
+            ],
+            ..User::default()
+        }
     } else {
         match api.authenticator.authenticate(peer, &mut head.headers) {
             Ok(user) => user,
             Err(_) => return refuse(&head.headers, query, &Status::unauthorized()),
         }
     };
-    let user = match crate::filters::impersonate::impersonate(&api.authorizer, user, &head.headers) {
+    let user = match crate::filters::impersonate::impersonate(&api.authorizer, user, &head.headers)
+    {
         Ok(user) => user,
         Err(status) => return refuse(&head.headers, query, &status),
     };
@@ -155,7 +230,10 @@ async fn chain(api: &Arc<Api>, peer: &Peer, head: &mut http::request::Parts, bod
         Decision::Allow(_) => {}
         Decision::Deny(_) | Decision::NoOpinion => {
             let mut reply = refuse(&head.headers, query, &forbidden(&user, info));
-            reply.headers_mut().insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+            reply.headers_mut().insert(
+                "x-content-type-options",
+                HeaderValue::from_static("nosniff"),
+            );
             return reply;
         }
     }
@@ -170,11 +248,30 @@ async fn chain(api: &Arc<Api>, peer: &Peer, head: &mut http::request::Parts, bod
 
 fn forbidden(user: &User, info: &RequestInfo) -> Status {
     let why = Attributes::of(info).refusal(user);
-    Status::forbidden(GroupResource { group: &info.group, resource: &info.resource }, &info.name, why)
+    Status::forbidden(
+        GroupResource {
+            group: &info.group,
+            resource: &info.resource,
+        },
+        &info.name,
+        why,
+    )
 }
 
-async fn resource(api: &Arc<Api>, head: &mut http::request::Parts, body: Incoming, query: &Query, info: &RequestInfo, user: User) -> Reply {
-    if api.endpoints.get(&info.group, &info.version, &info.resource).is_none() && !api.endpoints.serves_group(&info.group) {
+async fn resource(
+    api: &Arc<Api>,
+    head: &mut http::request::Parts,
+    body: Incoming,
+    query: &Query,
+    info: &RequestInfo,
+    user: User,
+) -> Reply {
+    if api
+        .endpoints
+        .get(&info.group, &info.version, &info.resource)
+        .is_none()
+        && !api.endpoints.serves_group(&info.group)
+    {
         return reply::page_not_found();
     }
     let route = match routes::find(api, &head.method, info, &head.headers) {
@@ -190,7 +287,16 @@ async fn resource(api: &Arc<Api>, head: &mut http::request::Parts, body: Incomin
         bytes::Bytes::new()
     };
     let deprecation = route.endpoint.deprecation_warning();
-    let mut call = Call { api: api.clone(), endpoint: route.endpoint, info: info.clone(), query: query.clone(), headers: std::mem::take(&mut head.headers), user, body, warnings: Vec::new() };
+    let mut call = Call {
+        api: api.clone(),
+        endpoint: route.endpoint,
+        info: info.clone(),
+        query: query.clone(),
+        headers: std::mem::take(&mut head.headers),
+        user,
+        body,
+        warnings: Vec::new(),
+    };
     let accept_headers = call.headers.clone();
     let mut warnings: Vec<String> = deprecation.into_iter().collect();
     let result = if route.action == Action::Watch {
@@ -206,17 +312,26 @@ async fn resource(api: &Arc<Api>, head: &mut http::request::Parts, body: Incomin
     for warning in &warnings {
         reply::add_warning(&mut reply, warning);
     }
-    debug_assert!(reply.headers().get_all(WARNING).iter().count() == warnings.len() || warnings.is_empty());
+    debug_assert!(
+        reply.headers().get_all(WARNING).iter().count() == warnings.len() || warnings.is_empty()
+    );
     reply
 }
 
 /// Bounds a request's time; what it has done by then may have happened.
-async fn within(api: &Api, action: Action, work: impl Future<Output = Result<Reply, Status>>) -> Result<Reply, Status> {
+async fn within(
+    api: &Api,
+    action: Action,
+    work: impl Future<Output = Result<Reply, Status>>,
+) -> Result<Reply, Status> {
     match tokio::time::timeout(api.config.request_timeout, work).await {
         Ok(result) => result,
         Err(_) => {
             tracing::warn!(?action, "a request took longer than --request-timeout");
-            Err(Status::timeout("request did not complete within the allotted timeout", 0))
+            Err(Status::timeout(
+                "request did not complete within the allotted timeout",
+                0,
+            ))
         }
     }
 }
@@ -224,20 +339,37 @@ async fn within(api: &Api, action: Action, work: impl Future<Output = Result<Rep
 /// A status in the form the client takes, else as indented JSON.
 fn refuse(headers: &HeaderMap, query: &Query, status: &Status) -> Reply {
     match accept(headers, query, Offer::Plain) {
-        Ok(accepted) => reply::status(status, &Accepted { convert: None, ..accepted }),
+        Ok(accepted) => reply::status(
+            status,
+            &Accepted {
+                convert: None,
+                ..accepted
+            },
+        ),
         Err(_) => reply::raw_status(status),
     }
 }
 
 fn audit_id(headers: &HeaderMap) -> HeaderValue {
-    let given = headers.get(&AUDIT_ID).filter(|value| !value.is_empty()).and_then(|value| value.to_str().ok());
-    given.and_then(|text| HeaderValue::from_str(&text[..text.len().min(AUDIT_ID_MAX)]).ok()).unwrap_or_else(|| {
-        HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()).unwrap_or(HeaderValue::from_static("none"))
-    })
+    let given = headers
+        .get(&AUDIT_ID)
+        .filter(|value| !value.is_empty())
+        .and_then(|value| value.to_str().ok());
+    given
+        .and_then(|text| HeaderValue::from_str(&text[..text.len().min(AUDIT_ID_MAX)]).ok())
+        .unwrap_or_else(|| {
+            HeaderValue::from_str(&uuid::Uuid::new_v4().to_string())
+                .unwrap_or(HeaderValue::from_static("none"))
+        })
 }
 
 fn count(api: &Api, info: &RequestInfo, code: u16, started: Instant) {
-    let Some(endpoint) = api.endpoints.get(&info.group, &info.version, &info.resource) else { return };
+    let Some(endpoint) = api
+        .endpoints
+        .get(&info.group, &info.version, &info.resource)
+    else {
+        return;
+    };
     let resource = endpoint.resource;
     let verb = match info.verb.as_str() {
         "get" => "GET",
@@ -250,9 +382,22 @@ fn count(api: &Api, info: &RequestInfo, code: u16, started: Instant) {
         "deletecollection" => "DELETECOLLECTION",
         _ => "other",
     };
-    let scope = if !info.name.is_empty() { "resource" } else if !info.namespace.is_empty() { "namespace" } else { "cluster" };
-    let labels = Labels { verb, group: &resource.group, version: &resource.version, resource: &resource.plural, scope };
-    api.metrics.request(labels, code, started.elapsed(), verb == "WATCH");
+    let scope = if !info.name.is_empty() {
+        "resource"
+    } else if !info.namespace.is_empty() {
+        "namespace"
+    } else {
+        "cluster"
+    };
+    let labels = Labels {
+        verb,
+        group: &resource.group,
+        version: &resource.version,
+        resource: &resource.plural,
+        scope,
+    };
+    api.metrics
+        .request(labels, code, started.elapsed(), verb == "WATCH");
 }
 
 /// Whether a method changes something, for the gauge of requests in flight.

@@ -17,7 +17,11 @@ pub(crate) struct User {
 
 impl User {
     pub(crate) fn anonymous() -> Self {
-        User { name: ANONYMOUS.to_owned(), groups: vec![UNAUTHENTICATED.to_owned()], ..User::default() }
+        User {
+            name: ANONYMOUS.to_owned(),
+            groups: vec![UNAUTHENTICATED.to_owned()],
+            ..User::default()
+        }
     }
 
     pub(crate) fn in_group(&self, group: &str) -> bool {

@@ -33,16 +33,27 @@ fn varint_len(number: usize) -> usize {
 
 /// A list in its envelope: runtime.Unknown{typeMeta=1, raw=2, contentEncoding=3, contentType=4} around
 /// {metadata=1, items=2...}. The items' bytes are shared, not copied.
-pub(crate) fn list_envelope(api_version: &str, kind: &str, metadata: &Value, items: Vec<Bytes>) -> VecDeque<Bytes> {
+pub(crate) fn list_envelope(
+    api_version: &str,
+    kind: &str,
+    metadata: &Value,
+    items: Vec<Bytes>,
+) -> VecDeque<Bytes> {
     let metadata = protobuf::encode_message(metadata, crate::reply::named("meta/v1.ListMeta"));
-    let items_len: usize = items.iter().map(|item| 1 + varint_len(item.len()) + item.len()).sum();
+    let items_len: usize = items
+        .iter()
+        .map(|item| 1 + varint_len(item.len()) + item.len())
+        .sum();
     let mut type_meta = Vec::new();
     put_bytes(&mut type_meta, 1, api_version.as_bytes());
     put_bytes(&mut type_meta, 2, kind.as_bytes());
     let mut head = MAGIC.to_vec();
     put_bytes(&mut head, 1, &type_meta);
     head.push(tag(2));
-    put_varint(&mut head, 1 + varint_len(metadata.len()) + metadata.len() + items_len);
+    put_varint(
+        &mut head,
+        1 + varint_len(metadata.len()) + metadata.len() + items_len,
+    );
     put_bytes(&mut head, 1, &metadata);
     let mut pieces = VecDeque::with_capacity(items.len() * 2 + 2);
     pieces.push_back(Bytes::from(head));
@@ -73,12 +84,21 @@ mod tests {
 
     #[test]
     fn a_list_in_pieces_is_the_list_encoded_whole() {
-        let item = |name: &str| json!({"metadata": {"name": name, "namespace": "n"}, "data": {"k": "v"}});
+        let item =
+            |name: &str| json!({"metadata": {"name": name, "namespace": "n"}, "data": {"k": "v"}});
         let metadata = json!({"resourceVersion": "300"});
         let list = json!({"kind": "ConfigMapList", "apiVersion": "v1", "metadata": metadata, "items": [item("a"), item(&"b".repeat(200))]});
         let whole = protobuf::encode(&list, crate::reply::named("core/v1.ConfigMapList"), None);
-        let items = [item("a"), item(&"b".repeat(200))].iter().map(|item| protobuf::encode_message(item, crate::reply::named("core/v1.ConfigMap")).into()).collect();
-        let pieces: Vec<u8> = list_envelope("v1", "ConfigMapList", &metadata, items).into_iter().flatten().collect();
+        let items = [item("a"), item(&"b".repeat(200))]
+            .iter()
+            .map(|item| {
+                protobuf::encode_message(item, crate::reply::named("core/v1.ConfigMap")).into()
+            })
+            .collect();
+        let pieces: Vec<u8> = list_envelope("v1", "ConfigMapList", &metadata, items)
+            .into_iter()
+            .flatten()
+            .collect();
         assert_eq!(pieces, whole);
     }
 

@@ -1,10 +1,10 @@
 //! JSON as Go's encoders and the API server's decoders have it: schema-driven both ways, byte for byte.
 
-mod deep;
 mod interpret;
 mod pretty;
 mod reader;
 mod special;
+mod strict;
 mod syntax;
 mod text;
 mod typed;
@@ -14,7 +14,8 @@ mod writer;
 use serde_json::Value;
 
 use self::reader::{Fail, Reader};
-use self::typed::{Decoder, Strict};
+use self::strict::Strict;
+use self::typed::Decoder;
 use super::{DecodeError, Decoded, Strictness};
 use crate::schema::{Schema, TypeId, schema};
 
@@ -111,7 +112,6 @@ pub fn from_json_value(
     decode(&encode_untyped(value), root, strictness)
 }
 
-/// Decodes on this stack as deep as that is safe, and on a larger one beyond.
 fn run<F>(
     schema: &Schema,
     data: &[u8],
@@ -119,32 +119,24 @@ fn run<F>(
     read: F,
 ) -> Result<Decoded, DecodeError>
 where
-    F: Fn(&mut Decoder<'_, '_>) -> Result<Value, Fail> + Sync,
+    F: FnOnce(&mut Decoder<'_, '_>) -> Result<Value, Fail>,
 {
-    let attempt = |limit: usize| {
-        let mut decoder = Decoder {
-            reader: Reader::new(data),
-            schema,
-            stack: Vec::with_capacity(16),
-            depth: 0,
-            limit,
-            saved: None,
-            strict: (strictness == Strictness::Report).then(Strict::default),
-        };
-        let result = read(&mut decoder);
-        result.map(|value| (value, decoder.saved, decoder.strict))
+    let mut decoder = Decoder {
+        reader: Reader::new(data),
+        schema,
+        stack: Vec::with_capacity(16),
+        depth: 0,
+        saved: None,
+        strict: (strictness == Strictness::Report).then(Strict::default),
     };
-    let mut result = attempt(deep::SHALLOW);
-    if let Err(Fail::Deep) = result {
-        result = deep::on_large_stack(|| attempt(reader::MAX_DEPTH));
-    }
+    let result = read(&mut decoder).map(|value| (value, decoder.saved, decoder.strict));
     match result {
         Ok((_, Some(message), _)) => Err(DecodeError::Unfit(message)),
         Ok((value, None, strict)) => Ok(Decoded {
             value,
             strict_errors: strict.map(|s| s.errors).unwrap_or_default(),
         }),
-        Err(Fail::Syntax | Fail::Deep) => Err(DecodeError::Malformed(syntax_message(data))),
+        Err(Fail::Syntax) => Err(DecodeError::Malformed(syntax_message(data))),
         Err(Fail::Fatal(message)) => Err(match syntax::check(data) {
             Err(syntax) => DecodeError::Malformed(syntax),
             Ok(()) => DecodeError::Unfit(message),

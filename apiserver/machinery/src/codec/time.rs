@@ -260,7 +260,7 @@ fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for c in text.chars() {
-        if c >= '\u{80}' || c < ' ' {
+        if !(' '..'\u{80}').contains(&c) {
             let mut buffer = [0; 4];
             c.encode_utf8(&mut buffer)
                 .bytes()

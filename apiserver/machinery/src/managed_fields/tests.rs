@@ -545,3 +545,16 @@ fn the_filled_form_of_whole_objects_is_what_the_codec_writes() {
     }
     assert!(compared == 0 || compared > 100, "only {compared} vectors");
 }
+
+#[test]
+fn an_emptied_list_is_seen_before_decoding() {
+    let kind = Kind::new("v1", "ConfigMap");
+    let live = kind.created("m", json!({"data": {"a": "1"}}));
+    let raw = json!({"metadata": {"name": "a", "uid": "u", "managedFields": []}});
+    assert!(asks_to_forget(&raw) && !asks_to_forget(&live));
+    // The normal form that decoding gives has no empty lists.
+    let mut decoded = kind.object(json!({"metadata": {"name": "a", "uid": "u"}}));
+    ask_to_forget(&mut decoded);
+    update(Some(&live), &mut decoded, &kind.context("m", T2));
+    assert_eq!(owners(&decoded), "");
+}

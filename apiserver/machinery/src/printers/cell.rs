@@ -55,8 +55,7 @@ impl Cell {
                 let function = Function::named(name)?;
                 let paths = arguments
                     .split(", ")
-                    .map(|argument| argument.split('|'))
-                    .flatten()
+                    .flat_map(|argument| argument.split('|'))
                     .map(Path::parse);
                 (
                     (function, paths.collect::<Vec<_>>()),

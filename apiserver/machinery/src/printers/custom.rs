@@ -102,7 +102,7 @@ impl CustomCell {
             ("string", other) => plain(other).into(),
             ("integer", Value::Number(number)) => match (number.as_i64(), number.as_f64()) {
                 (Some(integer), _) => integer.into(),
-                #[expect(clippy::cast_possible_truncation, reason = "Go's conversion cuts, too")]
+                // Cuts, as Go's conversion does.
                 (None, Some(float)) => (float as i64).into(),
                 _ => Value::Null,
             },

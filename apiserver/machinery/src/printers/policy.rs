@@ -128,12 +128,11 @@ pub(super) fn request_condition(request: &Value, _: i64) -> Value {
 
 pub(super) fn pod_certificate_state(request: &Value, _: i64) -> Value {
     let known = ["Issued", "Denied", "Failed"];
-    let kinds = list(request, "status.conditions")
+    let mut kinds = list(request, "status.conditions")
         .iter()
         .map(|c| text(c, "type"));
     kinds
-        .filter(|kind| known.contains(kind))
-        .last()
+        .rfind(|kind| known.contains(kind))
         .unwrap_or("Pending")
         .into()
 }
@@ -253,13 +252,12 @@ pub(super) fn migration_resource(migration: &Value, _: i64) -> Value {
 
 pub(super) fn migration_status(migration: &Value, _: i64) -> Value {
     let known = ["Running", "Failed", "Succeeded"];
-    let conditions = list(migration, "status.conditions")
-        .iter()
-        .filter(|c| text(c, "status") == "True");
-    conditions
-        .map(|c| text(c, "type"))
-        .filter(|kind| known.contains(kind))
-        .last()
+    let conditions = list(migration, "status.conditions").iter();
+    let mut kinds = conditions
+        .filter(|c| text(c, "status") == "True")
+        .map(|c| text(c, "type"));
+    kinds
+        .rfind(|kind| known.contains(kind))
         .unwrap_or("Unknown")
         .into()
 }

@@ -70,7 +70,8 @@ pub enum MapType {
 }
 
 impl Field {
-    pub(super) fn new(name: Name, go_name: Name, package: usize) -> Self {
+    /// A field of which nothing is known but its names.
+    pub fn new(name: Name, go_name: Name, package: usize) -> Self {
         Field {
             name,
             go_name,

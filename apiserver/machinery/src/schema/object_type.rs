@@ -83,6 +83,25 @@ pub struct Replacement {
 }
 
 impl Struct {
+    /// A struct made at run time. Its protobuf records are the numbered fields.
+    pub fn new(fields: Vec<Field>) -> Self {
+        let numbered = fields.iter().enumerate().filter(|(_, f)| f.number != 0);
+        let record = |(i, f): (usize, &Field)| ProtoField {
+            number: f.number,
+            slot: ProtoSlot::Field(i as u16),
+        };
+        let mut proto: Vec<ProtoField> = numbered.map(record).collect();
+        proto.sort_by_key(|p| p.number);
+        let index = NameIndex::new(fields.iter().map(|f| f.name.as_ref()));
+        let named = |name: &str| fields.iter().any(|f| f.name == name);
+        Struct {
+            type_meta: named("kind") && named("apiVersion"),
+            proto,
+            index,
+            fields,
+        }
+    }
+
     /// The field called so in JSON; names are case-sensitive.
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.position(name).map(|i| &self.fields[i])

@@ -9,25 +9,29 @@ use super::table::{Body, Definition, Member, Place, Table, TableError};
 use super::{Field, FieldType, Name, Schema, Shape, Struct, Type, TypeId};
 
 pub(super) fn resolve(table: Table) -> Result<Schema, TableError> {
-    let mut resolver = Resolver {
-        by_name: HashMap::with_capacity(table.definitions.len()),
+    let packages = table
+        .packages
+        .iter()
+        .enumerate()
+        .map(|(i, p)| (p.name.clone(), i))
+        .collect();
+    let own_names = table
+        .definitions
+        .iter()
+        .enumerate()
+        .map(|(i, d)| ((d.package, d.name), TypeId(i as u32)));
+    let resolver = Resolver {
+        packages,
+        by_own_name: own_names.collect(),
         table,
     };
-    for (position, definition) in resolver.table.definitions.iter().enumerate() {
-        let name = format!(
-            "{}.{}",
-            resolver.table.packages[definition.package].name, definition.name
-        );
-        resolver
-            .by_name
-            .insert(name.into(), TypeId(position as u32));
-    }
     resolver.finish()
 }
 
 struct Resolver {
     table: Table,
-    by_name: HashMap<Name, TypeId>,
+    packages: HashMap<Name, usize>,
+    by_own_name: HashMap<(usize, &'static str), TypeId>,
 }
 
 impl Resolver {
@@ -53,6 +57,11 @@ impl Resolver {
             };
             types.push(self.describe(definition, shape));
         }
+        let by_name = types
+            .iter()
+            .enumerate()
+            .map(|(i, t): (usize, &Type)| (t.name.clone(), TypeId(i as u32)))
+            .collect();
         let by_group_version = self
             .table
             .packages
@@ -63,7 +72,7 @@ impl Resolver {
         Ok(Schema {
             types,
             packages: self.table.packages,
-            by_name: self.by_name,
+            by_name,
             by_group_version,
             alias_target,
         })
@@ -99,15 +108,14 @@ impl Resolver {
     }
 
     fn find(&self, place: Place, package: usize, name: &str) -> Result<TypeId, TableError> {
-        let full = if name.contains('.') {
-            name.to_owned()
-        } else {
-            format!("{}.{name}", self.table.packages[package].name)
+        let (package, own) = match name.rsplit_once('.') {
+            None => (Some(package), name),
+            Some((package, own)) => (self.packages.get(package).copied(), own),
         };
-        self.by_name
-            .get(full.as_str())
+        let found = package.and_then(|package| self.by_own_name.get(&(package, own)));
+        found
             .copied()
-            .ok_or_else(|| place.error(format!("no type {full}")))
+            .ok_or_else(|| place.error(format!("no type {name}")))
     }
 
     /// The resolved type and the alias that the innermost name was, if it was one.
@@ -195,18 +203,29 @@ impl Resolver {
     }
 
     fn flatten(&self, definition: &Definition) -> Result<Struct, TableError> {
-        let mut found = Vec::new();
+        let members = if let Body::Struct(members) = &definition.body {
+            members.len()
+        } else {
+            0
+        };
+        let mut found = Vec::with_capacity(members + 2);
         let mut inlined = Vec::new();
         let type_meta = self.collect(definition, 0, None, &mut found, &mut inlined)?;
-        let mut shallowest: HashMap<Name, usize> = HashMap::with_capacity(found.len());
-        for (field, depth) in &found {
-            let best = shallowest.entry(field.name.clone()).or_insert(*depth);
-            *best = (*best).min(*depth);
-        }
+        // Go's rule; only embedded fields can be hidden.
+        let hidden = |field: &Field, depth: usize| {
+            depth > 0
+                && found
+                    .iter()
+                    .any(|(f, d)| *d < depth && f.name == field.name)
+        };
+        let kept: Vec<bool> = found
+            .iter()
+            .map(|(field, depth)| !hidden(field, *depth))
+            .collect();
         let fields: Vec<Field> = found
             .into_iter()
-            .filter(|(f, depth)| shallowest[&f.name] == *depth)
-            .map(|(f, _)| f)
+            .zip(kept)
+            .filter_map(|((f, _), kept)| kept.then_some(f))
             .collect();
         let own = |(i, f): (usize, &Field)| {
             let slot = ProtoSlot::Field(i as u16);
@@ -246,7 +265,7 @@ impl Resolver {
         for member in members {
             match member {
                 Member::Field(field) => {
-                    let mut field = field.clone();
+                    let mut field = Field::clone(field);
                     (field.ty, field.alias) =
                         self.field_type(definition.place, field.package, &field.declared)?;
                     field.pointer = field.declared.starts_with('*');

@@ -44,7 +44,7 @@ pub(super) enum Body {
 /// A field line: a field of its own, or an embedded struct.
 #[derive(Debug)]
 pub(super) enum Member {
-    Field(Field),
+    Field(Box<Field>),
     Inline { declared: &'static str, number: u32 },
 }
 
@@ -283,7 +283,7 @@ fn read_member(place: Place, package: usize, text: &'static str) -> Result<Membe
             number: field.number,
         });
     }
-    Ok(Member::Field(field))
+    Ok(Member::Field(Box::new(field)))
 }
 
 fn read_field_attribute(

@@ -22,8 +22,8 @@ pub(crate) fn unified(old: &Value, new: &Value) -> String {
     let mut from = 0;
     while let Some(first) = (from..steps.len()).find(|i| steps[*i].0 != Step::Keep) {
         let mut last = first;
-        for i in first..steps.len() {
-            if steps[i].0 != Step::Keep {
+        for (i, step) in steps.iter().enumerate().skip(first) {
+            if step.0 != Step::Keep {
                 last = i;
             } else if i - last > 2 * CONTEXT {
                 break;

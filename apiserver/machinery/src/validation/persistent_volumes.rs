@@ -343,10 +343,11 @@ pub(crate) fn volume_update(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     };
     let (mut now, then) = (sources(&spec), sources(&before));
     let secret = "controllerExpandSecretRef";
-    if before.get("csi").given() && !before.get("csi").get(secret).given() {
-        if let Some(csi) = now.get_mut("csi").and_then(Value::as_object_mut) {
-            csi.shift_remove(secret);
-        }
+    if before.get("csi").given()
+        && !before.get("csi").get(secret).given()
+        && let Some(csi) = now.get_mut("csi").and_then(Value::as_object_mut)
+    {
+        csi.shift_remove(secret);
     }
     if !same(&now, &then) {
         let shown = |source: &Value| go_value::internal("core/v1.PersistentVolumeSource", source);

@@ -392,10 +392,10 @@ fn kept_list(spec: &At<'_>, before: &At<'_>, field: &str, single: &str, errors: 
             format!("primary {single} can not be unset"),
         );
     }
-    if let (Some(new), Some(old)) = (new.first(), old.first()) {
-        if new != old {
-            errors.invalid_value(&first, spec.get("clusterIPs").value.clone(), ONCE);
-        }
+    if let (Some(new), Some(old)) = (new.first(), old.first())
+        && new != old
+    {
+        errors.invalid_value(&first, spec.get("clusterIPs").value.clone(), ONCE);
     }
     let policy = spec.get("ipFamilyPolicy");
     if old.len() > new.len() && new.len() == 1 && policy.text() != "SingleStack" {

@@ -17,15 +17,29 @@ impl Plugin for DefaultTolerationSeconds {
         "DefaultTolerationSeconds"
     }
 
-    fn admit(&self, attributes: &Attributes, object: &mut Value, _old: Option<&Value>) -> Result<(), Status> {
-        if !attributes.is("", "pods") || !attributes.subresource.is_empty() || !matches!(attributes.operation, Operation::Create | Operation::Update) {
+    fn admit(
+        &self,
+        attributes: &Attributes,
+        object: &mut Value,
+        _old: Option<&Value>,
+    ) -> Result<(), Status> {
+        if !attributes.is("", "pods")
+            || !attributes.subresource.is_empty()
+            || !matches!(attributes.operation, Operation::Create | Operation::Update)
+        {
             return Ok(());
         }
-        let tolerations = object.pointer("/spec/tolerations").and_then(Value::as_array).cloned().unwrap_or_default();
+        let tolerations = object
+            .pointer("/spec/tolerations")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
         let covered = |key: &str| {
             tolerations.iter().any(|toleration| {
-                let text = |field: &str| toleration.get(field).and_then(Value::as_str).unwrap_or("");
-                (text("key") == key || text("key").is_empty()) && matches!(text("effect"), "NoExecute" | "")
+                let text =
+                    |field: &str| toleration.get(field).and_then(Value::as_str).unwrap_or("");
+                (text("key") == key || text("key").is_empty())
+                    && matches!(text("effect"), "NoExecute" | "")
             })
         };
         let added: Vec<Value> = [(NOT_READY, self.not_ready), (UNREACHABLE, self.unreachable)]

@@ -1,7 +1,7 @@
 //! NamespaceLifecycle: nothing new in a namespace that is absent or ending; the system's namespaces stay
 //! (apiserver pkg/admission/plugin/namespace/lifecycle).
 
-use super::{Attributes, Lookup, Operation, Plugin, find};
+use super::{Attributes, Lookup, Operation, Plugin};
 use serde_json::Value;
 use std::sync::Arc;
 use triad_machinery::meta;
@@ -11,18 +11,6 @@ const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
 
 pub(super) struct NamespaceLifecycle {
     pub(super) lookup: Arc<Lookup>,
-    pub(super) store: triad_kv::Store,
-}
-
-impl NamespaceLifecycle {
-    /// The cache may be a moment behind a namespace just made: the store decides before anything is refused.
-    fn namespace(&self, name: &str) -> Option<Value> {
-        let cache = &self.lookup.namespaces;
-        find(cache, "", name).or_else(|| {
-            let entry = self.store.get(cache.layout.key("", name).as_bytes(), None).ok()??;
-            cache.layout.decode(&entry.value, entry.mod_revision).ok()
-        })
-    }
 }
 
 impl Plugin for NamespaceLifecycle {
@@ -30,11 +18,21 @@ impl Plugin for NamespaceLifecycle {
         "NamespaceLifecycle"
     }
 
-    fn admit(&self, attributes: &Attributes, object: &mut Value, _old: Option<&Value>) -> Result<(), Status> {
+    fn admit(
+        &self,
+        attributes: &Attributes,
+        object: &mut Value,
+        _old: Option<&Value>,
+    ) -> Result<(), Status> {
         self.check(attributes, Some(object))
     }
 
-    fn validate(&self, attributes: &Attributes, object: Option<&Value>, _old: Option<&Value>) -> Result<(), Status> {
+    fn validate(
+        &self,
+        attributes: &Attributes,
+        object: Option<&Value>,
+        _old: Option<&Value>,
+    ) -> Result<(), Status> {
         self.check(attributes, object)
     }
 }
@@ -49,16 +47,30 @@ impl NamespaceLifecycle {
             return Ok(());
         }
         // Reviews must work for namespaces that are ending, and namespaces are not in one.
-        if of_namespaces || attributes.namespace.is_empty() || attributes.is("authorization.k8s.io", "localsubjectaccessreviews") {
+        if of_namespaces
+            || attributes.namespace.is_empty()
+            || attributes.is("authorization.k8s.io", "localsubjectaccessreviews")
+        {
             return Ok(());
         }
         let name = &attributes.namespace;
-        let Some(namespace) = self.namespace(name) else {
-            return Err(Status::not_found(GroupResource { group: "", resource: "namespaces" }, name));
+        let Some(namespace) = self.lookup.find(&self.lookup.namespaces, "", name) else {
+            return Err(Status::not_found(
+                GroupResource {
+                    group: "",
+                    resource: "namespaces",
+                },
+                name,
+            ));
         };
-        let ending = !meta::deletion_timestamp(&namespace).is_empty() || namespace.pointer("/status/phase").and_then(Value::as_str) == Some("Terminating");
+        let ending = !meta::deletion_timestamp(&namespace).is_empty()
+            || namespace.pointer("/status/phase").and_then(Value::as_str) == Some("Terminating");
         if attributes.operation == Operation::Create && ending {
-            let cause = Cause { reason: "NamespaceTerminating".into(), message: format!("namespace {name} is being terminated"), field: "metadata.namespace".to_owned() };
+            let cause = Cause {
+                reason: "NamespaceTerminating".into(),
+                message: format!("namespace {name} is being terminated"),
+                field: "metadata.namespace".to_owned(),
+            };
             return Err(attributes.forbidden(object, format!("unable to create new content in namespace {name} because it is being terminated")).with_cause(cause));
         }
         Ok(())

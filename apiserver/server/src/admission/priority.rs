@@ -1,7 +1,7 @@
 //! Priority: a pod's class becomes its number and preemption policy; classes keep to their rules
 //! (kubernetes plugin/pkg/admission/priority).
 
-use super::{Attributes, Lookup, Operation, Plugin, find};
+use super::{Attributes, Lookup, Operation, Plugin};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use triad_machinery::status::Status;
@@ -15,7 +15,11 @@ impl Priority {
     fn global_default(&self) -> Option<Value> {
         let cache = &self.lookup.priority_classes;
         let classes = cache.snapshot();
-        let defaults = classes.objects.values().filter_map(|class| class.object(&cache.layout).ok()).filter(|class| class.get("globalDefault") == Some(&Value::Bool(true)));
+        let defaults = classes
+            .objects
+            .values()
+            .filter_map(|class| class.object(&cache.layout).ok())
+            .filter(|class| class.get("globalDefault") == Some(&Value::Bool(true)));
         defaults.min_by_key(value)
     }
 }
@@ -29,7 +33,12 @@ impl Plugin for Priority {
         "Priority"
     }
 
-    fn admit(&self, attributes: &Attributes, object: &mut Value, old: Option<&Value>) -> Result<(), Status> {
+    fn admit(
+        &self,
+        attributes: &Attributes,
+        object: &mut Value,
+        old: Option<&Value>,
+    ) -> Result<(), Status> {
         if !attributes.is("", "pods") || !attributes.subresource.is_empty() {
             return Ok(());
         }
@@ -46,23 +55,50 @@ impl Plugin for Priority {
         if attributes.operation != Operation::Create {
             return Ok(());
         }
-        let asked = object.pointer("/spec/priorityClassName").and_then(Value::as_str).unwrap_or("").to_owned();
-        let class = if asked.is_empty() { self.global_default() } else { find(&self.lookup.priority_classes, "", &asked) };
+        let asked = object
+            .pointer("/spec/priorityClassName")
+            .and_then(Value::as_str)
+            .unwrap_or("")
+            .to_owned();
+        let class = if asked.is_empty() {
+            self.global_default()
+        } else {
+            self.lookup.find(&self.lookup.priority_classes, "", &asked)
+        };
         if class.is_none() && !asked.is_empty() {
-            return Err(attributes.forbidden(Some(object), format!("no PriorityClass with name {asked} was found")));
+            return Err(attributes.forbidden(
+                Some(object),
+                format!("no PriorityClass with name {asked} was found"),
+            ));
         }
         if let (true, Some(class)) = (asked.is_empty(), &class) {
             object["spec"]["priorityClassName"] = triad_machinery::meta::name(class).into();
         }
         let priority = class.as_ref().map_or(0, value);
-        let policy = class.as_ref().and_then(|class| class.get("preemptionPolicy")).cloned().unwrap_or_else(|| json!("PreemptLowerPriority"));
-        if object.pointer("/spec/priority").and_then(Value::as_i64).is_some_and(|given| given != priority) {
+        let policy = class
+            .as_ref()
+            .and_then(|class| class.get("preemptionPolicy"))
+            .cloned()
+            .unwrap_or_else(|| json!("PreemptLowerPriority"));
+        if object
+            .pointer("/spec/priority")
+            .and_then(Value::as_i64)
+            .is_some_and(|given| given != priority)
+        {
             let why = "the integer value of priority must not be provided in pod spec; priority admission controller computes it from the given PriorityClass name";
             return Err(attributes.forbidden(Some(object), why));
         }
-        if object.pointer("/spec/preemptionPolicy").is_some_and(|given| *given != policy) {
-            let given = object.pointer("/spec/preemptionPolicy").and_then(Value::as_str).unwrap_or("");
-            let why = format!("the string value of PreemptionPolicy ({given}) must not be provided in pod spec; priority admission controller computes it from the given PriorityClass name");
+        if object
+            .pointer("/spec/preemptionPolicy")
+            .is_some_and(|given| *given != policy)
+        {
+            let given = object
+                .pointer("/spec/preemptionPolicy")
+                .and_then(Value::as_str)
+                .unwrap_or("");
+            let why = format!(
+                "the string value of PreemptionPolicy ({given}) must not be provided in pod spec; priority admission controller computes it from the given PriorityClass name"
+            );
             return Err(attributes.forbidden(Some(object), why));
         }
         object["spec"]["priority"] = json!(priority);
@@ -70,14 +106,29 @@ impl Plugin for Priority {
         Ok(())
     }
 
-    fn validate(&self, attributes: &Attributes, object: Option<&Value>, _old: Option<&Value>) -> Result<(), Status> {
-        let Some(object) = object.filter(|_| attributes.is("scheduling.k8s.io", "priorityclasses") && attributes.subresource.is_empty()) else { return Ok(()) };
+    fn validate(
+        &self,
+        attributes: &Attributes,
+        object: Option<&Value>,
+        _old: Option<&Value>,
+    ) -> Result<(), Status> {
+        let Some(object) = object.filter(|_| {
+            attributes.is("scheduling.k8s.io", "priorityclasses")
+                && attributes.subresource.is_empty()
+        }) else {
+            return Ok(());
+        };
         if object.get("globalDefault") != Some(&Value::Bool(true)) {
             return Ok(());
         }
         match self.global_default() {
-            Some(other) if triad_machinery::meta::name(&other) != triad_machinery::meta::name(object) => {
-                let why = format!("PriorityClass {} is already marked as default. Only one default can exist", triad_machinery::meta::name(&other));
+            Some(other)
+                if triad_machinery::meta::name(&other) != triad_machinery::meta::name(object) =>
+            {
+                let why = format!(
+                    "PriorityClass {} is already marked as default. Only one default can exist",
+                    triad_machinery::meta::name(&other)
+                );
                 Err(attributes.forbidden(Some(object), why))
             }
             _ => Ok(()),

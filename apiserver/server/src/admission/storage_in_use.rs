@@ -12,7 +12,12 @@ impl Plugin for StorageObjectInUseProtection {
         "StorageObjectInUseProtection"
     }
 
-    fn admit(&self, attributes: &Attributes, object: &mut Value, _old: Option<&Value>) -> Result<(), Status> {
+    fn admit(
+        &self,
+        attributes: &Attributes,
+        object: &mut Value,
+        _old: Option<&Value>,
+    ) -> Result<(), Status> {
         if attributes.operation != Operation::Create || !attributes.subresource.is_empty() {
             return Ok(());
         }

@@ -11,13 +11,28 @@ impl Plugin for TaintNodesByCondition {
         "TaintNodesByCondition"
     }
 
-    fn admit(&self, attributes: &Attributes, object: &mut Value, _old: Option<&Value>) -> Result<(), Status> {
-        if !attributes.is("", "nodes") || !attributes.subresource.is_empty() || attributes.operation != Operation::Create {
+    fn admit(
+        &self,
+        attributes: &Attributes,
+        object: &mut Value,
+        _old: Option<&Value>,
+    ) -> Result<(), Status> {
+        if !attributes.is("", "nodes")
+            || !attributes.subresource.is_empty()
+            || attributes.operation != Operation::Create
+        {
             return Ok(());
         }
         const KEY: &str = "node.kubernetes.io/not-ready";
-        let mut taints = object.pointer("/spec/taints").and_then(Value::as_array).cloned().unwrap_or_default();
-        let there = |taint: &Value| taint.get("key") == Some(&json!(KEY)) && taint.get("effect") == Some(&json!("NoSchedule"));
+        let mut taints = object
+            .pointer("/spec/taints")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        let there = |taint: &Value| {
+            taint.get("key") == Some(&json!(KEY))
+                && taint.get("effect") == Some(&json!("NoSchedule"))
+        };
         if !taints.iter().any(there) {
             taints.push(json!({"key": KEY, "effect": "NoSchedule"}));
             object["spec"]["taints"] = taints.into();

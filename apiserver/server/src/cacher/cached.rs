@@ -27,7 +27,9 @@ impl Cached {
     pub(crate) fn new(layout: &Layout, entry: &Entry) -> Result<Self, String> {
         let key = std::str::from_utf8(&entry.key).map_err(|_| "the key is not UTF-8".to_owned())?;
         let object = layout.decode(&entry.value, entry.mod_revision)?;
-        let labels = meta::labels(&object).map(|(key, value)| (key.into(), value.into())).collect();
+        let labels = meta::labels(&object)
+            .map(|(key, value)| (key.into(), value.into()))
+            .collect();
         Ok(Cached {
             key: Arc::from(key),
             name: meta::name(&object).into(),
@@ -68,7 +70,10 @@ impl Cached {
     }
 
     pub(crate) fn label(&self, name: &str) -> Option<&str> {
-        self.labels.iter().find(|(key, _)| &**key == name).map(|(_, value)| &**value)
+        self.labels
+            .iter()
+            .find(|(key, _)| &**key == name)
+            .map(|(_, value)| &**value)
     }
 
     /// The value of a selectable field; absent fields are empty.
@@ -76,7 +81,11 @@ impl Cached {
         match name {
             "metadata.name" => &self.name,
             "metadata.namespace" => &self.namespace,
-            _ => self.fields.iter().find(|(field, _)| *field == name).map_or("", |(_, value)| value),
+            _ => self
+                .fields
+                .iter()
+                .find(|(field, _)| *field == name)
+                .map_or("", |(_, value)| value),
         }
     }
 }

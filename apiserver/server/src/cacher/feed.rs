@@ -68,17 +68,26 @@ fn load_resource(cache: &ResourceCache, store: &Store, revision: Revision) -> Re
     }
     cache.ring.write().complete_after = revision;
     cache.newest.send_replace(revision);
-    cache.snapshot.store(Arc::new(Snapshot { revision, objects }));
+    cache
+        .snapshot
+        .store(Arc::new(Snapshot { revision, objects }));
     Ok(())
 }
 
 /// Puts a batch into the caches: first the snapshot, then the ring, then the signal.
 fn apply(cacher: &Cacher, batch: triad_kv::Batch) {
-    let mut per_cache: BTreeMap<&str, (&Arc<ResourceCache>, Vec<triad_kv::Event>)> = BTreeMap::new();
+    let mut per_cache: BTreeMap<&str, (&Arc<ResourceCache>, Vec<triad_kv::Event>)> =
+        BTreeMap::new();
     for event in batch.events {
-        let Ok(key) = std::str::from_utf8(&event.key) else { continue };
+        let Ok(key) = std::str::from_utf8(&event.key) else {
+            continue;
+        };
         if let Some(cache) = cacher.owner(key) {
-            per_cache.entry(cache.layout.prefix.as_str()).or_insert_with(|| (cache, Vec::new())).1.push(event);
+            per_cache
+                .entry(cache.layout.prefix.as_str())
+                .or_insert_with(|| (cache, Vec::new()))
+                .1
+                .push(event);
         }
     }
     for (cache, events) in per_cache.into_values() {
@@ -97,7 +106,9 @@ fn apply_to(cache: &ResourceCache, events: Vec<triad_kv::Event>) {
             published.push(Arc::new(event));
         }
     }
-    cache.snapshot.store(Arc::new(Snapshot { revision, objects }));
+    cache
+        .snapshot
+        .store(Arc::new(Snapshot { revision, objects }));
     {
         let mut ring = cache.ring.write();
         published.into_iter().for_each(|event| ring.push(event));
@@ -105,37 +116,74 @@ fn apply_to(cache: &ResourceCache, events: Vec<triad_kv::Event>) {
     cache.newest.send_replace(revision);
 }
 
-fn change(cache: &ResourceCache, objects: &mut OrdMap<Arc<str>, Arc<Cached>>, event: triad_kv::Event) -> Option<Event> {
+fn change(
+    cache: &ResourceCache,
+    objects: &mut OrdMap<Arc<str>, Arc<Cached>>,
+    event: triad_kv::Event,
+) -> Option<Event> {
     let key = std::str::from_utf8(&event.key).ok()?;
     let previous = objects.get(key).cloned();
     match event.entry {
         Some(entry) => {
             let object = decoded(cache, &entry)?;
             objects.insert(object.key.clone(), object.clone());
-            Some(Event { revision: event.revision, kind: Kind::Put, object, previous })
+            Some(Event {
+                revision: event.revision,
+                kind: Kind::Put,
+                object,
+                previous,
+            })
         }
         None => {
             let previous = previous?;
             objects.remove(key);
             let object = last_state(cache, &event.previous?, event.revision)?;
-            Some(Event { revision: event.revision, kind: Kind::Delete, object, previous: Some(previous) })
+            Some(Event {
+                revision: event.revision,
+                kind: Kind::Delete,
+                object,
+                previous: Some(previous),
+            })
         }
     }
 }
 
 /// Builds an event from the store's own record, for watchers that stand before the ring.
 pub(super) fn historic(cache: &ResourceCache, event: triad_kv::Event) -> Option<Arc<Event>> {
-    let previous = event.previous.as_ref().and_then(|entry| decoded(cache, entry));
+    let previous = event
+        .previous
+        .as_ref()
+        .and_then(|entry| decoded(cache, entry));
     let event = match event.entry {
-        Some(entry) => Event { revision: event.revision, kind: Kind::Put, object: decoded(cache, &entry)?, previous },
-        None => Event { revision: event.revision, kind: Kind::Delete, object: last_state(cache, &event.previous?, event.revision)?, previous },
+        Some(entry) => Event {
+            revision: event.revision,
+            kind: Kind::Put,
+            object: decoded(cache, &entry)?,
+            previous,
+        },
+        None => Event {
+            revision: event.revision,
+            kind: Kind::Delete,
+            object: last_state(cache, &event.previous?, event.revision)?,
+            previous,
+        },
     };
     Some(Arc::new(event))
 }
 
 /// A deleted object is shown as it last was, with the revision of its deletion.
-fn last_state(cache: &ResourceCache, last: &triad_kv::Entry, deleted: Revision) -> Option<Arc<Cached>> {
-    decoded(cache, &triad_kv::Entry { mod_revision: deleted, ..last.clone() })
+fn last_state(
+    cache: &ResourceCache,
+    last: &triad_kv::Entry,
+    deleted: Revision,
+) -> Option<Arc<Cached>> {
+    decoded(
+        cache,
+        &triad_kv::Entry {
+            mod_revision: deleted,
+            ..last.clone()
+        },
+    )
 }
 
 fn decoded(cache: &ResourceCache, entry: &triad_kv::Entry) -> Option<Arc<Cached>> {

@@ -4,24 +4,54 @@ use serde_json::Value;
 use triad_machinery::scheme::Resource;
 
 /// The values of the resource's own selectable fields (name and namespace are kept apart).
-pub(super) fn selectable(resource: &'static Resource, object: &Value) -> Box<[(&'static str, Box<str>)]> {
-    resource.selectable.iter().map(|field| (&**field, value(resource, field, object).into())).collect()
+pub(super) fn selectable(
+    resource: &'static Resource,
+    object: &Value,
+) -> Box<[(&'static str, Box<str>)]> {
+    resource
+        .selectable
+        .iter()
+        .map(|field| (&**field, value(resource, field, object).into()))
+        .collect()
 }
 
 fn value(resource: &Resource, field: &str, object: &Value) -> String {
-    let at = |path: &str| path.split('.').try_fold(object, |node, key| node.get(key)).map_or_else(String::new, text);
+    let at = |path: &str| {
+        path.split('.')
+            .try_fold(object, |node, key| node.get(key))
+            .map_or_else(String::new, text)
+    };
     match (&*resource.plural, field) {
-        ("pods", "status.podIP") => object.pointer("/status/podIPs/0/ip").map_or_else(|| at("status.podIP"), text),
+        ("pods", "status.podIP") => object
+            .pointer("/status/podIPs/0/ip")
+            .map_or_else(|| at("status.podIP"), text),
         ("pods", "status.podIPs") => {
             let ips = object.pointer("/status/podIPs").and_then(Value::as_array);
-            ips.map_or_else(String::new, |ips| ips.iter().filter_map(|ip| ip.get("ip")?.as_str()).collect::<Vec<_>>().join(","))
+            ips.map_or_else(String::new, |ips| {
+                ips.iter()
+                    .filter_map(|ip| ip.get("ip")?.as_str())
+                    .collect::<Vec<_>>()
+                    .join(",")
+            })
         }
         ("pods", "spec.hostNetwork") | ("nodes", "spec.unschedulable") => flag(at(field)),
-        ("events", "source") => [at("source.component"), at("reportingComponent")].into_iter().find(|v| !v.is_empty()).unwrap_or_default(),
+        ("events", "source") => [at("source.component"), at("reportingComponent")]
+            .into_iter()
+            .find(|v| !v.is_empty())
+            .unwrap_or_default(),
         ("events", "reportingComponent") => at("reportingComponent"),
-        ("replicasets" | "replicationcontrollers", "status.replicas") | ("jobs", "status.successful") => {
-            let number = at(if field == "status.successful" { "status.succeeded" } else { field });
-            if number.is_empty() { "0".to_owned() } else { number }
+        ("replicasets" | "replicationcontrollers", "status.replicas")
+        | ("jobs", "status.successful") => {
+            let number = at(if field == "status.successful" {
+                "status.succeeded"
+            } else {
+                field
+            });
+            if number.is_empty() {
+                "0".to_owned()
+            } else {
+                number
+            }
         }
         ("certificatesigningrequests", "spec.signerName") => at(field),
         _ => at(field),
@@ -30,7 +60,11 @@ fn value(resource: &Resource, field: &str, object: &Value) -> String {
 
 /// Booleans are selectable as true or false; absent is false.
 fn flag(text: String) -> String {
-    if text == "true" { text } else { "false".to_owned() }
+    if text == "true" {
+        text
+    } else {
+        "false".to_owned()
+    }
 }
 
 fn text(value: &Value) -> String {

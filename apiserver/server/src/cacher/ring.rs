@@ -33,7 +33,11 @@ pub(super) struct Ring {
 
 impl Ring {
     pub(super) fn new() -> Self {
-        Ring { events: VecDeque::new(), first: 0, complete_after: Revision(0) }
+        Ring {
+            events: VecDeque::new(),
+            first: 0,
+            complete_after: Revision(0),
+        }
     }
 
     pub(super) fn push(&mut self, event: Arc<Event>) {
@@ -45,8 +49,14 @@ impl Ring {
 
     /// Drops the oldest event and the rest of its transaction, so that the ring never starts inside one.
     fn drop_oldest(&mut self) {
-        let Some(oldest) = self.events.front().map(|event| event.revision) else { return };
-        while self.events.front().is_some_and(|event| event.revision == oldest) {
+        let Some(oldest) = self.events.front().map(|event| event.revision) else {
+            return;
+        };
+        while self
+            .events
+            .front()
+            .is_some_and(|event| event.revision == oldest)
+        {
             self.events.pop_front();
             self.first += 1;
         }
@@ -55,7 +65,9 @@ impl Ring {
 
     /// The sequence number of the first event after a revision; None when it is no longer in the ring.
     pub(super) fn position(&self, after: Revision) -> Option<u64> {
-        (after >= self.complete_after).then(|| self.first + self.events.partition_point(|event| event.revision <= after) as u64)
+        (after >= self.complete_after).then(|| {
+            self.first + self.events.partition_point(|event| event.revision <= after) as u64
+        })
     }
 
     pub(super) fn end(&self) -> u64 {

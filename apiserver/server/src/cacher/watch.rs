@@ -35,17 +35,30 @@ enum Position {
 
 impl CacheWatch {
     /// Watches every change after a revision; one in the future is waited for.
-    pub(crate) fn new(cacher: Arc<Cacher>, cache: Arc<ResourceCache>, after: Revision) -> Result<Self, WatchError> {
+    pub(crate) fn new(
+        cacher: Arc<Cacher>,
+        cache: Arc<ResourceCache>,
+        after: Revision,
+    ) -> Result<Self, WatchError> {
         let newest = cache.newest.subscribe();
         let at = cache.ring.read().position(after);
         let position = match at {
             Some(at) => Position::Ring(at),
             None => {
-                let watch = cacher.store().watch(cache.layout.prefix.as_bytes(), after).map_err(|e| ended(&e))?;
+                let watch = cacher
+                    .store()
+                    .watch(cache.layout.prefix.as_bytes(), after)
+                    .map_err(|e| ended(&e))?;
                 Position::Store(Box::new(watch))
             }
         };
-        Ok(CacheWatch { cacher, cache, newest, position, complete: after })
+        Ok(CacheWatch {
+            cacher,
+            cache,
+            newest,
+            position,
+            complete: after,
+        })
     }
 
     /// The next events, in order; waits until there are any. Cancelling loses nothing.
@@ -61,7 +74,10 @@ impl CacheWatch {
                     if !events.is_empty() {
                         *at += events.len() as u64;
                         // A watch from the future hands out nothing up to that point.
-                        let events: VecDeque<_> = events.into_iter().filter(|event| event.revision > self.complete).collect();
+                        let events: VecDeque<_> = events
+                            .into_iter()
+                            .filter(|event| event.revision > self.complete)
+                            .collect();
                         if let Some(last) = events.back() {
                             self.complete = last.revision;
                             return Ok(events);
@@ -69,7 +85,9 @@ impl CacheWatch {
                         continue;
                     }
                     if self.newest.changed().await.is_err() {
-                        return Err(WatchError::Ended("the watch cache is shutting down".to_owned()));
+                        return Err(WatchError::Ended(
+                            "the watch cache is shutting down".to_owned(),
+                        ));
                     }
                 }
                 Position::Store(watch) => {
@@ -78,7 +96,11 @@ impl CacheWatch {
                     if let Some(at) = self.cache.ring.read().position(batch.revision) {
                         self.position = Position::Ring(at);
                     }
-                    let events: VecDeque<_> = batch.events.into_iter().filter_map(|event| historic(&self.cache, event)).collect();
+                    let events: VecDeque<_> = batch
+                        .events
+                        .into_iter()
+                        .filter_map(|event| historic(&self.cache, event))
+                        .collect();
                     if !events.is_empty() {
                         return Ok(events);
                     }
@@ -88,7 +110,11 @@ impl CacheWatch {
     }
 
     fn fall_back(&mut self) -> Result<(), WatchError> {
-        let watch = self.cacher.store().watch(self.cache.layout.prefix.as_bytes(), self.complete).map_err(|e| ended(&e))?;
+        let watch = self
+            .cacher
+            .store()
+            .watch(self.cache.layout.prefix.as_bytes(), self.complete)
+            .map_err(|e| ended(&e))?;
         self.position = Position::Store(Box::new(watch));
         Ok(())
     }

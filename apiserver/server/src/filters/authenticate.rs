@@ -3,6 +3,7 @@
 //! A request with a certificate or token that proves nothing is 401; one without any is anonymous where that is on.
 
 use crate::options::{Config, RequestHeader};
+use crate::service_accounts::Tokens;
 use crate::tls::certificates;
 use crate::user::User;
 use anyhow::{Context, Result, anyhow};
@@ -28,19 +29,28 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn new(address: std::net::SocketAddr, chain: Vec<CertificateDer<'static>>) -> Self {
-        Peer { address, chain, resolved: RwLock::new(None), trusted: false }
+        Peer {
+            address,
+            chain,
+            resolved: RwLock::new(None),
+            trusted: false,
+        }
     }
 
     /// A peer of the insecure port.
     pub(crate) fn trusting(address: std::net::SocketAddr) -> Self {
-        Peer { trusted: true, ..Peer::new(address, Vec::new()) }
+        Peer {
+            trusted: true,
+            ..Peer::new(address, Vec::new())
+        }
     }
 }
 
 pub(crate) struct Authenticator {
     client_ca: Option<Arc<dyn ClientCertVerifier>>,
     front_proxy: Option<FrontProxy>,
-    tokens: HashMap<String, User>,
+    static_tokens: HashMap<String, User>,
+    pub(crate) tokens: Tokens,
     anonymous: bool,
 }
 
@@ -53,29 +63,46 @@ struct FrontProxy {
 pub(crate) struct Unauthorized;
 
 impl Authenticator {
-    pub(crate) fn new(client_ca: &Path, config: &Config) -> Result<Self> {
+    pub(crate) fn new(client_ca: &Path, tokens: Tokens, config: &Config) -> Result<Self> {
         let front_proxy = match &config.request_header {
-            Some(header) => Some(FrontProxy { verifier: verifier(&header.ca_file)?, config: header.clone() }),
+            Some(header) => Some(FrontProxy {
+                verifier: verifier(&header.ca_file)?,
+                config: header.clone(),
+            }),
             None => None,
         };
         Ok(Authenticator {
             client_ca: Some(verifier(client_ca)?),
             front_proxy,
-            tokens: config.token_auth_file.as_deref().map(read_tokens).transpose()?.unwrap_or_default(),
+            tokens,
+            static_tokens: config
+                .token_auth_file
+                .as_deref()
+                .map(read_tokens)
+                .transpose()?
+                .unwrap_or_default(),
             anonymous: config.anonymous_auth,
         })
     }
 
-    pub(crate) fn authenticate(&self, peer: &Peer, headers: &mut HeaderMap) -> Result<User, Unauthorized> {
+    pub(crate) fn authenticate(
+        &self,
+        peer: &Peer,
+        headers: &mut HeaderMap,
+    ) -> Result<User, Unauthorized> {
         if let Some(user) = self.by_front_proxy(peer, headers) {
             return Ok(user.authenticated());
         }
-        if !peer.chain.is_empty() {
-            if let Some(user) = self.by_certificate(peer) {
-                return Ok(user.authenticated());
-            }
+        if !peer.chain.is_empty()
+            && let Some(user) = self.by_certificate(peer)
+        {
+            return Ok(user.authenticated());
         }
-        let bearer = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(bearer_token).map(str::to_owned);
+        let bearer = headers
+            .get(AUTHORIZATION)
+            .and_then(|v| v.to_str().ok())
+            .and_then(bearer_token)
+            .map(str::to_owned);
         if let Some(token) = bearer {
             // The token goes no further than this: neither handlers nor logs see it.
             headers.remove(AUTHORIZATION);
@@ -84,25 +111,65 @@ impl Authenticator {
         if !peer.chain.is_empty() && !self.front_proxy_trusts(peer) {
             return Err(Unauthorized);
         }
-        if self.anonymous { Ok(User::anonymous()) } else { Err(Unauthorized) }
+        if self.anonymous {
+            Ok(User::anonymous())
+        } else {
+            Err(Unauthorized)
+        }
     }
 
     /// The user that a bearer token stands for.
     pub(crate) fn by_token(&self, token: &str) -> Option<User> {
-        self.tokens.get(token).cloned().map(User::authenticated)
+        self.review_token(token, &[]).ok().map(|(user, _)| user)
+    }
+
+    /// The same for given audiences (none: this server's own), with those that fit. The error says what is wrong.
+    pub(crate) fn review_token(
+        &self,
+        token: &str,
+        audiences: &[String],
+    ) -> Result<(User, Vec<String>), String> {
+        const INVALID: &str = "invalid bearer token";
+        if let Some(user) = self.static_tokens.get(token) {
+            let own = self.tokens.audiences();
+            let matching: Vec<String> = match audiences {
+                [] => own.to_vec(),
+                asked => asked
+                    .iter()
+                    .filter(|audience| own.contains(audience))
+                    .cloned()
+                    .collect(),
+            };
+            return if matching.is_empty() {
+                Err(INVALID.to_owned())
+            } else {
+                Ok((user.clone().authenticated(), matching))
+            };
+        }
+        match self.tokens.check(token, audiences) {
+            Some(Ok((user, matching))) => Ok((user.authenticated(), matching)),
+            Some(Err(why)) => Err(format!("[{INVALID}, {why}]")),
+            None => Err(INVALID.to_owned()),
+        }
     }
 
     fn by_certificate(&self, peer: &Peer) -> Option<User> {
         if let Some(resolved) = &*peer.resolved.read() {
             return resolved.clone();
         }
-        let user = self.client_ca.as_ref().filter(|ca| verified(ca, &peer.chain)).and_then(|_| subject(&peer.chain[0]));
+        let user = self
+            .client_ca
+            .as_ref()
+            .filter(|ca| verified(ca, &peer.chain))
+            .and_then(|_| subject(&peer.chain[0]));
         *peer.resolved.write() = Some(user.clone());
         user
     }
 
     fn front_proxy_trusts(&self, peer: &Peer) -> bool {
-        self.front_proxy.as_ref().is_some_and(|proxy| proxy.trusts(peer))
+        self.front_proxy
+            .as_ref()
+            .is_some_and(|proxy| proxy.trusts(peer))
     }
 
     fn by_front_proxy(&self, peer: &Peer, headers: &mut HeaderMap) -> Option<User> {
@@ -111,23 +178,45 @@ impl Authenticator {
             return None;
         }
         let all = |names: &[String]| -> Vec<String> {
-            names.iter().flat_map(|name| headers.get_all(name.as_str())).filter_map(|v| v.to_str().ok()).map(str::to_owned).collect()
+            names
+                .iter()
+                .flat_map(|name| headers.get_all(name.as_str()))
+                .filter_map(|v| v.to_str().ok())
+                .map(str::to_owned)
+                .collect()
         };
-        let name = all(&proxy.config.username_headers).into_iter().find(|name| !name.is_empty())?;
+        let name = all(&proxy.config.username_headers)
+            .into_iter()
+            .find(|name| !name.is_empty())?;
         if !proxy.trusts(peer) {
             return None;
         }
         let mut extra: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for prefix in proxy.config.extra_prefixes.iter().map(|prefix| prefix.to_lowercase()) {
+        for prefix in proxy
+            .config
+            .extra_prefixes
+            .iter()
+            .map(|prefix| prefix.to_lowercase())
+        {
             for (header, value) in headers.iter() {
-                if let (Some(key), Ok(value)) = (header.as_str().strip_prefix(&prefix), value.to_str()) {
+                if let (Some(key), Ok(value)) =
+                    (header.as_str().strip_prefix(&prefix), value.to_str())
+                {
                     let key = super::request_info::percent_decode(key).to_lowercase();
                     extra.entry(key).or_default().push(value.to_owned());
                 }
             }
         }
-        let uid = all(&proxy.config.uid_headers).into_iter().next().unwrap_or_default();
-        Some(User { name, uid, groups: all(&proxy.config.group_headers), extra })
+        let uid = all(&proxy.config.uid_headers)
+            .into_iter()
+            .next()
+            .unwrap_or_default();
+        Some(User {
+            name,
+            uid,
+            groups: all(&proxy.config.group_headers),
+            extra,
+        })
     }
 }
 
@@ -144,21 +233,43 @@ impl FrontProxy {
 fn verifier(file: &Path) -> Result<Arc<dyn ClientCertVerifier>> {
     let mut roots = RootCertStore::empty();
     for cert in certificates(file)? {
-        roots.add(cert).with_context(|| format!("{} holds a certificate that cannot be a CA", file.display()))?;
+        roots.add(cert).with_context(|| {
+            format!("{} holds a certificate that cannot be a CA", file.display())
+        })?;
     }
-    WebPkiClientVerifier::builder(Arc::new(roots)).build().map(|v| v as Arc<dyn ClientCertVerifier>).with_context(|| format!("cannot use the CA in {}", file.display()))
+    WebPkiClientVerifier::builder(Arc::new(roots))
+        .build()
+        .map(|v| v as Arc<dyn ClientCertVerifier>)
+        .with_context(|| format!("cannot use the CA in {}", file.display()))
 }
 
 fn verified(verifier: &Arc<dyn ClientCertVerifier>, chain: &[CertificateDer<'static>]) -> bool {
-    verifier.verify_client_cert(&chain[0], &chain[1..], UnixTime::now()).is_ok()
+    verifier
+        .verify_client_cert(&chain[0], &chain[1..], UnixTime::now())
+        .is_ok()
 }
 
 /// CN is the user, each O a group; a certificate without CN is nobody.
 fn subject(cert: &CertificateDer<'_>) -> Option<User> {
     let (_, cert) = x509_parser::parse_x509_certificate(cert).ok()?;
-    let name = cert.subject().iter_common_name().next()?.as_str().ok()?.to_owned();
-    let groups = cert.subject().iter_organization().filter_map(|o| o.as_str().ok()).map(str::to_owned).collect();
-    (!name.is_empty()).then(|| User { name, groups, ..User::default() })
+    let name = cert
+        .subject()
+        .iter_common_name()
+        .next()?
+        .as_str()
+        .ok()?
+        .to_owned();
+    let groups = cert
+        .subject()
+        .iter_organization()
+        .filter_map(|o| o.as_str().ok())
+        .map(str::to_owned)
+        .collect();
+    (!name.is_empty()).then(|| User {
+        name,
+        groups,
+        ..User::default()
+    })
 }
 
 /// The token of `Authorization: Bearer TOKEN`; None for other schemes and for an empty token.
@@ -171,21 +282,48 @@ fn bearer_token(header: &str) -> Option<&str> {
 
 /// Reads a token file: token,user,uid[,"group1,group2"] a line (apiserver pkg/authentication/token/tokenfile).
 fn read_tokens(path: &Path) -> Result<HashMap<String, User>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read --token-auth-file {}", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read --token-auth-file {}", path.display()))?;
     let mut tokens = HashMap::new();
-    for (number, line) in text.lines().enumerate().map(|(n, line)| (n + 1, line.trim())) {
+    for (number, line) in text
+        .lines()
+        .enumerate()
+        .map(|(n, line)| (n + 1, line.trim()))
+    {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
         let fields = csv_fields(line);
         if fields.len() < 3 {
-            return Err(anyhow!("--token-auth-file {} line {number}: expected at least 3 columns (token, user name, user uid), found {}", path.display(), fields.len()));
+            return Err(anyhow!(
+                "--token-auth-file {} line {number}: expected at least 3 columns (token, user name, user uid), found {}",
+                path.display(),
+                fields.len()
+            ));
         }
         if fields[0].is_empty() {
-            return Err(anyhow!("--token-auth-file {} line {number}: empty token", path.display()));
+            return Err(anyhow!(
+                "--token-auth-file {} line {number}: empty token",
+                path.display()
+            ));
         }
-        let groups = fields.get(3).map_or_else(Vec::new, |groups| groups.split(',').map(str::trim).filter(|g| !g.is_empty()).map(str::to_owned).collect());
-        tokens.insert(fields[0].clone(), User { name: fields[1].clone(), uid: fields[2].clone(), groups, ..User::default() });
+        let groups = fields.get(3).map_or_else(Vec::new, |groups| {
+            groups
+                .split(',')
+                .map(str::trim)
+                .filter(|g| !g.is_empty())
+                .map(str::to_owned)
+                .collect()
+        });
+        tokens.insert(
+            fields[0].clone(),
+            User {
+                name: fields[1].clone(),
+                uid: fields[2].clone(),
+                groups,
+                ..User::default()
+            },
+        );
     }
     Ok(tokens)
 }
@@ -220,7 +358,10 @@ mod tests {
 
     #[test]
     fn token_lines() {
-        assert_eq!(csv_fields(r#"t,alice,uid,"a,b""#), ["t", "alice", "uid", "a,b"]);
+        assert_eq!(
+            csv_fields(r#"t,alice,uid,"a,b""#),
+            ["t", "alice", "uid", "a,b"]
+        );
         assert_eq!(csv_fields(r#"t, "x ""y""",u"#), ["t", r#"x "y""#, "u"]);
     }
 

@@ -41,17 +41,37 @@ impl Attributes {
     }
 
     fn full_resource(&self) -> String {
-        if self.subresource.is_empty() { self.resource.clone() } else { format!("{}/{}", self.resource, self.subresource) }
+        if self.subresource.is_empty() {
+            self.resource.clone()
+        } else {
+            format!("{}/{}", self.resource, self.subresource)
+        }
     }
 
     /// Upstream's words for what was refused (apiserver pkg/endpoints/handlers/responsewriters/errors.go).
     pub(crate) fn refusal(&self, user: &User) -> String {
         let name = triad_machinery::goformat::quote(&user.name);
         if !self.resource_request {
-            return format!("User {name} cannot {} path {}", self.verb, triad_machinery::goformat::quote(&self.path));
+            return format!(
+                "User {name} cannot {} path {}",
+                self.verb,
+                triad_machinery::goformat::quote(&self.path)
+            );
         }
-        let what = format!("User {name} cannot {} resource \"{}\" in API group \"{}\"", self.verb, self.full_resource(), self.group);
-        if self.namespace.is_empty() { format!("{what} at the cluster scope") } else { format!("{what} in the namespace {}", triad_machinery::goformat::quote(&self.namespace)) }
+        let what = format!(
+            "User {name} cannot {} resource \"{}\" in API group \"{}\"",
+            self.verb,
+            self.full_resource(),
+            self.group
+        );
+        if self.namespace.is_empty() {
+            format!("{what} at the cluster scope")
+        } else {
+            format!(
+                "{what} in the namespace {}",
+                triad_machinery::goformat::quote(&self.namespace)
+            )
+        }
     }
 }
 
@@ -74,8 +94,17 @@ pub(crate) struct Authorizer {
 impl Authorizer {
     pub(crate) fn new(cacher: &Cacher, modes: Vec<String>) -> Option<Self> {
         let source = |plural: &str| cacher.by_prefix(&format!("/registry/{plural}/")).cloned();
-        let sources = [source("clusterroles")?, source("roles")?, source("clusterrolebindings")?, source("rolebindings")?];
-        Some(Authorizer { modes, sources, compiled: ArcSwap::from_pointee((Revision(0), Compiled::default())) })
+        let sources = [
+            source("clusterroles")?,
+            source("roles")?,
+            source("clusterrolebindings")?,
+            source("rolebindings")?,
+        ];
+        Some(Authorizer {
+            modes,
+            sources,
+            compiled: ArcSwap::from_pointee((Revision(0), Compiled::default())),
+        })
     }
 
     pub(crate) fn authorize(&self, user: &User, attributes: &Attributes) -> Decision {
@@ -108,10 +137,21 @@ impl Authorizer {
 
     fn rbac(&self) -> arc_swap::Guard<Arc<(Revision, Compiled)>> {
         let snapshots = self.sources.each_ref().map(|source| source.snapshot());
-        let newest = snapshots.iter().map(|snapshot| snapshot.revision).max().unwrap_or(Revision(0));
+        let newest = snapshots
+            .iter()
+            .map(|snapshot| snapshot.revision)
+            .max()
+            .unwrap_or(Revision(0));
         if self.compiled.load().0 != newest {
-            let objects = [0, 1, 2, 3].map(|at: usize| snapshots[at].objects.values().filter_map(|object| object.object(&self.sources[at].layout).ok()).collect());
-            self.compiled.store(Arc::new((newest, Compiled::new(&objects))));
+            let objects = [0, 1, 2, 3].map(|at: usize| {
+                snapshots[at]
+                    .objects
+                    .values()
+                    .filter_map(|object| object.object(&self.sources[at].layout).ok())
+                    .collect()
+            });
+            self.compiled
+                .store(Arc::new((newest, Compiled::new(&objects))));
         }
         self.compiled.load()
     }

@@ -28,7 +28,11 @@ struct Schema {
 impl FlowControl {
     pub(crate) fn new(cacher: &Cacher) -> Option<Self> {
         let cache = |plural: &str| cacher.by_prefix(&format!("/registry/{plural}/")).cloned();
-        Some(FlowControl { schemas: cache("flowschemas")?, levels: cache("prioritylevelconfigurations")?, compiled: ArcSwap::from_pointee((Revision(0), Vec::new())) })
+        Some(FlowControl {
+            schemas: cache("flowschemas")?,
+            levels: cache("prioritylevelconfigurations")?,
+            compiled: ArcSwap::from_pointee((Revision(0), Vec::new())),
+        })
     }
 
     /// Sets the headers that name the request's flow schema and priority level.
@@ -36,7 +40,10 @@ impl FlowControl {
         let compiled = self.compiled();
         if let Some(schema) = compiled.1.iter().find(|schema| schema.matches(user, info)) {
             headers.insert("x-kubernetes-pf-flowschema-uid", schema.flow_uid.clone());
-            headers.insert("x-kubernetes-pf-prioritylevel-uid", schema.level_uid.clone());
+            headers.insert(
+                "x-kubernetes-pf-prioritylevel-uid",
+                schema.level_uid.clone(),
+            );
         }
     }
 
@@ -48,7 +55,11 @@ impl FlowControl {
             return compiled;
         }
         let level_uid = |name: &str| {
-            let level = self.levels.get(&self.levels.layout.key("", name))?.object(&self.levels.layout).ok()?;
+            let level = self
+                .levels
+                .get(&self.levels.layout.key("", name))?
+                .object(&self.levels.layout)
+                .ok()?;
             HeaderValue::from_str(meta::uid(&level)).ok()
         };
         let mut list: Vec<Schema> = schemas
@@ -57,11 +68,22 @@ impl FlowControl {
             .filter_map(|cached| {
                 let object = cached.object(&self.schemas.layout).ok()?;
                 Some(Schema {
-                    precedence: object.pointer("/spec/matchingPrecedence").and_then(Value::as_i64).unwrap_or(1000),
+                    precedence: object
+                        .pointer("/spec/matchingPrecedence")
+                        .and_then(Value::as_i64)
+                        .unwrap_or(1000),
                     name: meta::name(&object).to_owned(),
                     flow_uid: HeaderValue::from_str(meta::uid(&object)).ok()?,
-                    level_uid: level_uid(object.pointer("/spec/priorityLevelConfiguration/name")?.as_str()?)?,
-                    rules: object.pointer("/spec/rules").and_then(Value::as_array).cloned().unwrap_or_default(),
+                    level_uid: level_uid(
+                        object
+                            .pointer("/spec/priorityLevelConfiguration/name")?
+                            .as_str()?,
+                    )?,
+                    rules: object
+                        .pointer("/spec/rules")
+                        .and_then(Value::as_array)
+                        .cloned()
+                        .unwrap_or_default(),
                 })
             })
             .collect();
@@ -76,14 +98,29 @@ impl Schema {
     fn matches(&self, user: &User, info: &RequestInfo) -> bool {
         self.rules.iter().any(|rule| {
             let subjects = list(rule, "subjects").any(|subject| is_subject(user, subject));
-            let rules = if info.is_resource { "resourceRules" } else { "nonResourceRules" };
-            subjects && list(rule, rules).any(|rule| if info.is_resource { covers_resource(rule, info) } else { covers_path(rule, info) })
+            let rules = if info.is_resource {
+                "resourceRules"
+            } else {
+                "nonResourceRules"
+            };
+            subjects
+                && list(rule, rules).any(|rule| {
+                    if info.is_resource {
+                        covers_resource(rule, info)
+                    } else {
+                        covers_path(rule, info)
+                    }
+                })
         })
     }
 }
 
 fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
-    value.get(field).and_then(Value::as_array).into_iter().flatten()
+    value
+        .get(field)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
 }
 
 fn has(value: &Value, field: &str, wanted: &str) -> bool {
@@ -96,8 +133,14 @@ fn is_subject(user: &User, subject: &Value) -> bool {
         "User" => matches!(text("/user/name"), "*") || text("/user/name") == user.name,
         "Group" => text("/group/name") == "*" || user.in_group(text("/group/name")),
         "ServiceAccount" => {
-            let (namespace, name) = (text("/serviceAccount/namespace"), text("/serviceAccount/name"));
-            let account = user.name.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
+            let (namespace, name) = (
+                text("/serviceAccount/namespace"),
+                text("/serviceAccount/name"),
+            );
+            let account = user
+                .name
+                .strip_prefix("system:serviceaccount:")
+                .and_then(|rest| rest.split_once(':'));
             account.is_some_and(|(ns, n)| ns == namespace && (name == "*" || n == name))
         }
         _ => false,
@@ -105,14 +148,32 @@ fn is_subject(user: &User, subject: &Value) -> bool {
 }
 
 fn covers_resource(rule: &Value, info: &RequestInfo) -> bool {
-    let resource = if info.subresource.is_empty() { info.resource.clone() } else { format!("{}/{}", info.resource, info.subresource) };
-    let scope = if info.namespace.is_empty() { rule.get("clusterScope") == Some(&Value::Bool(true)) } else { has(rule, "namespaces", &info.namespace) };
-    scope && has(rule, "verbs", &info.verb) && has(rule, "apiGroups", &info.group) && has(rule, "resources", &resource)
+    let resource = if info.subresource.is_empty() {
+        info.resource.clone()
+    } else {
+        format!("{}/{}", info.resource, info.subresource)
+    };
+    let scope = if info.namespace.is_empty() {
+        rule.get("clusterScope") == Some(&Value::Bool(true))
+    } else {
+        has(rule, "namespaces", &info.namespace)
+    };
+    scope
+        && has(rule, "verbs", &info.verb)
+        && has(rule, "apiGroups", &info.group)
+        && has(rule, "resources", &resource)
 }
 
 fn covers_path(rule: &Value, info: &RequestInfo) -> bool {
-    let path = list(rule, "nonResourceURLs").filter_map(Value::as_str).any(|url| {
-        url == "*" || url == info.path || url.strip_suffix("/*").is_some_and(|prefix| info.path.starts_with(prefix) && info.path.as_bytes().get(prefix.len()) == Some(&b'/'))
-    });
+    let path = list(rule, "nonResourceURLs")
+        .filter_map(Value::as_str)
+        .any(|url| {
+            url == "*"
+                || url == info.path
+                || url.strip_suffix("/*").is_some_and(|prefix| {
+                    info.path.starts_with(prefix)
+                        && info.path.as_bytes().get(prefix.len()) == Some(&b'/')
+                })
+        });
     path && has(rule, "verbs", &info.verb)
 }

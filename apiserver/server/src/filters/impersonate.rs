@@ -6,23 +6,45 @@ use http::HeaderMap;
 use triad_machinery::status::{GroupResource, Status};
 
 /// The user that the request acts as: the caller, or whom the Impersonate-* headers name.
-pub(crate) fn impersonate(authorizer: &Authorizer, caller: User, headers: &HeaderMap) -> Result<User, Status> {
-    let all = |name: &str| -> Vec<String> { headers.get_all(name).iter().filter_map(|v| v.to_str().ok()).map(str::to_owned).collect() };
-    let name = all("impersonate-user").into_iter().next().unwrap_or_default();
-    let uid = all("impersonate-uid").into_iter().next().unwrap_or_default();
+pub(crate) fn impersonate(
+    authorizer: &Authorizer,
+    caller: User,
+    headers: &HeaderMap,
+) -> Result<User, Status> {
+    let all = |name: &str| -> Vec<String> {
+        headers
+            .get_all(name)
+            .iter()
+            .filter_map(|v| v.to_str().ok())
+            .map(str::to_owned)
+            .collect()
+    };
+    let name = all("impersonate-user")
+        .into_iter()
+        .next()
+        .unwrap_or_default();
+    let uid = all("impersonate-uid")
+        .into_iter()
+        .next()
+        .unwrap_or_default();
     let groups = all("impersonate-group");
     let extra: Vec<(String, String)> = headers
         .iter()
         .filter_map(|(header, value)| {
             let key = header.as_str().strip_prefix("impersonate-extra-")?;
-            Some((super::request_info::percent_decode(key), value.to_str().ok()?.to_owned()))
+            Some((
+                super::request_info::percent_decode(key),
+                value.to_str().ok()?.to_owned(),
+            ))
         })
         .collect();
     if name.is_empty() {
         if groups.is_empty() && extra.is_empty() && uid.is_empty() {
             return Ok(caller);
         }
-        return Err(Status::internal("requested impersonation without impersonating a user"));
+        return Err(Status::internal(
+            "requested impersonation without impersonating a user",
+        ));
     }
     let check = |resource: &str, group: &str, namespace: &str, name: &str, subresource: &str| {
         let asked = Attributes {
@@ -37,10 +59,17 @@ pub(crate) fn impersonate(authorizer: &Authorizer, caller: User, headers: &Heade
         };
         match authorizer.authorize(&caller, &asked) {
             Decision::Allow(_) => Ok(()),
-            _ => Err(Status::forbidden(GroupResource { group, resource }, name, asked.refusal(&caller))),
+            _ => Err(Status::forbidden(
+                GroupResource { group, resource },
+                name,
+                asked.refusal(&caller),
+            )),
         }
     };
-    let account = name.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':')).map(|(ns, n)| (ns.to_owned(), n.to_owned()));
+    let account = name
+        .strip_prefix("system:serviceaccount:")
+        .and_then(|rest| rest.split_once(':'))
+        .map(|(ns, n)| (ns.to_owned(), n.to_owned()));
     match &account {
         Some((namespace, account)) => check("serviceaccounts", "", namespace, account, "")?,
         None => check("users", "", "", &name, "")?,
@@ -54,12 +83,20 @@ pub(crate) fn impersonate(authorizer: &Authorizer, caller: User, headers: &Heade
     if !uid.is_empty() {
         check("uids", "authentication.k8s.io", "", &uid, "")?;
     }
-    let mut user = User { name, uid, groups, ..User::default() };
+    let mut user = User {
+        name,
+        uid,
+        groups,
+        ..User::default()
+    };
     for (key, value) in extra {
         user.extra.entry(key).or_default().push(value);
     }
     if let (Some((namespace, _)), true) = (&account, user.groups.is_empty()) {
-        user.groups = vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")];
+        user.groups = vec![
+            "system:serviceaccounts".to_owned(),
+            format!("system:serviceaccounts:{namespace}"),
+        ];
     }
     if user.name == crate::user::ANONYMOUS {
         if !user.in_group(UNAUTHENTICATED) {

@@ -27,8 +27,16 @@ const SPECIAL_VERBS: [&str; 2] = ["proxy", "watch"];
 
 impl RequestInfo {
     pub(crate) fn new(method: &str, path: &str, query: &Query) -> Self {
-        let mut info = RequestInfo { path: path.to_owned(), verb: method.to_ascii_lowercase(), ..Default::default() };
-        let decoded: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(percent_decode).collect();
+        let mut info = RequestInfo {
+            path: path.to_owned(),
+            verb: method.to_ascii_lowercase(),
+            ..Default::default()
+        };
+        let decoded: Vec<String> = path
+            .trim_matches('/')
+            .split('/')
+            .map(percent_decode)
+            .collect();
         let mut parts: &[String] = &decoded;
         if parts.len() < 3 || (parts[0] != "api" && parts[0] != "apis") {
             return info;
@@ -64,12 +72,10 @@ impl RequestInfo {
             }
             .to_owned();
         }
-        if parts[0] == "namespaces" {
-            if parts.len() > 1 {
-                info.namespace = parts[1].clone();
-                if parts.len() > 2 && !NAMESPACE_SUBRESOURCES.contains(&parts[2].as_str()) {
-                    parts = &parts[2..];
-                }
+        if parts[0] == "namespaces" && parts.len() > 1 {
+            info.namespace = parts[1].clone();
+            if parts.len() > 2 && !NAMESPACE_SUBRESOURCES.contains(&parts[2].as_str()) {
+                parts = &parts[2..];
             }
         }
         info.parts = parts.to_vec();
@@ -81,16 +87,22 @@ impl RequestInfo {
             info.subresource = subresource.clone();
         }
         if info.name.is_empty() && info.verb == "get" {
-            info.verb = if watch_requested(query) { "watch" } else { "list" }.to_owned();
+            info.verb = if watch_requested(query) {
+                "watch"
+            } else {
+                "list"
+            }
+            .to_owned();
         }
         if info.name.is_empty() && info.verb == "delete" {
             info.verb = "deletecollection".to_owned();
         }
         // A list or watch by name is authorized by that name.
-        if matches!(info.verb.as_str(), "list" | "watch" | "deletecollection") && info.name.is_empty() {
-            if let Some(name) = query.get("fieldSelector").and_then(exact_name) {
-                info.name = name;
-            }
+        if matches!(info.verb.as_str(), "list" | "watch" | "deletecollection")
+            && info.name.is_empty()
+            && let Some(name) = query.get("fieldSelector").and_then(exact_name)
+        {
+            info.name = name;
         }
         info
     }
@@ -145,21 +157,67 @@ mod tests {
     fn check(method: &str, path: &str, want: &str) {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let info = RequestInfo::new(method, path, &Query::parse(query));
-        let got = format!("{} {} {}/{}/{} ns={} name={} sub={}", info.is_resource, info.verb, info.group, info.version, info.resource, info.namespace, info.name, info.subresource);
+        let got = format!(
+            "{} {} {}/{}/{} ns={} name={} sub={}",
+            info.is_resource,
+            info.verb,
+            info.group,
+            info.version,
+            info.resource,
+            info.namespace,
+            info.name,
+            info.subresource
+        );
         assert_eq!(got, want, "{method} {path}");
     }
 
     #[test]
     fn paths() {
-        check("GET", "/api/v1/namespaces", "true list /v1/namespaces ns= name= sub=");
-        check("GET", "/api/v1/namespaces/a", "true get /v1/namespaces ns=a name=a sub=");
-        check("PUT", "/api/v1/namespaces/a/finalize", "true update /v1/namespaces ns=a name=a sub=finalize");
-        check("GET", "/api/v1/namespaces/a/pods?watch=1", "true watch /v1/pods ns=a name= sub=");
-        check("GET", "/api/v1/namespaces/a/pods?watch=false", "true list /v1/pods ns=a name= sub=");
-        check("GET", "/api/v1/watch/namespaces/a/pods/x", "true watch /v1/pods ns=a name=x sub=");
-        check("DELETE", "/apis/apps/v1/namespaces/a/deployments", "true deletecollection apps/v1/deployments ns=a name= sub=");
-        check("PATCH", "/apis/apps/v1/namespaces/a/deployments/d/scale", "true patch apps/v1/deployments ns=a name=d sub=scale");
-        check("GET", "/api/v1/nodes?fieldSelector=metadata.name=n1", "true list /v1/nodes ns= name=n1 sub=");
+        check(
+            "GET",
+            "/api/v1/namespaces",
+            "true list /v1/namespaces ns= name= sub=",
+        );
+        check(
+            "GET",
+            "/api/v1/namespaces/a",
+            "true get /v1/namespaces ns=a name=a sub=",
+        );
+        check(
+            "PUT",
+            "/api/v1/namespaces/a/finalize",
+            "true update /v1/namespaces ns=a name=a sub=finalize",
+        );
+        check(
+            "GET",
+            "/api/v1/namespaces/a/pods?watch=1",
+            "true watch /v1/pods ns=a name= sub=",
+        );
+        check(
+            "GET",
+            "/api/v1/namespaces/a/pods?watch=false",
+            "true list /v1/pods ns=a name= sub=",
+        );
+        check(
+            "GET",
+            "/api/v1/watch/namespaces/a/pods/x",
+            "true watch /v1/pods ns=a name=x sub=",
+        );
+        check(
+            "DELETE",
+            "/apis/apps/v1/namespaces/a/deployments",
+            "true deletecollection apps/v1/deployments ns=a name= sub=",
+        );
+        check(
+            "PATCH",
+            "/apis/apps/v1/namespaces/a/deployments/d/scale",
+            "true patch apps/v1/deployments ns=a name=d sub=scale",
+        );
+        check(
+            "GET",
+            "/api/v1/nodes?fieldSelector=metadata.name=n1",
+            "true list /v1/nodes ns= name=n1 sub=",
+        );
         check("GET", "/apis/apps", "false get // ns= name= sub=");
         check("OPTIONS", "/api/v1/pods", "true  /v1/pods ns= name= sub=");
     }

@@ -33,23 +33,47 @@ pub(crate) async fn insert(call: &mut Call, object: Value, dry_run: bool) -> Res
     let mut object = call.endpoint.to_storage(object);
     registry.fill_system_fields(&mut object);
     let generated = !meta::generate_name(&object).is_empty() && call_names_nothing(call);
-    let attributes = Attributes::new(call, Operation::Create, "", dry_run);
-    call.warnings.extend(call.api.clone().admission.admit(&attributes, &mut object, None).await?);
+    registry.strategy.attribute_to(&mut object, &call.user);
+    let attributes = Attributes::new(call, Operation::Create, "");
+    call.warnings.extend(
+        call.api
+            .clone()
+            .admission
+            .admit(&attributes, &mut object, None)
+            .await?,
+    );
     let mut attempt = 0;
     loop {
         let mut candidate = object.clone();
-        call.warnings.extend(registry.before_create(&mut candidate)?);
-        call.warnings.extend(call.api.clone().admission.validate(&attributes, Some(&candidate), None).await?);
-        let extra = registry.strategy.allocate(&call.api, &mut candidate, None)?;
+        call.warnings
+            .extend(registry.before_create(&mut candidate)?);
+        call.warnings.extend(
+            call.api
+                .clone()
+                .admission
+                .validate(&attributes, Some(&candidate), None)
+                .await?,
+        );
+        let extra = registry
+            .strategy
+            .allocate(&call.api, &mut candidate, None)?;
         attempt += 1;
         match registry.insert(candidate, extra, dry_run).await {
-            Err(status) if status.is(reason::ALREADY_EXISTS) && generated && attempt < GENERATE_ATTEMPTS => {
+            Err(status)
+                if status.is(reason::ALREADY_EXISTS)
+                    && generated
+                    && attempt < GENERATE_ATTEMPTS =>
+            {
                 meta::set(&mut object, "name", "");
                 registry.fill_system_fields(&mut object);
             }
             Err(status) if status.is(reason::CONFLICT) && attempt < GENERATE_ATTEMPTS => {}
             Err(status) if status.is(reason::ALREADY_EXISTS) && generated => {
-                return Err(Status::generate_name_conflict(registry.group_resource(), meta::name(&object), 1));
+                return Err(Status::generate_name_conflict(
+                    registry.group_resource(),
+                    meta::name(&object),
+                    1,
+                ));
             }
             other => return other,
         }
@@ -64,29 +88,53 @@ fn call_names_nothing(call: &Call) -> bool {
 pub(crate) fn match_namespace(call: &Call, object: &mut Value) -> Result<(), Status> {
     let (asked, given) = (call.namespace(), meta::namespace(object));
     if !call.endpoint.resource.namespaced {
-        return match given {
-            "" => Ok(()),
-            _ if &*call.endpoint.resource.plural == "namespaces" => Ok(()),
-            _ => Err(Status::bad_request("the namespace of the provided object does not match the namespace sent on the request")),
-        };
+        // What is in no namespace names none, whatever the body says.
+        if let (false, Some(metadata)) = (given.is_empty(), meta::metadata_mut(object)) {
+            metadata.shift_remove("namespace");
+        }
+        return Ok(());
     }
     if given.is_empty() {
         let asked = asked.to_owned();
         meta::set(object, "namespace", &asked);
         return Ok(());
     }
-    if given == asked { Ok(()) } else { Err(Status::bad_request("the namespace of the provided object does not match the namespace sent on the request")) }
+    if given == asked {
+        Ok(())
+    } else {
+        Err(Status::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ))
+    }
 }
 
 /// Records who set which fields; `live` is the object before, in the same version.
-pub(crate) fn track(call: &Call, live: Option<&Value>, object: &mut Value, manager: &str, subresource: &str) {
-    in_context(&call.endpoint, manager, subresource, |context| managed_fields::update(live, object, context));
+pub(crate) fn track(
+    call: &Call,
+    live: Option<&Value>,
+    object: &mut Value,
+    manager: &str,
+    subresource: &str,
+) {
+    in_context(&call.endpoint, manager, subresource, |context| {
+        managed_fields::update(live, object, context)
+    });
 }
 
 /// Calls with what a write is: its type, its author and its time.
-pub(crate) fn in_context<T>(endpoint: &Endpoint, manager: &str, subresource: &str, work: impl FnOnce(&managed_fields::Context<'_>) -> T) -> T {
+pub(crate) fn in_context<T>(
+    endpoint: &Endpoint,
+    manager: &str,
+    subresource: &str,
+    work: impl FnOnce(&managed_fields::Context<'_>) -> T,
+) -> T {
     let resource = endpoint.resource;
-    let reset_fields = managed_fields::reset_fields(&resource.group, &resource.plural, subresource, has_status(resource));
+    let reset_fields = managed_fields::reset_fields(
+        &resource.group,
+        &resource.plural,
+        subresource,
+        has_status(resource),
+    );
     work(&managed_fields::Context {
         schema: schema(),
         type_id: endpoint.ty,

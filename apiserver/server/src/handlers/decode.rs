@@ -5,11 +5,11 @@ use super::params::FieldValidation;
 use crate::negotiate::{Media, content};
 use serde_json::Value;
 use triad_machinery::codec::json::TypeMeta;
-use triad_machinery::codec::{DecodeError, Decoded, json, protobuf, yaml};
+use triad_machinery::codec::{DecodeError, Decoded, Strictness, json, protobuf, yaml};
 use triad_machinery::defaults::apply_defaults_at;
 use triad_machinery::schema::{TypeId, schema};
 use triad_machinery::status::Status;
-use triad_machinery::{goformat, meta};
+use triad_machinery::{goformat, managed_fields, meta};
 
 /// Bytes of a body that error texts quote.
 const QUOTED_BYTES: usize = 30;
@@ -24,14 +24,23 @@ pub(crate) struct Expected<'a> {
 
 impl Expected<'_> {
     fn api_version(&self) -> String {
-        if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) }
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
     }
 }
 
 impl Call {
     pub(crate) fn expected(&self) -> Expected<'static> {
         let resource = self.endpoint.resource;
-        Expected { group: &resource.group, version: &resource.version, kind: &resource.kind, ty: self.endpoint.ty }
+        Expected {
+            group: &resource.group,
+            version: &resource.version,
+            kind: &resource.kind,
+            ty: self.endpoint.ty,
+        }
     }
 
     /// Decodes the body as the endpoint's own kind and sets its defaults.
@@ -39,22 +48,45 @@ impl Call {
         let expected = self.expected();
         let body = self.body.clone();
         let mut object = self.decode_body(&body, &expected, validation)?;
+        if forgets(&body, &object, content(&self.headers)?) {
+            managed_fields::ask_to_forget(&mut object);
+        }
+        self.normalise(&mut object);
         apply_defaults_at(&mut object, expected.ty, &crate::clock::Clock.now());
         Ok(object)
     }
 
+    /// What upstream's conversion of a decoded object does before anyone sees it.
+    pub(crate) fn normalise(&self, object: &mut Value) {
+        if let Some(registry) = &self.endpoint.registry {
+            registry.strategy.normalise(object);
+        }
+    }
+
     /// Decodes bytes of the request's Content-Type as `expected`, without defaults.
-    pub(crate) fn decode_body(&mut self, body: &[u8], expected: &Expected<'_>, validation: FieldValidation) -> Result<Value, Status> {
+    pub(crate) fn decode_body(
+        &mut self,
+        body: &[u8],
+        expected: &Expected<'_>,
+        validation: FieldValidation,
+    ) -> Result<Value, Status> {
         let media = content(&self.headers)?;
         let unrecognized = |error: String| {
-            Status::bad_request(format!("the object provided is unrecognized (must be of type {}): {error} ({})", expected.kind, quoted(body)))
+            Status::bad_request(format!(
+                "the object provided is unrecognized (must be of type {}): {error} ({})",
+                expected.kind,
+                quoted(body)
+            ))
         };
         let strictness = super::patch::strictness(validation != FieldValidation::Ignore);
         let decoded = match media {
             Media::Protobuf => {
                 let envelope = protobuf::open(body).map_err(|e| unrecognized(e.to_string()))?;
                 self.check_kind(&envelope.type_meta, expected)?;
-                protobuf::decode_enveloped(&envelope, expected.ty).map(|value| Decoded { value, strict_errors: Vec::new() })
+                protobuf::decode_enveloped(&envelope, expected.ty).map(|value| Decoded {
+                    value,
+                    strict_errors: Vec::new(),
+                })
             }
             Media::Json => {
                 let found = json::interpret(body).map_err(|e| unrecognized(e.to_string()))?;
@@ -79,24 +111,55 @@ impl Call {
         let (kind, api_version) = (found.kind.as_str(), found.api_version.as_str());
         let (group, version) = meta::group_version(api_version);
         let kind = if kind.is_empty() { expected.kind } else { kind };
-        let known = api_version.is_empty() || (group == expected.group && version == expected.version) && kind == expected.kind;
+        let known = api_version.is_empty()
+            || (group == expected.group && version == expected.version) && kind == expected.kind;
         if known && kind == expected.kind {
             return Ok(());
         }
-        let (group, version) = if api_version.is_empty() { (expected.group, expected.version) } else { (group, version) };
-        let gv = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+        let (group, version) = if api_version.is_empty() {
+            (expected.group, expected.version)
+        } else {
+            (group, version)
+        };
+        let gv = if group.is_empty() {
+            version.to_owned()
+        } else {
+            format!("{group}/{version}")
+        };
         if schema().kind(group, version, kind).is_none() {
-            let text = format!("no kind {} is registered for version {} in scheme", goformat::quote(kind), goformat::quote(&gv));
-            return Err(Status::bad_request(format!("{kind} in version {} cannot be handled as a {}: {text} \"pkg/api/legacyscheme/scheme.go:30\"", goformat::quote(version), expected.kind)));
+            let text = format!(
+                "no kind {} is registered for version {} in scheme",
+                goformat::quote(kind),
+                goformat::quote(&gv)
+            );
+            return Err(Status::bad_request(format!(
+                "{kind} in version {} cannot be handled as a {}: {text} \"pkg/runtime/scheme.go:111\"",
+                goformat::quote(version),
+                expected.kind
+            )));
         }
         if kind == expected.kind {
-            return Err(Status::bad_request(format!("the API version in the data ({gv}) does not match the expected API version ({})", expected.api_version())));
+            return Err(Status::bad_request(format!(
+                "the API version in the data ({gv}) does not match the expected API version ({})",
+                expected.api_version()
+            )));
         }
-        Err(Status::bad_request(format!("{kind} in version {} cannot be handled as a {}: converting ({gv}.{kind}) to ({}.{}): unknown conversion", goformat::quote(version), expected.kind, expected.api_version(), expected.kind)))
+        Err(Status::bad_request(format!(
+            "{kind} in version {} cannot be handled as a {}: converting ({gv}.{kind}) to ({}.{}): unknown conversion",
+            goformat::quote(version),
+            expected.kind,
+            expected.api_version(),
+            expected.kind
+        )))
     }
 
     /// Turns unknown and duplicate fields into warnings or an error.
-    pub(crate) fn judge(&mut self, strict_errors: Vec<String>, expected: &Expected<'_>, validation: FieldValidation) -> Result<(), Status> {
+    pub(crate) fn judge(
+        &mut self,
+        strict_errors: Vec<String>,
+        expected: &Expected<'_>,
+        validation: FieldValidation,
+    ) -> Result<(), Status> {
         if strict_errors.is_empty() {
             return Ok(());
         }
@@ -105,7 +168,12 @@ impl Call {
             FieldValidation::Warn => self.warnings.extend(yaml::warnings(&strict_errors)),
             FieldValidation::Strict => {
                 let text = format!("strict decoding error: {}", strict_errors.join(", "));
-                return Err(Status::bad_request(format!("{} in version {} cannot be handled as a {}: {text}", expected.kind, goformat::quote(expected.version), expected.kind)));
+                return Err(Status::bad_request(format!(
+                    "{} in version {} cannot be handled as a {}: {text}",
+                    expected.kind,
+                    goformat::quote(expected.version),
+                    expected.kind
+                )));
             }
         }
         Ok(())
@@ -113,7 +181,30 @@ impl Call {
 }
 
 pub(crate) fn cannot_be_handled(expected: &Expected<'_>, error: &DecodeError) -> Status {
-    Status::bad_request(format!("{} in version {} cannot be handled as a {}: {error}", expected.kind, goformat::quote(expected.version), expected.kind))
+    Status::bad_request(format!(
+        "{} in version {} cannot be handled as a {}: {error}",
+        expected.kind,
+        goformat::quote(expected.version),
+        expected.kind
+    ))
+}
+
+/// Whether the body asks to forget all field managers: by an empty list, which decoding does not keep.
+fn forgets(body: &[u8], object: &Value, media: Media) -> bool {
+    if media == Media::Protobuf
+        || object.pointer("/metadata/managedFields").is_some()
+        || memchr::memmem::find(body, b"managedFields").is_none()
+    {
+        return false;
+    }
+    let raw = if media == Media::Yaml {
+        yaml::to_value(body).ok()
+    } else {
+        json::decode_untyped(body, Strictness::Ignore)
+            .ok()
+            .map(|decoded| decoded.value)
+    };
+    raw.is_some_and(|raw| managed_fields::asks_to_forget(&raw))
 }
 
 /// The beginning of a body as upstream shows it: text as it is, anything else in hex.
@@ -122,7 +213,11 @@ fn quoted(body: &[u8]) -> String {
         return "<empty>".to_owned();
     }
     let head = &body[..body.len().min(QUOTED_BYTES)];
-    let more = if body.len() > QUOTED_BYTES { " ..." } else { "" };
+    let more = if body.len() > QUOTED_BYTES {
+        " ..."
+    } else {
+        ""
+    };
     if head.first() == Some(&b'{') && head.is_ascii() {
         return format!("{}{more}", String::from_utf8_lossy(head));
     }

@@ -16,12 +16,22 @@ pub(crate) async fn delete(call: &mut Call) -> Result<Reply, Status> {
     let accepted = call.accepted(Offer::Table)?;
     let options = options(call)?;
     let registry = call.registry()?.clone();
-    admit(call, options.dry_run).await?;
-    match registry.delete(call.namespace(), call.name(), &options).await? {
+    let chosen = options.propagation_policy.is_some() || options.orphan_dependents.is_some();
+    call.warnings
+        .extend(registry.strategy.deletion_warnings(chosen));
+    admit(call).await?;
+    match registry
+        .delete(call.namespace(), call.name(), &options)
+        .await?
+    {
         Deletion::Gone(object) if returns_object(call) => call.answer(200, object, &accepted),
         Deletion::Gone(object) => Ok(call.deleted(&object, &accepted)),
         Deletion::Pending(object) => {
-            let code = if options.orphan_dependents == Some(false) { 202 } else { 200 };
+            let code = if options.orphan_dependents == Some(false) {
+                202
+            } else {
+                200
+            };
             call.answer(code, object, &accepted)
         }
     }
@@ -34,7 +44,7 @@ pub(crate) async fn delete_collection(call: &mut Call) -> Result<Reply, Status> 
     let options = options(call)?;
     selection.limit = 0;
     let registry = call.registry()?.clone();
-    admit(call, options.dry_run).await?;
+    admit(call).await?;
     let selected = select(call, &selection).await?;
     for item in &selected.items {
         match registry.delete(&item.namespace, &item.name, &options).await {
@@ -46,13 +56,21 @@ pub(crate) async fn delete_collection(call: &mut Call) -> Result<Reply, Status> 
     list::write(call, selected, &accepted)
 }
 
-async fn admit(call: &mut Call, dry_run: bool) -> Result<(), Status> {
+async fn admit(call: &mut Call) -> Result<(), Status> {
     let old = match call.name() {
         "" => None,
-        name => call.registry()?.get_local(call.namespace(), name)?.map(|stored| stored.object),
+        name => call
+            .registry()?
+            .get_local(call.namespace(), name)?
+            .map(|stored| stored.object),
     };
-    let attributes = Attributes::new(call, Operation::Delete, "", dry_run);
-    let warnings = call.api.clone().admission.validate(&attributes, None, old.as_ref()).await?;
+    let attributes = Attributes::new(call, Operation::Delete, "");
+    let warnings = call
+        .api
+        .clone()
+        .admission
+        .validate(&attributes, None, old.as_ref())
+        .await?;
     call.warnings.extend(warnings);
     Ok(())
 }
@@ -68,17 +86,37 @@ fn options(call: &mut Call) -> Result<DeleteOptions, Status> {
     let (found, value) = match content(&call.headers)? {
         Media::Protobuf => {
             let envelope = protobuf::open(&body).map_err(refuse)?;
-            (envelope.type_meta.clone(), protobuf::decode_enveloped(&envelope, ty).map_err(refuse)?)
+            (
+                envelope.type_meta.clone(),
+                protobuf::decode_enveloped(&envelope, ty).map_err(refuse)?,
+            )
         }
         media => {
-            let text = if media == Media::Yaml { yaml::to_json(&body).map_err(refuse)? } else { body.to_vec() };
-            (json::interpret(&text).map_err(refuse)?, json::decode(&text, ty, Strictness::Ignore).map_err(refuse)?.value)
+            let text = if media == Media::Yaml {
+                yaml::to_json(&body).map_err(refuse)?
+            } else {
+                body.to_vec()
+            };
+            (
+                json::interpret(&text).map_err(refuse)?,
+                json::decode(&text, ty, Strictness::Ignore)
+                    .map_err(refuse)?
+                    .value,
+            )
         }
     };
     // DeleteOptions is known in every group-version, so any is taken.
     if !found.kind.is_empty() && found.kind != "DeleteOptions" {
-        let version = if found.api_version.is_empty() { call.endpoint.resource.group_version() } else { found.api_version };
-        return Err(Status::bad_request(format!("no kind {} is registered for version {} in scheme \"pkg/runtime/scheme.go:111\"", quote(&found.kind), quote(&version))));
+        let version = if found.api_version.is_empty() {
+            call.endpoint.resource.group_version()
+        } else {
+            found.api_version
+        };
+        return Err(Status::bad_request(format!(
+            "no kind {} is registered for version {} in scheme \"pkg/runtime/scheme.go:111\"",
+            quote(&found.kind),
+            quote(&version)
+        )));
     }
     DeleteOptions::from_object(&value)
 }

@@ -12,7 +12,8 @@ use crate::registry::unavailable;
 use crate::reply::{self, Reply};
 use crate::wire;
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::alphabet::URL_SAFE;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use imbl::OrdMap;
 use serde_json::{Value, json};
@@ -57,28 +58,50 @@ pub(crate) async fn select(call: &Call, options: &ListOptions) -> Result<Selecte
         (Some(token), _, _) => (token.revision.0 != 0).then_some(token.revision),
         (None, Some(revision), Match::Exact) => Some(revision),
         // The legacy form: a limit with a version is read at exactly that version.
-        (None, Some(revision), Match::Unset) if options.limit > 0 && revision.0 != 0 => Some(revision),
+        (None, Some(revision), Match::Unset) if options.limit > 0 && revision.0 != 0 => {
+            Some(revision)
+        }
         _ => None,
     };
     let (revision, snapshot) = match exact {
         Some(revision) => at_revision(call, revision, &scope, token.is_some()).await?,
         None => {
             match asked {
-                None => call.api.cacher.barrier().await.map(|_| ()).map_err(|e| unavailable(&e))?,
+                None => call
+                    .api
+                    .cacher
+                    .barrier()
+                    .await
+                    .map(|_| ())
+                    .map_err(|e| unavailable(&e))?,
                 Some(Revision(0)) => {}
                 Some(revision) => not_older_than(call, revision).await?,
             }
             call.api.cacher.view(&registry.cache)
         }
     };
-    let after = token.as_ref().map(|token| format!("{scope}{}", token.start.trim_end_matches('\0')));
+    let after = token
+        .as_ref()
+        .map(|token| format!("{scope}{}", token.start.trim_end_matches('\0')));
     Ok(page(&snapshot, options, &scope, after.as_deref(), revision))
 }
 
 /// Takes up to `limit` matching objects and, when there are more, a token for the rest.
-fn page(snapshot: &Snapshot, options: &ListOptions, scope: &str, after: Option<&str>, revision: Revision) -> Selected {
+fn page(
+    snapshot: &Snapshot,
+    options: &ListOptions,
+    scope: &str,
+    after: Option<&str>,
+    revision: Revision,
+) -> Selected {
     // resourceVersion=0 is served whole from the cache, as upstream does.
-    let limit = if options.limit > 0 && !(options.resource_version == "0" && options.continue_token.is_empty()) { options.limit as usize } else { usize::MAX };
+    let limit = if options.limit > 0
+        && !(options.resource_version == "0" && options.continue_token.is_empty())
+    {
+        options.limit as usize
+    } else {
+        usize::MAX
+    };
     let unfiltered = options.labels.is_empty() && options.fields.is_empty();
     let mut items = Vec::new();
     let mut rest = snapshot.range(scope, after);
@@ -90,39 +113,70 @@ fn page(snapshot: &Snapshot, options: &ListOptions, scope: &str, after: Option<&
             }
         }
     }
-    let mut selected = Selected { items, revision, continue_token: String::new(), remaining: None };
-    let remaining = if selected.items.len() == limit { rest.count() } else { 0 };
+    let mut selected = Selected {
+        items,
+        revision,
+        continue_token: String::new(),
+        remaining: None,
+    };
+    let remaining = if selected.items.len() == limit {
+        rest.count()
+    } else {
+        0
+    };
     if remaining > 0 {
-        let last = selected.items.last().map_or("", |object| object.key.get(scope.len()..).unwrap_or(""));
-        selected.continue_token = Token { revision, start: format!("{last}\0") }.encode();
+        let last = selected
+            .items
+            .last()
+            .map_or("", |object| object.key.get(scope.len()..).unwrap_or(""));
+        selected.continue_token = Token {
+            revision,
+            start: format!("{last}\0"),
+        }
+        .encode();
         selected.remaining = unfiltered.then_some(remaining as i64);
     }
     selected
 }
 
 pub(crate) fn matches(options: &ListOptions, object: &Cached) -> bool {
-    options.labels.matches(|label| object.label(label)) && options.fields.matches(|field| object.field(field))
+    options.labels.matches(|label| object.label(label))
+        && options.fields.matches(|field| object.field(field))
 }
 
 /// Refuses fields that the resource cannot be selected by, in upstream's words.
 pub(crate) fn check_fields(call: &Call, fields: &FieldSelector) -> Result<(), Status> {
     let resource = call.endpoint.resource;
     for term in &fields.terms {
-        if matches!(term.field.as_str(), "metadata.name" | "metadata.namespace") || resource.selectable(&term.field) {
+        if matches!(term.field.as_str(), "metadata.name" | "metadata.namespace")
+            || resource.selectable(&term.field)
+        {
             continue;
         }
         let own = !resource.selectable.is_empty();
         return Err(Status::bad_request(match (own, &*resource.group) {
-            (true, "batch") => format!("field label {} not supported for {}", triad_machinery::goformat::quote(&term.field), resource.kind),
+            (true, "batch") => format!(
+                "field label {} not supported for {}",
+                triad_machinery::goformat::quote(&term.field),
+                resource.kind
+            ),
             (true, _) => format!("field label not supported: {}", term.field),
-            (false, _) => format!("{} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"", triad_machinery::goformat::quote(&term.field)),
+            (false, _) => format!(
+                "{} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+                triad_machinery::goformat::quote(&term.field)
+            ),
         }));
     }
     Ok(())
 }
 
 /// The collection as it was at a revision. The cache serves it while it still is that revision.
-async fn at_revision(call: &Call, revision: Revision, scope: &str, continued: bool) -> Result<(Revision, Arc<Snapshot>), Status> {
+async fn at_revision(
+    call: &Call,
+    revision: Revision,
+    scope: &str,
+    continued: bool,
+) -> Result<(Revision, Arc<Snapshot>), Status> {
     let registry = call.registry()?;
     not_older_than(call, revision).await?;
     let (_, snapshot) = call.api.cacher.view(&registry.cache);
@@ -134,7 +188,9 @@ async fn at_revision(call: &Call, revision: Revision, scope: &str, continued: bo
     let mut start = scope.as_bytes().to_vec();
     let mut objects = OrdMap::new();
     loop {
-        let range = store.range(&start, &end, Some(revision), CHUNK).map_err(|error| past_error(&error, continued))?;
+        let range = store
+            .range(&start, &end, Some(revision), CHUNK)
+            .map_err(|error| past_error(&error, continued))?;
         for entry in &range.entries {
             let cached = Cached::new(&registry.layout, entry).map_err(Status::internal)?;
             objects.insert(cached.key.clone(), Arc::new(cached));
@@ -181,13 +237,28 @@ pub(crate) fn write(call: &Call, selected: Selected, accepted: &Accepted) -> Res
             Ok(in_pieces(pieces, accepted.media))
         }
         Media::Protobuf if plain(accepted, call) => {
-            let items = selected.items.iter().map(|item| item.protobuf(&registry.layout)).collect::<Result<Vec<_>, _>>().map_err(Status::internal)?;
+            let items = selected
+                .items
+                .iter()
+                .map(|item| item.protobuf(&registry.layout))
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(Status::internal)?;
             let resource = call.endpoint.resource;
-            Ok(in_pieces(wire::list_envelope(&resource.group_version(), &resource.list_kind(), &list_meta(&selected), items), accepted.media))
+            Ok(in_pieces(
+                wire::list_envelope(
+                    &resource.group_version(),
+                    &resource.list_kind(),
+                    &list_meta(&selected),
+                    items,
+                ),
+                accepted.media,
+            ))
         }
         _ => {
             let mut objects = trees(call, &selected)?;
-            objects.iter_mut().for_each(triad_machinery::meta::clear_type);
+            objects
+                .iter_mut()
+                .for_each(triad_machinery::meta::clear_type);
             let resource = call.endpoint.resource;
             let list = json!({"kind": format!("{}List", resource.kind), "apiVersion": resource.group_version(), "metadata": list_meta(&selected), "items": objects});
             Ok(reply::object(200, &list, list_type(call)?, accepted))
@@ -197,19 +268,28 @@ pub(crate) fn write(call: &Call, selected: Selected, accepted: &Accepted) -> Res
 
 fn list_type(call: &Call) -> Result<triad_machinery::schema::TypeId, Status> {
     let resource = call.endpoint.resource;
-    resource.list_type().ok_or_else(|| Status::internal(format!("the schema table has no {}", resource.list_kind())))
+    resource.list_type().ok_or_else(|| {
+        Status::internal(format!("the schema table has no {}", resource.list_kind()))
+    })
 }
 
 fn in_pieces(pieces: VecDeque<Bytes>, media: Media) -> Reply {
     let mut reply = reply::empty(200);
-    reply.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(media.content_type()));
+    reply.headers_mut().insert(
+        http::header::CONTENT_TYPE,
+        http::HeaderValue::from_static(media.content_type()),
+    );
     *reply.body_mut() = Body::Pieces(pieces);
     reply
 }
 
 fn trees(call: &Call, selected: &Selected) -> Result<Vec<Value>, Status> {
     let registry = call.registry()?;
-    let object = |item: &Arc<Cached>| item.object(&registry.layout).map(|object| call.endpoint.from_storage(object)).map_err(Status::internal);
+    let object = |item: &Arc<Cached>| {
+        item.object(&registry.layout)
+            .map(|object| call.endpoint.served(object))
+            .map_err(Status::internal)
+    };
     selected.items.iter().map(object).collect()
 }
 
@@ -226,8 +306,21 @@ pub(crate) fn list_meta(selected: &Selected) -> Value {
 
 fn json_head(call: &Call, selected: &Selected) -> String {
     let resource = call.endpoint.resource;
-    format!("{{\"kind\":\"{}List\",\"apiVersion\":\"{}\",\"metadata\":{},\"items\":[", resource.kind, resource.group_version(), list_meta(selected))
+    format!(
+        "{{\"kind\":\"{}List\",\"apiVersion\":\"{}\",\"metadata\":{},\"items\":[",
+        resource.kind,
+        resource.group_version(),
+        list_meta(selected)
+    )
 }
+
+/// Reads tokens as Go does: bits left over at the end do not matter.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(base64::engine::DecodePaddingMode::RequireNone),
+);
 
 /// Where a list goes on: upstream's token, {"v":"meta.k8s.io/v1","rv":N,"start":"key\u0000"} in URL-safe base64.
 struct Token {
@@ -237,26 +330,54 @@ struct Token {
 
 impl Token {
     fn encode(&self) -> String {
-        URL_SAFE_NO_PAD.encode(json!({"v": "meta.k8s.io/v1", "rv": self.revision.0, "start": self.start}).to_string())
+        URL_SAFE_NO_PAD.encode(
+            json!({"v": "meta.k8s.io/v1", "rv": self.revision.0, "start": self.start}).to_string(),
+        )
     }
 
     fn decode(text: &str, options: &ListOptions, scope: &str) -> Result<Self, Status> {
         let invalid = |why: String| Status::bad_request(format!("invalid continue token: {why}"));
         if !options.resource_version.is_empty() && options.resource_version != "0" {
-            return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
+            return Err(Status::bad_request(
+                "specifying resource version is not allowed when using continue",
+            ));
         }
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid("continue key is not valid: illegal base64 data".to_owned()))?;
-        let token: Value = serde_json::from_slice(&bytes).map_err(|e| invalid(format!("continue key is not valid: {e}")))?;
+        let bytes = LENIENT
+            .decode(text)
+            .map_err(|_| invalid("continue key is not valid: illegal base64 data".to_owned()))?;
+        let token = triad_machinery::codec::json::decode_untyped(
+            &bytes,
+            triad_machinery::codec::Strictness::Ignore,
+        )
+        .map_err(|e| invalid(format!("continue key is not valid: {e}")))?
+        .value;
         if token["v"] != "meta.k8s.io/v1" {
-            return Err(invalid("continue key is not valid: server does not recognize this encoded version".to_owned()));
+            return Err(invalid(
+                "continue key is not valid: server does not recognize this encoded version"
+                    .to_owned(),
+            ));
         }
         let revision = token["rv"].as_i64().filter(|rv| *rv != 0).ok_or_else(|| invalid("continue key is not valid: incorrect encoded start resourceVersion (version meta.k8s.io/v1)".to_owned()))?;
-        let start = token["start"].as_str().filter(|start| !start.is_empty()).ok_or_else(|| invalid("continue key is not valid: encoded start key empty (version meta.k8s.io/v1)".to_owned()))?;
+        let start = token["start"]
+            .as_str()
+            .filter(|start| !start.is_empty())
+            .ok_or_else(|| {
+                invalid(
+                    "continue key is not valid: encoded start key empty (version meta.k8s.io/v1)"
+                        .to_owned(),
+                )
+            })?;
         // The key must stay inside the scope: no path tricks.
-        let clean = !start.starts_with('/') && !start.split('/').any(|part| part == ".." || part == ".");
+        let clean =
+            !start.starts_with('/') && !start.split('/').any(|part| part == ".." || part == ".");
         if !clean {
-            return Err(invalid(format!("continue key is not valid: {scope}{start}")));
+            return Err(invalid(format!(
+                "continue key is not valid: {scope}{start}"
+            )));
         }
-        Ok(Token { revision: Revision(u64::try_from(revision).unwrap_or(0)), start: start.to_owned() })
+        Ok(Token {
+            revision: Revision(u64::try_from(revision).unwrap_or(0)),
+            start: start.to_owned(),
+        })
     }
 }

@@ -28,14 +28,24 @@ impl WriteOptions {
     /// `kind` is CreateOptions, UpdateOptions or PatchOptions. `apply`: fieldManager is required, force allowed.
     pub(crate) fn parse(query: &Query, kind: &str, apply: bool) -> Result<Self, Status> {
         let mut errors = Vec::new();
-        let force = if kind == "PatchOptions" { query.boolean("force") } else { None };
+        let force = if kind == "PatchOptions" {
+            query.boolean("force")
+        } else {
+            None
+        };
         let field_manager = query.get("fieldManager").unwrap_or("").to_owned();
         if kind == "PatchOptions" {
             if apply && field_manager.is_empty() {
-                errors.push(FieldError::required("fieldManager", "is required for apply patch"));
+                errors.push(FieldError::required(
+                    "fieldManager",
+                    "is required for apply patch",
+                ));
             }
             if !apply && force.is_some() {
-                errors.push(FieldError::forbidden("force", "may not be specified for non-apply patch"));
+                errors.push(FieldError::forbidden(
+                    "force",
+                    "may not be specified for non-apply patch",
+                ));
             }
         }
         field_manager_errors(&field_manager, &mut errors);
@@ -45,17 +55,37 @@ impl WriteOptions {
             "Ignore" => FieldValidation::Ignore,
             "Strict" => FieldValidation::Strict,
             other => {
-                errors.push(FieldError::not_supported("fieldValidation", other, &["Ignore", "Strict", "Warn"]));
+                errors.push(FieldError::not_supported(
+                    "fieldValidation",
+                    other,
+                    &["", "Ignore", "Strict", "Warn"],
+                ));
                 FieldValidation::Warn
             }
         };
         refuse(kind, errors)?;
-        Ok(WriteOptions { dry_run: dry_run(query), field_manager, validation, force })
+        Ok(WriteOptions {
+            dry_run: dry_run(query),
+            field_manager,
+            validation,
+            force,
+        })
     }
 }
 
 fn refuse(kind: &str, errors: Vec<FieldError>) -> Result<(), Status> {
-    if errors.is_empty() { Ok(()) } else { Err(Status::invalid(GroupKind { group: "meta.k8s.io", kind }, "", &errors)) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Status::invalid(
+            GroupKind {
+                group: "meta.k8s.io",
+                kind,
+            },
+            "",
+            &errors,
+        ))
+    }
 }
 
 fn field_manager_errors(manager: &str, errors: &mut Vec<FieldError>) {
@@ -63,8 +93,14 @@ fn field_manager_errors(manager: &str, errors: &mut Vec<FieldError>) {
         errors.push(FieldError::too_long("fieldManager", 128));
     }
     if let Some((at, c)) = manager.char_indices().find(|(_, c)| c.is_control()) {
-        let text = format!("invalid character {:?} (at position {at})", c).replace('"', "'");
-        errors.push(FieldError::invalid("fieldManager", manager, format!("should only contain printable characters (found {text})")));
+        errors.push(FieldError::invalid(
+            "fieldManager",
+            manager,
+            format!(
+                "invalid character U+{:04X} (at position {at})",
+                u32::from(c)
+            ),
+        ));
     }
 }
 
@@ -104,8 +140,14 @@ pub(crate) struct ListOptions {
 impl ListOptions {
     pub(crate) fn parse(query: &Query, watch: bool) -> Result<Self, Status> {
         let integer = |name: &str| query.integer(name).map_err(Status::bad_request);
-        let labels = LabelSelector::parse(query.get("labelSelector").unwrap_or("")).map_err(|e| Status::bad_request(e.0))?;
-        let fields = FieldSelector::parse(query.get("fieldSelector").unwrap_or("")).map_err(|e| Status::bad_request(e.0))?;
+        let labels = LabelSelector::parse(query.get("labelSelector").unwrap_or(""))
+            .map_err(|e| Status::bad_request(e.0))?;
+        let mut fields = FieldSelector::parse(query.get("fieldSelector").unwrap_or(""))
+            .map_err(|e| Status::bad_request(e.0))?;
+        // A bare "=" asks for nothing.
+        fields
+            .terms
+            .retain(|term| !(term.field.is_empty() && term.value.is_empty()));
         let options = ListOptions {
             labels,
             fields,
@@ -135,33 +177,59 @@ impl ListOptions {
             }
             if self.send_initial_events.is_some() {
                 if given != "NotOlderThan" {
-                    errors.push(FieldError::forbidden("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
+                    errors.push(FieldError::forbidden(
+                        "resourceVersionMatch",
+                        "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+                    ));
                 }
                 if !self.continue_token.is_empty() {
-                    errors.push(FieldError::forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"));
+                    errors.push(FieldError::forbidden(
+                        "resourceVersionMatch",
+                        "resourceVersionMatch is forbidden when continue is provided",
+                    ));
                 }
             }
             if !given.is_empty() && given != "NotOlderThan" {
-                errors.push(FieldError::not_supported("resourceVersionMatch", given, &["NotOlderThan"]));
+                errors.push(FieldError::not_supported(
+                    "resourceVersionMatch",
+                    given,
+                    &["NotOlderThan"],
+                ));
             }
             return errors;
         }
         if !given.is_empty() {
             if self.resource_version.is_empty() {
-                errors.push(FieldError::forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"));
+                errors.push(FieldError::forbidden(
+                    "resourceVersionMatch",
+                    "resourceVersionMatch is forbidden unless resourceVersion is provided",
+                ));
             }
             if !self.continue_token.is_empty() {
-                errors.push(FieldError::forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"));
+                errors.push(FieldError::forbidden(
+                    "resourceVersionMatch",
+                    "resourceVersionMatch is forbidden when continue is provided",
+                ));
             }
             if given != "Exact" && given != "NotOlderThan" {
-                errors.push(FieldError::not_supported("resourceVersionMatch", given, &["Exact", "NotOlderThan", ""]));
+                errors.push(FieldError::not_supported(
+                    "resourceVersionMatch",
+                    given,
+                    &["Exact", "NotOlderThan", ""],
+                ));
             }
             if given == "Exact" && self.resource_version == "0" {
-                errors.push(FieldError::forbidden("resourceVersionMatch", "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""));
+                errors.push(FieldError::forbidden(
+                    "resourceVersionMatch",
+                    "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
+                ));
             }
         }
         if self.send_initial_events.is_some() {
-            errors.push(FieldError::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
+            errors.push(FieldError::forbidden(
+                "sendInitialEvents",
+                "sendInitialEvents is forbidden for list",
+            ));
         }
         errors
     }
@@ -176,7 +244,6 @@ pub(crate) struct DeleteOptions {
     pub(crate) orphan_dependents: Option<bool>,
     pub(crate) propagation_policy: Option<String>,
     pub(crate) dry_run: bool,
-    pub(crate) ignore_store_read_error: bool,
 }
 
 impl DeleteOptions {
@@ -184,7 +251,9 @@ impl DeleteOptions {
         let mut errors = Vec::new();
         dry_run_errors(query, &mut errors);
         let options = DeleteOptions {
-            grace_period_seconds: query.integer("gracePeriodSeconds").map_err(Status::bad_request)?,
+            grace_period_seconds: query
+                .integer("gracePeriodSeconds")
+                .map_err(Status::bad_request)?,
             orphan_dependents: query.boolean("orphanDependents"),
             propagation_policy: query.get("propagationPolicy").map(str::to_owned),
             dry_run: dry_run(query),
@@ -195,7 +264,12 @@ impl DeleteOptions {
 
     pub(crate) fn from_object(body: &Value) -> Result<Self, Status> {
         let text = |at: &str| body.pointer(at).and_then(Value::as_str).map(str::to_owned);
-        let values: Vec<&str> = body.get("dryRun").and_then(Value::as_array).map_or_else(Vec::new, |list| list.iter().filter_map(Value::as_str).collect());
+        let values: Vec<&str> = body
+            .get("dryRun")
+            .and_then(Value::as_array)
+            .map_or_else(Vec::new, |list| {
+                list.iter().filter_map(Value::as_str).collect()
+            });
         let mut errors = Vec::new();
         if !values.iter().all(|value| *value == "All") {
             errors.push(FieldError::not_supported("dryRun", json!(values), &["All"]));
@@ -207,7 +281,6 @@ impl DeleteOptions {
             orphan_dependents: body.get("orphanDependents").and_then(Value::as_bool),
             propagation_policy: text("/propagationPolicy"),
             dry_run: !values.is_empty(),
-            ignore_store_read_error: body.get("ignoreStoreReadErrorWithClusterBreakingPotential").and_then(Value::as_bool).unwrap_or(false),
         };
         options.check(errors)
     }
@@ -215,10 +288,18 @@ impl DeleteOptions {
     fn check(self, mut errors: Vec<FieldError>) -> Result<Self, Status> {
         if let Some(policy) = &self.propagation_policy {
             if self.orphan_dependents.is_some() {
-                errors.push(FieldError::invalid("propagationPolicy", policy.as_str(), "orphanDependents and deletionPropagation cannot be both set"));
+                errors.push(FieldError::invalid(
+                    "propagationPolicy",
+                    policy.as_str(),
+                    "orphanDependents and deletionPropagation cannot be both set",
+                ));
             }
             if !["Foreground", "Background", "Orphan"].contains(&policy.as_str()) {
-                errors.push(FieldError::not_supported("propagationPolicy", policy.as_str(), &["Foreground", "Background", "Orphan", "nil"]));
+                errors.push(FieldError::not_supported(
+                    "propagationPolicy",
+                    policy.as_str(),
+                    &["Foreground", "Background", "Orphan", "nil"],
+                ));
             }
         }
         refuse("DeleteOptions", errors)?;
@@ -231,7 +312,9 @@ pub(crate) fn include_object(query: &Query, accepted: &Accepted) -> Result<Strin
     match query.get("includeObject").unwrap_or("") {
         "" => Ok("Metadata".to_owned()),
         policy @ ("None" | "Metadata" | "Object") => Ok(policy.to_owned()),
-        other if accepted.convert.as_ref().is_some_and(|c| c.kind == "Table") => Err(Status::bad_request(format!("unrecognized includeObject value: {other:?}"))),
+        other if accepted.convert.as_ref().is_some_and(|c| c.kind == "Table") => Err(
+            Status::bad_request(format!("unrecognized includeObject value: {other:?}")),
+        ),
         _ => Ok(String::new()),
     }
 }

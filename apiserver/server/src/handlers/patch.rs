@@ -1,24 +1,23 @@
 //! PATCH in its four forms (apiserver pkg/endpoints/handlers/patch.go). The patch is applied to the live object in the
 //! served version, again whenever another write gets in between.
 
+use super::Call;
 use super::create::{in_context, insert, track};
-use super::decode::cannot_be_handled;
 use super::params::{FieldValidation, WriteOptions};
 use super::update::modify;
-use super::Call;
 use crate::negotiate::Offer;
 use crate::registry::before::Part;
 use crate::reply::Reply;
 use http::header::CONTENT_TYPE;
 use serde_json::Value;
+use triad_machinery::codec::json::to_json_value;
 use triad_machinery::codec::{Strictness, json as json_codec, yaml};
-use triad_machinery::defaults::apply_defaults;
+use triad_machinery::defaults::apply_defaults_at;
 use triad_machinery::managed_fields;
 use triad_machinery::patch::json::JsonPatch;
-use triad_machinery::patch::{merge, strategic};
+use triad_machinery::patch::{merge, strategic, undecodable};
 use triad_machinery::schema::schema;
-use triad_machinery::status::{FieldError, Status};
-use triad_machinery::codec::json::to_json_value;
+use triad_machinery::status::Status;
 use triad_machinery::{goformat, meta};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,10 +51,9 @@ pub(crate) async fn patch(call: &mut Call, part: Part<'_>) -> Result<Reply, Stat
         return apply(call, part, &options, &accepted).await;
     }
     let (patch, strict_errors) = decode(call, form, options.validation)?;
-    let registry = call.registry()?.clone();
     let subresource = if let Part::Sub(name) = part { name } else { "" };
-    let old = registry.get(call.namespace(), call.name()).await?;
-    let changed = modify(call, part, options.dry_run, old, |call, live| {
+    let old = call.fetch().await?;
+    let changed = modify(call, part, options.dry_run, false, old, |call, live| {
         let mut object = patched(call, &patch, live, options.validation, &strict_errors)?;
         track(call, Some(live), &mut object, &manager, subresource);
         Ok(object)
@@ -65,19 +63,36 @@ pub(crate) async fn patch(call: &mut Call, part: Part<'_>) -> Result<Reply, Stat
 }
 
 fn form(call: &Call) -> Result<Form, Status> {
-    let text = call.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let text = call
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or("");
     let name = text.split(';').next().unwrap_or("").trim();
     let accepted: Vec<&str> = FORMS.iter().map(|(name, _)| *name).collect();
-    FORMS.iter().find(|(form, _)| *form == name).map(|(_, form)| *form).ok_or_else(|| Status::unsupported_media_type(&accepted))
+    FORMS
+        .iter()
+        .find(|(form, _)| *form == name)
+        .map(|(_, form)| *form)
+        .ok_or_else(|| Status::unsupported_media_type(&accepted))
 }
 
 pub(super) fn strictness(report: bool) -> Strictness {
-    if report { Strictness::Report } else { Strictness::Ignore }
+    if report {
+        Strictness::Report
+    } else {
+        Strictness::Ignore
+    }
 }
 
-fn decode(call: &Call, form: Form, validation: FieldValidation) -> Result<(Patch, Vec<String>), Status> {
+fn decode(
+    call: &Call,
+    form: Form,
+    validation: FieldValidation,
+) -> Result<(Patch, Vec<String>), Status> {
     let typed = validation != FieldValidation::Ignore;
-    let decoded = json_codec::decode_untyped(&call.body, strictness(typed)).map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?;
+    let decoded = json_codec::decode_untyped(&call.body, strictness(typed))
+        .map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?;
     let mut strict_errors = decoded.strict_errors;
     let patch = match form {
         Form::Json => {
@@ -94,7 +109,13 @@ fn decode(call: &Call, form: Form, validation: FieldValidation) -> Result<(Patch
 }
 
 /// Applies a patch to the live object: the JSON that Go would write, patched, then decoded again.
-fn patched(call: &mut Call, patch: &Patch, live: &Value, validation: FieldValidation, strict_errors: &[String]) -> Result<Value, Status> {
+fn patched(
+    call: &mut Call,
+    patch: &Patch,
+    live: &Value,
+    validation: FieldValidation,
+    strict_errors: &[String],
+) -> Result<Value, Status> {
     let expected = call.expected();
     let document = to_json_value(live, expected.ty);
     let typed = validation != FieldValidation::Ignore;
@@ -108,78 +129,142 @@ fn patched(call: &mut Call, patch: &Patch, live: &Value, validation: FieldValida
         }
     }
     .map_err(|error| error.to_status())?;
-    let decoded = json_codec::from_json_value(&document, expected.ty, strictness(typed)).map_err(|error| match patch {
-        Patch::Strategic(_) => {
-            let error = FieldError::invalid("patch", goformat::plain(&shown), error.to_string());
-            Status::invalid(call.endpoint.group_kind(), "", &[error])
-        }
-        _ => cannot_be_handled(&expected, &error),
-    })?;
+    if let Patch::Json(_) | Patch::Merge(_) = patch {
+        shown = Value::String(goformat::json_text(&document));
+    } else {
+        shown = Value::String(goformat::plain(&shown));
+    }
+    let shown = shown.as_str().unwrap_or("").to_owned();
+    let refuse = |why: String| undecodable(shown.clone(), why);
+    let decoded = json_codec::from_json_value(&document, expected.ty, strictness(typed))
+        .map_err(|error| refuse(error.to_string()))?;
     let mut errors = strict_errors.to_vec();
     errors.extend(decoded.strict_errors);
-    if let (Patch::Strategic(_), FieldValidation::Strict, false) = (patch, validation, errors.is_empty()) {
-        let error = FieldError::invalid("patch", goformat::plain(&shown), format!("strict decoding error: {}", errors.join(", ")));
-        return Err(Status::invalid(call.endpoint.group_kind(), "", &[error]));
+    if validation == FieldValidation::Strict && !errors.is_empty() {
+        return Err(refuse(format!(
+            "strict decoding error: {}",
+            errors.join(", ")
+        )));
     }
     call.judge(errors, &expected, validation)?;
     let mut object = decoded.value;
-    check_identity(call, &object)?;
-    apply_defaults(&mut object, expected.ty);
+    check_identity(call, &mut object)?;
+    call.normalise(&mut object);
+    apply_defaults_at(&mut object, expected.ty, &crate::clock::Clock.now());
     Ok(object)
 }
 
-/// A patch cannot make the object another kind.
-fn check_identity(call: &Call, object: &Value) -> Result<(), Status> {
+/// A patch can neither rename an object, nor move it, nor make it another kind.
+fn check_identity(call: &Call, object: &mut Value) -> Result<(), Status> {
     let resource = call.endpoint.resource;
     let (kind, api_version) = (meta::kind(object), meta::api_version(object));
-    if kind == &*resource.kind && api_version == resource.group_version() {
-        return Ok(());
+    if (!kind.is_empty() && kind != &*resource.kind)
+        || (!api_version.is_empty() && api_version != resource.group_version())
+    {
+        return Err(Status::bad_request(format!(
+            "the patched object is {api_version} {kind}, the path is of {} {}",
+            resource.group_version(),
+            resource.kind
+        )));
     }
-    Err(Status::bad_request(format!("the patched object is {api_version} {kind}, the path is of {} {}", resource.group_version(), resource.kind)))
+    meta::set_type(object, &resource.group_version(), &resource.kind);
+    let (asked, given) = (call.name(), meta::name(object));
+    if given.is_empty() {
+        return Err(Status::bad_request(format!(
+            "the name of the object ({asked} based on URL) was undeterminable: name must be provided"
+        )));
+    }
+    if given != asked {
+        return Err(Status::bad_request(format!(
+            "the name of the object ({given}) does not match the name on the URL ({asked})"
+        )));
+    }
+    super::create::match_namespace(call, object)
 }
 
 /// Server-side apply: the body says what its manager wants, the rest of the object stays.
-async fn apply(call: &mut Call, part: Part<'_>, options: &WriteOptions, accepted: &crate::negotiate::Accepted) -> Result<Reply, Status> {
+async fn apply(
+    call: &mut Call,
+    part: Part<'_>,
+    options: &WriteOptions,
+    accepted: &crate::negotiate::Accepted,
+) -> Result<Reply, Status> {
     let expected = call.expected();
     let body = call.body.clone();
-    let text = yaml::to_json(&body).map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
-    let config = json_codec::decode_untyped(&text, Strictness::Ignore).map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?.value;
-    // Checked against the type for what it says too much or twice; the configuration itself is applied as it came.
-    if options.validation != FieldValidation::Ignore {
-        let strict_errors = yaml::decode(&body, expected.ty, Strictness::Report).map_or_else(|_| Vec::new(), |decoded| decoded.strict_errors);
+    let config = yaml::to_value(&body)
+        .map_err(|error| Status::bad_request(format!("error encoding patch: {error}")))?;
+    if !config.is_object() {
+        let kind = if config.is_array() {
+            "array"
+        } else if config.is_string() {
+            "string"
+        } else if config.is_number() {
+            "number"
+        } else {
+            "null"
+        };
+        return Err(Status::bad_request(format!(
+            "error decoding patch: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
+        )));
+    }
+    let strict_errors = if options.validation == FieldValidation::Ignore {
+        Vec::new()
+    } else {
+        yaml::decode(&body, expected.ty, Strictness::Report)
+            .map_or_else(|_| Vec::new(), |decoded| decoded.strict_errors)
+    };
+    // What the configuration says twice is judged only once it has been applied.
+    let judge = |call: &mut Call| {
         if options.validation == FieldValidation::Strict && !strict_errors.is_empty() {
-            return Err(Status::bad_request(format!("error strict decoding YAML: {}", strict_errors.join(", "))));
+            return Err(Status::bad_request(format!(
+                "error strict decoding YAML: {}",
+                strict_errors.join(", ")
+            )));
         }
         call.warnings.extend(yaml::warnings(&strict_errors));
-    }
-    if config.pointer("/metadata/managedFields").and_then(Value::as_array).is_some_and(|entries| !entries.is_empty()) {
-        return Err(Status::bad_request("metadata.managedFields must be nil"));
-    }
-    let registry = call.registry()?.clone();
+        Ok(())
+    };
     let subresource = if let Part::Sub(name) = part { name } else { "" };
     let force = options.force.unwrap_or(false);
     let applied = |call: &Call, live: Option<&Value>| {
-        let result = in_context(&call.endpoint, &options.field_manager, subresource, |context| managed_fields::apply(live, &config, context, force));
+        let result = in_context(
+            &call.endpoint,
+            &options.field_manager,
+            subresource,
+            |context| managed_fields::apply(live, &config, context, force),
+        );
         result.map_err(|error| error.to_status())
     };
-    let old = match registry.get(call.namespace(), call.name()).await {
+    let old = match call.fetch().await {
         Ok(old) => old,
         Err(status) if status.code == 404 && part == Part::Main => {
             if !meta::uid(&config).is_empty() {
-                let why = format!("uid mismatch: the provided object specified uid {}, and no existing object was found", meta::uid(&config));
-                return Err(Status::conflict(call.endpoint.group_resource(), call.name(), why));
+                let why = format!(
+                    "uid mismatch: the provided object specified uid {}, and no existing object was found",
+                    meta::uid(&config)
+                );
+                return Err(Status::conflict(
+                    call.endpoint.group_resource(),
+                    call.name(),
+                    why,
+                ));
             }
             let mut object = applied(call, None)?;
-            super::create::match_namespace(call, &mut object)?;
-            apply_defaults(&mut object, expected.ty);
+            judge(call)?;
+            check_identity(call, &mut object)?;
+            call.normalise(&mut object);
+            apply_defaults_at(&mut object, expected.ty, &crate::clock::Clock.now());
             let created = insert(call, object, options.dry_run).await?;
             return call.answer(201, created, accepted);
         }
         Err(status) => return Err(status),
     };
-    let changed = modify(call, part, options.dry_run, old, |call, live| {
+    let changed = modify(call, part, options.dry_run, false, old, |call, live| {
         let mut object = applied(call, Some(live))?;
-        apply_defaults(&mut object, expected.ty);
+        judge(call)?;
+        check_identity(call, &mut object)?;
+        call.normalise(&mut object);
+        apply_defaults_at(&mut object, expected.ty, &crate::clock::Clock.now());
         Ok(object)
     })
     .await?;

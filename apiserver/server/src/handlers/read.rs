@@ -12,16 +12,29 @@ use triad_machinery::status::Status;
 /// Reads one object from the cache: linearizable without a resourceVersion, else not older than it.
 pub(crate) async fn get(call: &Call) -> Result<Reply, Status> {
     let accepted = call.accepted(Offer::Table)?;
-    if call.query.get("export").is_some_and(|v| crate::query::truthy(v)) {
-        return Err(Status::bad_request("the export parameter, deprecated since v1.14, is no longer supported"));
+    if call.query.get("export").is_some_and(crate::query::truthy) {
+        return Err(Status::bad_request(
+            "the export parameter, deprecated since v1.14, is no longer supported",
+        ));
     }
     let registry = call.registry()?;
     level(call, call.query.get("resourceVersion").unwrap_or("")).await?;
     let key = registry.layout.key(call.namespace(), call.name());
-    let cached = registry.cache.get(&key).ok_or_else(|| registry.not_found(call.name()))?;
-    if accepted.media == Media::Json && !accepted.pretty && accepted.convert.is_none() && call.endpoint.is_storage_version() {
+    let cached = registry
+        .cache
+        .get(&key)
+        .ok_or_else(|| Status::not_found(call.endpoint.group_resource(), call.name()))?;
+    if accepted.media == Media::Json
+        && !accepted.pretty
+        && accepted.convert.is_none()
+        && call.endpoint.is_storage_version()
+    {
         let json = cached.json(&registry.layout).map_err(Status::internal)?;
-        return Ok(reply::bytes(200, accepted.media.content_type(), typed_json(&json, call, b"\n")));
+        return Ok(reply::bytes(
+            200,
+            accepted.media.content_type(),
+            typed_json(&json, call, b"\n"),
+        ));
     }
     let object = cached.object(&registry.layout).map_err(Status::internal)?;
     call.answer(200, object, &accepted)
@@ -30,7 +43,11 @@ pub(crate) async fn get(call: &Call) -> Result<Reply, Status> {
 /// Puts kind and apiVersion in front of an item's JSON.
 pub(super) fn typed_json(item: &Bytes, call: &Call, tail: &[u8]) -> Bytes {
     let resource = call.endpoint.resource;
-    let head = format!("{{\"kind\":\"{}\",\"apiVersion\":\"{}\",", resource.kind, resource.group_version());
+    let head = format!(
+        "{{\"kind\":\"{}\",\"apiVersion\":\"{}\",",
+        resource.kind,
+        resource.group_version()
+    );
     let mut out = BytesMut::with_capacity(head.len() + item.len() + tail.len());
     out.extend_from_slice(head.as_bytes());
     out.extend_from_slice(&item[1..]);
@@ -41,7 +58,13 @@ pub(super) fn typed_json(item: &Bytes, call: &Call, tail: &[u8]) -> Bytes {
 /// Waits until the cache may answer for a resourceVersion: "" is now, "0" is whenever, N is not before N.
 pub(super) async fn level(call: &Call, resource_version: &str) -> Result<(), Status> {
     match parse_version(resource_version)? {
-        None => call.api.cacher.barrier().await.map(|_| ()).map_err(|e| unavailable(&e)),
+        None => call
+            .api
+            .cacher
+            .barrier()
+            .await
+            .map(|_| ())
+            .map_err(|e| unavailable(&e)),
         Some(Revision(0)) => Ok(()),
         Some(revision) => not_older_than(call, revision).await,
     }
@@ -54,7 +77,9 @@ pub(super) async fn not_older_than(call: &Call, revision: Revision) -> Result<()
         return Ok(());
     }
     let waited = tokio::time::timeout(PATIENCE, call.api.cacher.wait_for(revision)).await;
-    waited.map_err(|_| Status::too_large_resource_version(revision.0, call.api.cacher.progress().0, 1))
+    waited.map_err(|_| {
+        Status::too_large_resource_version(revision.0, call.api.cacher.progress().0, 1)
+    })
 }
 
 /// None: not given. Upstream's text for anything that is no number.
@@ -62,9 +87,21 @@ pub(super) fn parse_version(text: &str) -> Result<Option<Revision>, Status> {
     if text.is_empty() {
         return Ok(None);
     }
-    let why = if text.bytes().all(|b| b.is_ascii_digit()) { "value out of range" } else { "invalid syntax" };
-    let refuse = |_| Status::bad_request(format!("invalid resource version: resourceVersion: Invalid value: {}: strconv.ParseUint: parsing {}: {why}", quote(text), quote(text)));
-    text.parse().map(|number| Some(Revision(number))).map_err(refuse)
+    let why = if text.bytes().all(|b| b.is_ascii_digit()) {
+        "value out of range"
+    } else {
+        "invalid syntax"
+    };
+    let refuse = |_| {
+        Status::bad_request(format!(
+            "invalid resource version: resourceVersion: Invalid value: {}: strconv.ParseUint: parsing {}: {why}",
+            quote(text),
+            quote(text)
+        ))
+    };
+    text.parse()
+        .map(|number| Some(Revision(number)))
+        .map_err(refuse)
 }
 
 /// Whether the answer may be made of cached pieces as they are.

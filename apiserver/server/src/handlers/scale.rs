@@ -1,7 +1,6 @@
 //! The scale subresource of workloads: a view of replicas, selector and count as an autoscaling/v1 Scale.
 
 use super::Call;
-use super::create::track;
 use super::decode::Expected;
 use super::params::{FieldValidation, WriteOptions};
 use super::update::modify;
@@ -9,22 +8,41 @@ use crate::negotiate::{Accepted, Offer};
 use crate::registry::before::Part;
 use crate::reply::{self, Reply, named};
 use serde_json::{Map, Value, json};
-use triad_machinery::goformat::quote;
+use triad_machinery::goformat::{self, quote};
+use triad_machinery::managed_fields::{self, Managed, PathElement};
 use triad_machinery::meta;
 use triad_machinery::patch::json::JsonPatch;
-use triad_machinery::patch::{merge, strategic};
+use triad_machinery::patch::{merge, strategic, undecodable};
 use triad_machinery::schema::schema;
 use triad_machinery::selector::label::LabelSelector;
 use triad_machinery::status::{FieldError, GroupKind, Status};
 
 fn expected() -> Expected<'static> {
-    Expected { group: "autoscaling", version: "v1", kind: "Scale", ty: named("autoscaling/v1.Scale") }
+    Expected {
+        group: "autoscaling",
+        version: "v1",
+        kind: "Scale",
+        ty: named("autoscaling/v1.Scale"),
+    }
 }
 
 pub(crate) async fn get(call: &Call) -> Result<Reply, Status> {
-    let accepted = call.accepted(Offer::Plain)?;
-    let stored = call.registry()?.get(call.namespace(), call.name()).await?;
-    Ok(answer(200, &scale_of(&stored.object), &accepted))
+    let accepted = call.accepted(Offer::Table)?;
+    let stored = call.fetch().await?;
+    let scale = scale_of(&stored.object);
+    match &accepted.convert {
+        Some(convert) => {
+            let (object, ty) = super::transform::of_kind(
+                call,
+                ("autoscaling", "Scale"),
+                named("autoscaling/v1.Scale"),
+                scale,
+                convert,
+            )?;
+            Ok(reply::object(200, &object, ty, &accepted))
+        }
+        None => Ok(answer(200, &scale, &accepted)),
+    }
 }
 
 pub(crate) async fn update(call: &mut Call) -> Result<Reply, Status> {
@@ -34,62 +52,200 @@ pub(crate) async fn update(call: &mut Call) -> Result<Reply, Status> {
     let scale = call.decode_body(&body, &expected(), options.validation)?;
     let (asked, given) = (call.name().to_owned(), meta::name(&scale).to_owned());
     if !given.is_empty() && given != asked {
-        return Err(Status::bad_request(format!("the name of the object ({given}) does not match the name on the URL ({asked})")));
+        return Err(Status::bad_request(format!(
+            "the name of the object ({given}) does not match the name on the URL ({asked})"
+        )));
     }
-    write(call, &options, accepted, move |_, _| Ok(scale.clone())).await
+    write(
+        call,
+        &options,
+        accepted,
+        true,
+        move |_, _| Ok(scale.clone()),
+    )
+    .await
 }
 
 pub(crate) async fn patch(call: &mut Call) -> Result<Reply, Status> {
     let accepted = call.accepted(Offer::Plain)?;
+    let content_type = call
+        .headers
+        .get(http::header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or("");
+    if content_type.split(';').next().unwrap_or("").trim() == "application/apply-patch+yaml" {
+        return apply(call, accepted).await;
+    }
     let options = WriteOptions::parse(&call.query, "PatchOptions", false)?;
     let typed = options.validation != FieldValidation::Ignore;
-    let body = triad_machinery::codec::json::decode_untyped(&call.body, super::patch::strictness(typed)).map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?.value;
-    let form = call.headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("").split(';').next().unwrap_or("").trim().to_owned();
+    let body =
+        triad_machinery::codec::json::decode_untyped(&call.body, super::patch::strictness(typed))
+            .map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?
+            .value;
+    let form = call
+        .headers
+        .get(http::header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or("")
+        .split(';')
+        .next()
+        .unwrap_or("")
+        .trim()
+        .to_owned();
     let ty = named("autoscaling/v1.Scale");
-    write(call, &options, accepted, move |_, current| {
+    write(call, &options, accepted, true, move |_, current| {
         let document = triad_machinery::codec::json::to_json_value(current, ty);
         let patched = match form.as_str() {
-            "application/json-patch+json" => JsonPatch::from_value(body.clone(), typed).and_then(|patch| patch.apply(document)),
+            "application/json-patch+json" => {
+                JsonPatch::from_value(body.clone(), typed).and_then(|patch| patch.apply(document))
+            }
             "application/merge-patch+json" => merge::apply(document, &body, typed),
-            "application/strategic-merge-patch+json" => strategic::apply(document, &mut body.clone(), schema(), ty),
-            _ => return Err(Status::unsupported_media_type(&["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml"])),
+            "application/strategic-merge-patch+json" => {
+                strategic::apply(document, &mut body.clone(), schema(), ty)
+            }
+            _ => {
+                return Err(Status::unsupported_media_type(&[
+                    "application/json-patch+json",
+                    "application/merge-patch+json",
+                    "application/strategic-merge-patch+json",
+                    "application/apply-patch+yaml",
+                ]));
+            }
         };
         let patched = patched.map_err(|error| error.to_status())?;
-        triad_machinery::codec::json::from_json_value(&patched, ty, super::patch::strictness(typed)).map(|decoded| decoded.value).map_err(|e| super::decode::cannot_be_handled(&expected(), &e))
+        triad_machinery::codec::json::from_json_value(&patched, ty, super::patch::strictness(typed))
+            .map(|decoded| decoded.value)
+            .map_err(|error| undecodable(goformat::json_text(&patched), error))
     })
     .await
 }
 
-/// Reads the scale, changes it, writes the replicas back into the workload.
-async fn write(call: &mut Call, options: &WriteOptions, accepted: Accepted, change: impl Fn(&mut Call, &Value) -> Result<Value, Status>) -> Result<Reply, Status> {
-    let manager = call.manager(&options.field_manager);
-    let registry = call.registry()?.clone();
-    let old = registry.get(call.namespace(), call.name()).await?;
-    let changed = modify(call, Part::Sub("scale"), options.dry_run, old, |call, live| {
-        let current = scale_of(live);
-        let scale = change(call, &current)?;
-        let errors = validate(&scale);
-        if !errors.is_empty() {
-            return Err(Status::invalid(GroupKind { group: "autoscaling", kind: "Scale" }, meta::name(&scale), &errors));
-        }
-        let mut object = live.clone();
-        object["spec"]["replicas"] = json!(replicas(&scale));
-        let version = meta::resource_version(&scale).to_owned();
-        meta::set(&mut object, "resourceVersion", if version.is_empty() { meta::resource_version(live) } else { &version });
-        track(call, Some(live), &mut object, &manager, "scale");
-        Ok(object)
+/// Server-side apply of a Scale: the manager comes to own the workload's replicas.
+async fn apply(call: &mut Call, accepted: Accepted) -> Result<Reply, Status> {
+    let options = WriteOptions::parse(&call.query, "PatchOptions", true)?;
+    let config = triad_machinery::codec::yaml::to_value(&call.body)
+        .map_err(|error| Status::bad_request(format!("error encoding patch: {error}")))?;
+    let (manager, force) = (
+        options.field_manager.clone(),
+        options.force.unwrap_or(false),
+    );
+    write(call, &options, accepted, false, move |_, current| {
+        in_scale_context(&manager, |context| {
+            managed_fields::apply(Some(current), &config, context, force)
+        })
+        .map_err(|error| error.to_status())
     })
+    .await
+}
+
+/// Calls with what a write of a Scale is.
+fn in_scale_context<T>(manager: &str, work: impl FnOnce(&managed_fields::Context<'_>) -> T) -> T {
+    work(&managed_fields::Context {
+        schema: schema(),
+        type_id: named("autoscaling/v1.Scale"),
+        api_version: "autoscaling/v1",
+        kind: "Scale",
+        manager,
+        subresource: "scale",
+        now: &crate::clock::Clock.now(),
+        reset_fields: &managed_fields::ResetFields::default(),
+        versions: &managed_fields::OneVersion,
+    })
+}
+
+/// Where workloads keep their replicas, in every version.
+fn replicas_path(_api_version: &str) -> Option<Vec<PathElement>> {
+    Some(vec![
+        PathElement::field("spec"),
+        PathElement::field("replicas"),
+    ])
+}
+
+/// A Scale that bears the managers of the workload's replicas.
+fn with_managers(mut scale: Value, object: &Value) -> Value {
+    if let Ok(parent) = Managed::of(object) {
+        managed_fields::scale::to_scale(&parent, &replicas_path).store(&mut scale);
+    }
+    scale
+}
+
+/// Reads the scale, changes it, writes the replicas back into the workload.
+async fn write(
+    call: &mut Call,
+    options: &WriteOptions,
+    accepted: Accepted,
+    track_updates: bool,
+    change: impl Fn(&mut Call, &Value) -> Result<Value, Status>,
+) -> Result<Reply, Status> {
+    let manager = call.manager(&options.field_manager);
+    let old = call.fetch().await?;
+    let changed = modify(
+        call,
+        Part::Sub("scale"),
+        options.dry_run,
+        false,
+        old,
+        |call, live| {
+            let current = with_managers(scale_of(live), live);
+            let mut scale = change(call, &current)?;
+            if track_updates {
+                in_scale_context(&manager, |context| {
+                    managed_fields::update(Some(&current), &mut scale, context)
+                });
+            }
+            let errors = validate(&scale);
+            if !errors.is_empty() {
+                return Err(Status::invalid(
+                    GroupKind {
+                        group: "autoscaling",
+                        kind: "Scale",
+                    },
+                    meta::name(&scale),
+                    &errors,
+                ));
+            }
+            let mut object = live.clone();
+            object["spec"]["replicas"] = json!(replicas(&scale));
+            let version = meta::resource_version(&scale).to_owned();
+            meta::set(
+                &mut object,
+                "resourceVersion",
+                if version.is_empty() {
+                    meta::resource_version(live)
+                } else {
+                    &version
+                },
+            );
+            if let (Ok(parent), Ok(managers)) = (Managed::of(live), Managed::of(&scale)) {
+                let version = call.endpoint.resource.group_version();
+                managed_fields::scale::to_parent(&parent, managers, &version, &replicas_path)
+                    .store(&mut object);
+            }
+            Ok(object)
+        },
+    )
     .await?;
     Ok(answer(200, &scale_of(&changed), &accepted))
 }
 
 fn validate(scale: &Value) -> Vec<FieldError> {
     let replicas = replicas(scale);
-    if replicas < 0 { vec![FieldError::invalid("spec.replicas", replicas, "must be greater than or equal to 0")] } else { Vec::new() }
+    if replicas < 0 {
+        vec![FieldError::invalid(
+            "spec.replicas",
+            replicas,
+            "must be greater than or equal to 0",
+        )]
+    } else {
+        Vec::new()
+    }
 }
 
 fn replicas(object: &Value) -> i64 {
-    object.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(0)
+    object
+        .pointer("/spec/replicas")
+        .and_then(Value::as_i64)
+        .unwrap_or(0)
 }
 
 fn answer(code: u16, scale: &Value, accepted: &Accepted) -> Reply {
@@ -99,8 +255,17 @@ fn answer(code: u16, scale: &Value, accepted: &Accepted) -> Reply {
 /// A workload as a Scale.
 fn scale_of(object: &Value) -> Value {
     let mut metadata = Map::new();
-    for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
-        if let Some(value) = object.get("metadata").and_then(|metadata| metadata.get(field)) {
+    for field in [
+        "name",
+        "namespace",
+        "uid",
+        "resourceVersion",
+        "creationTimestamp",
+    ] {
+        if let Some(value) = object
+            .get("metadata")
+            .and_then(|metadata| metadata.get(field))
+        {
             metadata.insert(field.to_owned(), value.clone());
         }
     }
@@ -117,11 +282,19 @@ fn scale_of(object: &Value) -> Value {
 }
 
 fn selector_text(object: &Value) -> String {
-    let Some(selector) = object.pointer("/spec/selector") else { return String::new() };
+    let Some(selector) = object.pointer("/spec/selector") else {
+        return String::new();
+    };
     if meta::kind(object) == "ReplicationController" {
-        let mut pairs: Vec<String> = selector.as_object().into_iter().flatten().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or(""))).collect();
+        let mut pairs: Vec<String> = selector
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or("")))
+            .collect();
         pairs.sort();
         return pairs.join(",");
     }
-    LabelSelector::from_object(selector).map_or_else(|error| quote(&error.0), |selector| selector.to_string())
+    LabelSelector::from_object(selector)
+        .map_or_else(|error| quote(&error.0), |selector| selector.to_string())
 }

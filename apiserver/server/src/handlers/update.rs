@@ -9,8 +9,8 @@ use crate::registry::Stored;
 use crate::registry::before::Part;
 use crate::reply::Reply;
 use serde_json::Value;
-use triad_machinery::meta;
 use triad_machinery::status::{OBJECT_MODIFIED, Status};
+use triad_machinery::{managed_fields, meta};
 
 /// How often a write without a resourceVersion is tried again when others write meanwhile.
 const ATTEMPTS: u32 = 32;
@@ -25,16 +25,18 @@ pub(crate) async fn update(call: &mut Call, part: Part<'_>) -> Result<Reply, Sta
     let manager = call.manager(&options.field_manager);
     let registry = call.registry()?.clone();
     let subresource = sub(part).to_owned();
-    let old = match registry.get(call.namespace(), call.name()).await {
+    let old = match call.fetch().await {
         Ok(old) => old,
-        Err(status) if status.code == 404 && part == Part::Main && registry.resource().create_on_update => {
+        Err(status)
+            if status.code == 404 && part == Part::Main && registry.resource().create_on_update =>
+        {
             track(call, None, &mut object, &manager, "");
             let created = insert(call, object, options.dry_run).await?;
             return call.answer(201, created, &accepted);
         }
         Err(status) => return Err(status),
     };
-    let changed = modify(call, part, options.dry_run, old, |call, live| {
+    let changed = modify(call, part, options.dry_run, true, old, |call, live| {
         let mut object = object.clone();
         track(call, Some(live), &mut object, &manager, &subresource);
         Ok(object)
@@ -58,7 +60,13 @@ fn match_name(call: &Call, object: &mut Value) -> Result<(), Status> {
         meta::set(object, "name", &asked);
         return Ok(());
     }
-    if given == asked { Ok(()) } else { Err(Status::bad_request(format!("the name of the object ({given}) does not match the name on the URL ({asked})"))) }
+    if given == asked {
+        Ok(())
+    } else {
+        Err(Status::bad_request(format!(
+            "the name of the object ({given}) does not match the name on the URL ({asked})"
+        )))
+    }
 }
 
 /// Changes a stored object: `change` makes the new object of the served version from the live one, as often as others
@@ -67,6 +75,7 @@ pub(crate) async fn modify(
     call: &mut Call,
     part: Part<'_>,
     dry_run: bool,
+    uid_is_precondition: bool,
     mut old: Stored,
     change: impl Fn(&mut Call, &Value) -> Result<Value, Status>,
 ) -> Result<Value, Status> {
@@ -75,32 +84,57 @@ pub(crate) async fn modify(
     let warned = call.warnings.len();
     for _ in 0..ATTEMPTS {
         call.warnings.truncate(warned);
-        let live = call.endpoint.from_storage(old.object.clone());
+        let live = call.endpoint.served(old.object.clone());
         let object = change(call, &live)?;
         let mut object = call.endpoint.to_storage(object);
-        check_uid(call, &object, &old.object)?;
+        if uid_is_precondition {
+            check_uid(call, &object, &old.object)?;
+        }
         registry.check_version(&object, &old.object)?;
-        let attributes = Attributes::new(call, Operation::Update, sub(part), dry_run);
-        call.warnings.extend(api.admission.admit(&attributes, &mut object, Some(&old.object)).await?);
-        call.warnings.extend(registry.before_update(part, &mut object, &old.object)?);
-        call.warnings.extend(api.admission.validate(&attributes, Some(&object), Some(&old.object)).await?);
-        let extra = registry.strategy.allocate(&api, &mut object, Some(&old.object))?;
+        let attributes = Attributes::new(call, Operation::Update, sub(part));
+        call.warnings.extend(
+            api.admission
+                .admit(&attributes, &mut object, Some(&old.object))
+                .await?,
+        );
+        call.warnings
+            .extend(registry.before_update(part, &mut object, &old.object)?);
+        call.warnings.extend(
+            api.admission
+                .validate(&attributes, Some(&object), Some(&old.object))
+                .await?,
+        );
+        managed_fields::keep_times(&old.object, &mut object);
+        let extra = registry
+            .strategy
+            .allocate(&api, &mut object, Some(&old.object))?;
         let ends = !meta::deletion_timestamp(&object).is_empty()
             && meta::finalizers(&object).next().is_none()
             && !registry.strategy.held(&object)
             && meta::deletion_grace_period_seconds(&object).unwrap_or(0) == 0;
         let done = if ends {
-            if dry_run { Some(object.clone()) } else { registry.remove(&old, registry.strategy.release(&object)).await?.map(|_| object.clone()) }
+            if dry_run {
+                Some(object.clone())
+            } else {
+                registry
+                    .remove(&old, registry.strategy.release(&object))
+                    .await?
+                    .map(|_| object.clone())
+            }
         } else {
             registry.replace(&old, object, extra, dry_run).await?
         };
         match done {
             Some(object) => return Ok(object),
             // Whoever named a version finds it changed in the next round.
-            None => old = registry.get(call.namespace(), call.name()).await?,
+            None => old = call.fetch().await?,
         }
     }
-    Err(Status::conflict(registry.group_resource(), meta::name(&old.object), OBJECT_MODIFIED))
+    Err(Status::conflict(
+        registry.group_resource(),
+        meta::name(&old.object),
+        OBJECT_MODIFIED,
+    ))
 }
 
 fn check_uid(call: &Call, object: &Value, old: &Value) -> Result<(), Status> {
@@ -108,6 +142,17 @@ fn check_uid(call: &Call, object: &Value, old: &Value) -> Result<(), Status> {
     if asked.is_empty() || asked == live {
         return Ok(());
     }
-    let why = format!("Precondition failed: UID in precondition: {asked}, UID in object meta: {live}");
-    Err(Status::conflict(call.endpoint.group_resource(), meta::name(old), why))
+    // Reached when the registry's own precondition fails: upstream shows the storage error as it is.
+    let key = call
+        .registry()?
+        .layout
+        .key(call.namespace(), meta::name(old));
+    let why = format!(
+        "StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {asked}, UID in object meta: {live}"
+    );
+    Err(Status::conflict(
+        call.endpoint.group_resource(),
+        meta::name(old),
+        why,
+    ))
 }

@@ -1,8 +1,8 @@
 //! Resources that are computed, never stored: reviews of access and identity, bindings, component statuses.
 
 use super::Call;
-use super::subresource::bind;
 use super::params::WriteOptions;
+use super::subresource::bind;
 use crate::filters::authorize::{Attributes, Decision};
 use crate::negotiate::Offer;
 use crate::reply::Reply;
@@ -10,7 +10,7 @@ use crate::routes::Action;
 use crate::user::User;
 use serde_json::{Map, Value, json};
 use triad_machinery::meta;
-use triad_machinery::status::{FieldError, Status};
+use triad_machinery::status::{FieldError, GroupKind, Status};
 
 pub(crate) async fn dispatch(call: &mut Call, action: Action) -> Result<Reply, Status> {
     let plural = call.endpoint.resource.plural.clone();
@@ -18,18 +18,29 @@ pub(crate) async fn dispatch(call: &mut Call, action: Action) -> Result<Reply, S
         ("bindings", Action::Create) => bind(call).await,
         ("selfsubjectreviews", Action::Create) => {
             review(call, |call, mut review| {
+                review["metadata"] = json!({"creationTimestamp": crate::clock::Clock.now()});
                 review["status"] = json!({"userInfo": user_info(&call.user)});
                 Ok(review)
             })
             .await
         }
-        ("selfsubjectaccessreviews", Action::Create) => review(call, |call, review| access(call, review, Subject::Caller)).await,
-        ("subjectaccessreviews", Action::Create) => review(call, |call, review| access(call, review, Subject::Spec)).await,
+        ("selfsubjectaccessreviews", Action::Create) => {
+            review(call, |call, review| access(call, review, Subject::Caller)).await
+        }
+        ("subjectaccessreviews", Action::Create) => {
+            review(call, |call, review| access(call, review, Subject::Spec)).await
+        }
         ("localsubjectaccessreviews", Action::Create) => {
             review(call, |call, review| {
-                let asked = review.pointer("/spec/resourceAttributes/namespace").and_then(Value::as_str).unwrap_or("");
+                let asked = review
+                    .pointer("/spec/resourceAttributes/namespace")
+                    .and_then(Value::as_str)
+                    .unwrap_or("");
                 if asked != call.namespace() {
-                    return Err(Status::bad_request(format!("spec.resourceAttributes.namespace must match namespace: {}", call.namespace())));
+                    return Err(Status::bad_request(format!(
+                        "spec.resourceAttributes.namespace must match namespace: {}",
+                        call.namespace()
+                    )));
                 }
                 access(call, review, Subject::Spec)
             })
@@ -44,7 +55,10 @@ pub(crate) async fn dispatch(call: &mut Call, action: Action) -> Result<Reply, S
 }
 
 /// Decodes the body, lets `answer` fill in the status, answers 201.
-async fn review(call: &mut Call, answer: impl Fn(&mut Call, Value) -> Result<Value, Status>) -> Result<Reply, Status> {
+async fn review(
+    call: &mut Call,
+    answer: impl Fn(&mut Call, Value) -> Result<Value, Status>,
+) -> Result<Reply, Status> {
     let accepted = call.accepted(Offer::Plain)?;
     let options = WriteOptions::parse(&call.query, "CreateOptions", false)?;
     let mut review = call.decode_object(options.validation)?;
@@ -79,25 +93,78 @@ enum Subject {
 
 fn access(call: &mut Call, mut review: Value, subject: Subject) -> Result<Value, Status> {
     let spec = review.get("spec").cloned().unwrap_or_else(|| json!({}));
-    let text = |at: &str| spec.pointer(at).and_then(Value::as_str).unwrap_or("").to_owned();
-    let texts = |at: &str| -> Vec<String> { spec.pointer(at).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect() };
-    let (of_resource, of_path) = (spec.get("resourceAttributes").is_some(), spec.get("nonResourceAttributes").is_some());
+    let text = |at: &str| {
+        spec.pointer(at)
+            .and_then(Value::as_str)
+            .unwrap_or("")
+            .to_owned()
+    };
+    let texts = |at: &str| -> Vec<String> {
+        spec.pointer(at)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect()
+    };
+    let (of_resource, of_path) = (
+        spec.get("resourceAttributes").is_some(),
+        spec.get("nonResourceAttributes").is_some(),
+    );
     let mut errors = Vec::new();
     if of_resource && of_path {
-        errors.push(FieldError::invalid("spec.nonResourceAttributes", spec["nonResourceAttributes"].clone(), "cannot be specified in combination with resourceAttributes"));
+        errors.push(FieldError::invalid(
+            "spec.nonResourceAttributes",
+            spec["nonResourceAttributes"].clone(),
+            "cannot be specified in combination with resourceAttributes",
+        ));
     }
     if !of_resource && !of_path {
-        errors.push(FieldError::invalid("spec.resourceAttributes", spec.get("nonResourceAttributes").cloned().unwrap_or(Value::Null), "exactly one of nonResourceAttributes or resourceAttributes must be specified"));
+        errors.push(FieldError::invalid(
+            "spec",
+            Value::Null,
+            "exactly one of nonResourceAttributes or resourceAttributes must be specified",
+        ));
     }
     if subject == Subject::Spec && text("/user").is_empty() && texts("/groups").is_empty() {
-        errors.push(FieldError::invalid("spec.user", "", "at least one of user or group must be specified"));
+        errors.push(FieldError::invalid(
+            "spec.user",
+            "",
+            "at least one of user or group must be specified",
+        ));
+    }
+    // A review has no identity; only its managers are let pass.
+    let mut metadata = review.get("metadata").cloned().unwrap_or_else(|| json!({}));
+    if subject == Subject::Spec
+        && metadata.as_object().is_some_and(|map| {
+            map.keys()
+                .any(|key| !matches!(key.as_str(), "managedFields" | "namespace"))
+        })
+    {
+        if let Some(map) = metadata.as_object_mut() {
+            map.shift_remove("namespace");
+        }
+        errors.push(FieldError::invalid("metadata", metadata, "must be empty"));
     }
     if !errors.is_empty() {
-        return Err(Status::invalid(call.endpoint.group_kind(), "", &errors));
+        return Err(Status::invalid(
+            GroupKind {
+                group: "authorization.k8s.io",
+                kind: "",
+            },
+            "",
+            &errors,
+        ));
     }
     let user = match subject {
         Subject::Caller => call.user.clone(),
-        Subject::Spec => User { name: text("/user"), uid: text("/uid"), groups: texts("/groups"), ..User::default() },
+        Subject::Spec => User {
+            name: text("/user"),
+            uid: text("/uid"),
+            groups: texts("/groups"),
+            ..User::default()
+        },
     };
     let attributes = if of_resource {
         let field = |name: &str| text(&format!("/resourceAttributes/{name}"));
@@ -112,7 +179,11 @@ fn access(call: &mut Call, mut review: Value, subject: Subject) -> Result<Value,
             ..Attributes::default()
         }
     } else {
-        Attributes { verb: text("/nonResourceAttributes/verb"), path: text("/nonResourceAttributes/path"), ..Attributes::default() }
+        Attributes {
+            verb: text("/nonResourceAttributes/verb"),
+            path: text("/nonResourceAttributes/path"),
+            ..Attributes::default()
+        }
     };
     review["status"] = match call.api.authorizer.authorize(&user, &attributes) {
         Decision::Allow(reason) if reason.is_empty() => json!({"allowed": true}),
@@ -124,7 +195,11 @@ fn access(call: &mut Call, mut review: Value, subject: Subject) -> Result<Value,
 }
 
 fn rules(call: &mut Call, mut review: Value) -> Result<Value, Status> {
-    let namespace = review.pointer("/spec/namespace").and_then(Value::as_str).unwrap_or("").to_owned();
+    let namespace = review
+        .pointer("/spec/namespace")
+        .and_then(Value::as_str)
+        .unwrap_or("")
+        .to_owned();
     if namespace.is_empty() {
         return Err(Status::bad_request("no namespace on request"));
     }
@@ -136,18 +211,38 @@ fn rules(call: &mut Call, mut review: Value) -> Result<Value, Status> {
             resources.push(rule);
         }
     }
-    review["status"] = json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false});
+    // Upstream answers with the rules alone.
+    review["metadata"] = json!({});
+    review["spec"] = json!({});
+    review["status"] =
+        json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false});
     Ok(review)
 }
 
 fn token(call: &mut Call, mut review: Value) -> Result<Value, Status> {
-    let token = review.pointer("/spec/token").and_then(Value::as_str).unwrap_or("").to_owned();
+    let token = review
+        .pointer("/spec/token")
+        .and_then(Value::as_str)
+        .unwrap_or("")
+        .to_owned();
     if token.is_empty() {
-        return Err(Status::bad_request("token is required for TokenReview in authentication"));
+        return Err(Status::bad_request(
+            "token is required for TokenReview in authentication",
+        ));
     }
-    review["status"] = match call.api.authenticator.by_token(&token) {
-        Some(user) => json!({"authenticated": true, "user": user_info(&user)}),
-        None => json!({"user": {}, "error": "invalid bearer token"}),
+    let audiences: Vec<String> = review
+        .pointer("/spec/audiences")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect();
+    review["status"] = match call.api.authenticator.review_token(&token, &audiences) {
+        Ok((user, audiences)) => {
+            json!({"authenticated": true, "user": user_info(&user), "audiences": audiences})
+        }
+        Err(why) => json!({"user": {}, "error": why}),
     };
     Ok(review)
 }
@@ -168,14 +263,29 @@ fn component_status(call: &Call, name: &str) -> Value {
 
 fn components(call: &mut Call) -> Result<Reply, Status> {
     let accepted = call.accepted(Offer::Table)?;
-    let objects: Vec<Value> = COMPONENTS.iter().map(|name| component_status(call, name)).collect();
+    let objects: Vec<Value> = COMPONENTS
+        .iter()
+        .map(|name| component_status(call, name))
+        .collect();
     if let Some(convert) = &accepted.convert {
         let (list, ty) = super::transform::list(call, objects, json!({}), convert)?;
         return Ok(crate::reply::object(200, &list, ty, &accepted));
     }
-    let items: Vec<Value> = objects.into_iter().map(|mut object| { meta::clear_type(&mut object); object }).collect();
-    let list = json!({"kind": "ComponentStatusList", "apiVersion": "v1", "metadata": {}, "items": items});
-    Ok(crate::reply::object(200, &list, crate::reply::named("core/v1.ComponentStatusList"), &accepted))
+    let items: Vec<Value> = objects
+        .into_iter()
+        .map(|mut object| {
+            meta::clear_type(&mut object);
+            object
+        })
+        .collect();
+    let list =
+        json!({"kind": "ComponentStatusList", "apiVersion": "v1", "metadata": {}, "items": items});
+    Ok(crate::reply::object(
+        200,
+        &list,
+        crate::reply::named("core/v1.ComponentStatusList"),
+        &accepted,
+    ))
 }
 
 fn component(call: &mut Call) -> Result<Reply, Status> {
@@ -183,7 +293,13 @@ fn component(call: &mut Call) -> Result<Reply, Status> {
     let name = call.name().to_owned();
     if !COMPONENTS.contains(&name.as_str()) {
         call.warnings.push(DEPRECATED.to_owned());
-        return Err(Status::not_found(triad_machinery::status::GroupResource { group: "", resource: "componentstatus" }, &name));
+        return Err(Status::not_found(
+            triad_machinery::status::GroupResource {
+                group: "",
+                resource: "componentstatus",
+            },
+            &name,
+        ));
     }
     let object = component_status(call, &name);
     call.answer(200, object, &accepted)

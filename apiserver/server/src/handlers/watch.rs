@@ -67,7 +67,11 @@ pub(crate) async fn watch(call: Call) -> Result<Reply, Status> {
     let mut options = ListOptions::parse(&call.query, true)?;
     check_fields(&call, &options.fields)?;
     if let (true, Some(name)) = (call.info.legacy_watch, call.info.path_name()) {
-        options.fields.terms.push(Term { field: "metadata.name".to_owned(), value: name.to_owned(), equal: true });
+        options.fields.terms.push(Term {
+            field: "metadata.name".to_owned(),
+            value: name.to_owned(),
+            equal: true,
+        });
     }
     let asked = version(&options.resource_version)?;
     let api = call.api.clone();
@@ -77,9 +81,8 @@ pub(crate) async fn watch(call: Call) -> Result<Reply, Status> {
         Some(seconds) if seconds > 0 => Duration::from_secs(seconds as u64),
         _ => min.mul_f64(1.0 + rand::rng().random::<f64>()),
     };
-    let content_type = match (accepted.media, accepted.stream) {
-        (Media::Protobuf, _) => "application/vnd.kubernetes.protobuf;stream=watch",
-        (_, true) => "application/json;stream=watch",
+    let content_type = match accepted.media {
+        Media::Protobuf => "application/vnd.kubernetes.protobuf;stream=watch",
         _ => "application/json",
     };
     let start = match asked {
@@ -112,13 +115,20 @@ pub(crate) async fn watch(call: Call) -> Result<Reply, Status> {
         error: None,
         call,
     };
-    stream.next_bookmark = stream.options.bookmarks.then(|| (now + BOOKMARK_EVERY).min(stream.deadline - LAST_BOOKMARK.min(timeout)));
+    stream.next_bookmark = stream
+        .options
+        .bookmarks
+        .then(|| (now + BOOKMARK_EVERY).min(stream.deadline - LAST_BOOKMARK.min(timeout)));
     let from = if initial {
         let (revision, snapshot) = api.cacher.view(&registry.cache);
         let scope = registry.layout.scope(stream.call.namespace());
-        let objects = snapshot.range(&scope, None).filter(|object| matches(&stream.options, object)).cloned().collect();
+        let objects = snapshot
+            .range(&scope, None)
+            .filter(|object| matches(&stream.options, object))
+            .cloned()
+            .collect();
         stream.step = Step::Initial(objects);
-        stream.initial_end = (stream.options.send_initial_events == Some(true) && stream.options.bookmarks).then_some(revision);
+        stream.initial_end = (stream.options.send_initial_events == Some(true)).then_some(revision);
         revision
     } else {
         start.unwrap_or_else(|| api.cacher.view(&registry.cache).0)
@@ -128,8 +138,14 @@ pub(crate) async fn watch(call: Call) -> Result<Reply, Status> {
         Err(error) => stream.error = Some(watch_status(&error, from)),
     }
     let mut reply = reply::empty(200);
-    reply.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(content_type));
-    let watchers = api.metrics.watch_opened(&stream.call.endpoint.resource.group, &stream.call.endpoint.resource.kind);
+    reply.headers_mut().insert(
+        http::header::CONTENT_TYPE,
+        http::HeaderValue::from_static(content_type),
+    );
+    let watchers = api.metrics.watch_opened(
+        &stream.call.endpoint.resource.group,
+        &stream.call.endpoint.resource.kind,
+    );
     let body = unfold((stream, watchers), |(mut stream, watchers)| async move {
         let bytes = stream.next().await?;
         Some((bytes, (stream, watchers)))
@@ -142,13 +158,19 @@ fn version(text: &str) -> Result<Option<Revision>, Status> {
     if text.is_empty() {
         return Ok(None);
     }
-    let why = if text.bytes().all(|b| b.is_ascii_digit()) { "value out of range" } else { "invalid syntax" };
+    let why = if text.bytes().all(|b| b.is_ascii_digit()) {
+        "value out of range"
+    } else {
+        "invalid syntax"
+    };
     text.parse().map(|number| Some(Revision(number))).map_err(|_| Status::bad_request(format!("invalid resource version: resourceVersion: Invalid value: {}: strconv.ParseUint: parsing {}: {why}", quote(text), quote(text))))
 }
 
 fn watch_status(error: &WatchError, from: Revision) -> Status {
     match error {
-        WatchError::Expired { oldest } => Status::expired(format!("too old resource version: {from} ({oldest})")),
+        WatchError::Expired { oldest } => {
+            Status::expired(format!("too old resource version: {from} ({oldest})"))
+        }
         WatchError::Ended(why) => Status::internal(why),
     }
 }
@@ -207,8 +229,12 @@ impl Stream {
 
     /// Waits for events, a bookmark's time or the end; false is the end.
     async fn wait(&mut self, out: &mut BytesMut) -> bool {
-        let Some(watch) = &mut self.watch else { return false };
-        let wake = self.next_bookmark.map_or(self.deadline, |at| at.min(self.deadline));
+        let Some(watch) = &mut self.watch else {
+            return false;
+        };
+        let wake = self
+            .next_bookmark
+            .map_or(self.deadline, |at| at.min(self.deadline));
         tokio::select! {
             biased;
             events = watch.next() => match events {
@@ -245,7 +271,10 @@ impl Stream {
         if !self.in_scope(&event.object) {
             return;
         }
-        let was = event.previous.as_ref().is_some_and(|object| matches(&self.options, object));
+        let was = event
+            .previous
+            .as_ref()
+            .is_some_and(|object| matches(&self.options, object));
         let is = event.kind == Kind::Put && matches(&self.options, &event.object);
         match (was, is) {
             (false, true) => self.object("ADDED", &event.object, out),
@@ -263,7 +292,7 @@ impl Stream {
         match last.object(&self.cache.layout) {
             Ok(mut object) => {
                 meta::set(&mut object, "resourceVersion", &revision.to_string());
-                let object = self.call.endpoint.from_storage(object);
+                let object = self.call.endpoint.served(object);
                 self.tree("DELETED", object, out);
             }
             Err(error) => self.frame("ERROR", &Status::internal(error).to_value(), out),
@@ -271,18 +300,28 @@ impl Stream {
     }
 
     fn object(&mut self, kind: &str, object: &Cached, out: &mut BytesMut) {
-        let plain = self.accepted.convert.is_none() && !self.accepted.pretty && self.call.endpoint.is_storage_version();
-        if plain && self.accepted.media == Media::Json {
-            if let Ok(json) = object.json(&self.cache.layout) {
-                let resource = self.call.endpoint.resource;
-                out.put_slice(format!("{{\"type\":\"{kind}\",\"object\":{{\"kind\":\"{}\",\"apiVersion\":\"{}\",", resource.kind, resource.group_version()).as_bytes());
-                out.put_slice(&json[1..]);
-                out.put_slice(b"}\n");
-                return;
-            }
+        let plain = self.accepted.convert.is_none()
+            && !self.accepted.pretty
+            && self.call.endpoint.is_storage_version();
+        if plain
+            && self.accepted.media == Media::Json
+            && let Ok(json) = object.json(&self.cache.layout)
+        {
+            let resource = self.call.endpoint.resource;
+            out.put_slice(
+                format!(
+                    "{{\"type\":\"{kind}\",\"object\":{{\"kind\":\"{}\",\"apiVersion\":\"{}\",",
+                    resource.kind,
+                    resource.group_version()
+                )
+                .as_bytes(),
+            );
+            out.put_slice(&json[1..]);
+            out.put_slice(b"}\n");
+            return;
         }
         match object.object(&self.cache.layout) {
-            Ok(tree) => self.tree(kind, self.call.endpoint.from_storage(tree), out),
+            Ok(tree) => self.tree(kind, self.call.endpoint.served(tree), out),
             Err(error) => self.frame("ERROR", &Status::internal(error).to_value(), out),
         }
     }
@@ -300,7 +339,12 @@ impl Stream {
         self.columns_sent = true;
     }
 
-    fn transformed(&self, object: Value, convert: &Convert, bookmark: bool) -> Result<(Value, triad_machinery::schema::TypeId), Status> {
+    fn transformed(
+        &self,
+        object: Value,
+        convert: &Convert,
+        bookmark: bool,
+    ) -> Result<(Value, triad_machinery::schema::TypeId), Status> {
         let (mut object, ty) = transform::object(&self.call, object, convert)?;
         if convert.kind == "Table" && (self.columns_sent || bookmark) {
             object["columnDefinitions"] = Value::Null;
@@ -321,7 +365,13 @@ impl Stream {
         self.write(kind, status, reply::status_type(), out);
     }
 
-    fn write(&self, kind: &str, object: &Value, ty: triad_machinery::schema::TypeId, out: &mut BytesMut) {
+    fn write(
+        &self,
+        kind: &str,
+        object: &Value,
+        ty: triad_machinery::schema::TypeId,
+        out: &mut BytesMut,
+    ) {
         match self.accepted.media {
             Media::Protobuf => {
                 let inner = protobuf::encode(object, ty, None);

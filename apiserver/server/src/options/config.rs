@@ -65,29 +65,59 @@ impl Config {
     /// `drop_in`: started under the name kube-apiserver, whose data lies under --cert-dir unless told otherwise.
     pub fn new(flags: &Flags, drop_in: bool) -> Result<Self, Exit> {
         let refuse = |text: String| Exit { code: 1, text };
-        let bind_ip: IpAddr = flags.text("bind-address").and_then(|t| t.parse().ok()).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let bind_ip: IpAddr = flags
+            .text("bind-address")
+            .and_then(|t| t.parse().ok())
+            .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let port = port(flags, "secure-port")?;
         let insecure_port = self::port(flags, "insecure-port")?;
-        let insecure_ip: IpAddr = flags.text("insecure-bind-address").and_then(|t| t.parse().ok()).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let insecure_ip: IpAddr = flags
+            .text("insecure-bind-address")
+            .and_then(|t| t.parse().ok())
+            .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         if insecure_port != 0 && !insecure_ip.is_loopback() {
-            return Err(refuse(format!("--insecure-bind-address {insecure_ip} is not a loopback address; the insecure port has no authentication\n")));
+            return Err(refuse(format!(
+                "--insecure-bind-address {insecure_ip} is not a loopback address; the insecure port has no authentication\n"
+            )));
         }
         let advertise_address = match flags.text("advertise-address").and_then(|t| t.parse().ok()) {
             Some(address) => address,
-            None if !bind_ip.is_unspecified() => bind_ip,
+            // As upstream: an address that others can reach, which loopback is not.
+            None if !bind_ip.is_unspecified() && !bind_ip.is_loopback() => bind_ip,
             None => default_route_address(),
         };
-        let cidr_text = flags.list("service-cluster-ip-range").into_iter().next().unwrap_or_else(|| "10.0.0.0/24".to_owned());
-        let service_cidr: IpNet = cidr_text.parse().map_err(|_| refuse(format!("--service-cluster-ip-range {cidr_text:?} is not a CIDR such as 10.0.0.0/24\n")))?;
+        let cidr_text = flags
+            .list("service-cluster-ip-range")
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| "10.0.0.0/24".to_owned());
+        let service_cidr: IpNet = cidr_text.parse().map_err(|_| {
+            refuse(format!(
+                "--service-cluster-ip-range {cidr_text:?} is not a CIDR such as 10.0.0.0/24\n"
+            ))
+        })?;
         if service_cidr.max_prefix_len() - service_cidr.prefix_len() < 3 {
-            return Err(refuse(format!("--service-cluster-ip-range {cidr_text} is too small: it must hold at least 8 addresses\n")));
+            return Err(refuse(format!(
+                "--service-cluster-ip-range {cidr_text} is too small: it must hold at least 8 addresses\n"
+            )));
         }
-        let tls_pair = match (flags.text("tls-cert-file"), flags.text("tls-private-key-file")) {
+        let tls_pair = match (
+            flags.text("tls-cert-file"),
+            flags.text("tls-private-key-file"),
+        ) {
             (Some(cert), Some(key)) => Some((cert.into(), key.into())),
             (None, None) => None,
-            _ => return Err(refuse("--tls-cert-file and --tls-private-key-file go together\n".to_owned())),
+            _ => {
+                return Err(refuse(
+                    "--tls-cert-file and --tls-private-key-file go together\n".to_owned(),
+                ));
+            }
         };
-        let cert_dir = flags.is_set("cert-dir").then(|| flags.text("cert-dir")).flatten().map(PathBuf::from);
+        let cert_dir = flags
+            .is_set("cert-dir")
+            .then(|| flags.text("cert-dir"))
+            .flatten()
+            .map(PathBuf::from);
         let ephemeral = flags.flag("ephemeral");
         let data_dir = match (flags.text("data-dir"), &cert_dir) {
             (Some(dir), _) => dir.into(),
@@ -96,7 +126,8 @@ impl Config {
         };
         Ok(Config {
             bind: SocketAddr::new(bind_ip, port),
-            insecure_bind: (insecure_port != 0).then(|| SocketAddr::new(insecure_ip, insecure_port)),
+            insecure_bind: (insecure_port != 0)
+                .then(|| SocketAddr::new(insecure_ip, insecure_port)),
             advertise_address,
             external_hostname: flags.text("external-hostname"),
             data_dir,
@@ -108,24 +139,39 @@ impl Config {
             tls_min_13: match flags.text("tls-min-version").as_deref() {
                 None | Some("VersionTLS12") | Some("VersionTLS11") | Some("VersionTLS10") => false,
                 Some("VersionTLS13") => true,
-                Some(other) => return Err(refuse(format!("unknown tls version {other:?}; possible values: VersionTLS10, VersionTLS11, VersionTLS12, VersionTLS13\n"))),
+                Some(other) => {
+                    return Err(refuse(format!(
+                        "unknown tls version {other:?}; possible values: VersionTLS10, VersionTLS11, VersionTLS12, VersionTLS13\n"
+                    )));
+                }
             },
             http2: !flags.flag("disable-http2-serving"),
-            http2_max_streams: u32::try_from(flags.integer("http2-max-streams-per-connection")).ok().filter(|n| *n > 0).unwrap_or(100),
+            http2_max_streams: u32::try_from(flags.integer("http2-max-streams-per-connection"))
+                .ok()
+                .filter(|n| *n > 0)
+                .unwrap_or(100),
             client_ca_file: flags.text("client-ca-file").map(Into::into),
             token_auth_file: flags.text("token-auth-file").map(Into::into),
             anonymous_auth: flags.flag("anonymous-auth"),
-            request_header: flags.text("requestheader-client-ca-file").map(|ca| RequestHeader {
-                ca_file: ca.into(),
-                allowed_names: flags.list("requestheader-allowed-names"),
-                username_headers: flags.list("requestheader-username-headers"),
-                group_headers: flags.list("requestheader-group-headers"),
-                extra_prefixes: flags.list("requestheader-extra-headers-prefix"),
-                uid_headers: flags.list("requestheader-uid-headers"),
-            }),
+            request_header: flags
+                .text("requestheader-client-ca-file")
+                .map(|ca| RequestHeader {
+                    ca_file: ca.into(),
+                    allowed_names: flags.list("requestheader-allowed-names"),
+                    username_headers: flags.list("requestheader-username-headers"),
+                    group_headers: flags.list("requestheader-group-headers"),
+                    extra_prefixes: flags.list("requestheader-extra-headers-prefix"),
+                    uid_headers: flags.list("requestheader-uid-headers"),
+                }),
             service_account_issuers: flags.list("service-account-issuer"),
-            service_account_key_files: flags.list("service-account-key-file").into_iter().map(Into::into).collect(),
-            service_account_signing_key_file: flags.text("service-account-signing-key-file").map(Into::into),
+            service_account_key_files: flags
+                .list("service-account-key-file")
+                .into_iter()
+                .map(Into::into)
+                .collect(),
+            service_account_signing_key_file: flags
+                .text("service-account-signing-key-file")
+                .map(Into::into),
             api_audiences: flags.list("api-audiences"),
             authorization_modes: authorization_modes(flags)?,
             service_cidr,
@@ -134,16 +180,25 @@ impl Config {
             endpoint_reconciler: match flags.text("endpoint-reconciler-type").as_deref() {
                 None | Some("lease") | Some("master-count") => true,
                 Some("none") => false,
-                Some(other) => return Err(refuse(format!("--endpoint-reconciler-type {other:?} must be one of: master-count, lease, none\n"))),
+                Some(other) => {
+                    return Err(refuse(format!(
+                        "--endpoint-reconciler-type {other:?} must be one of: master-count, lease, none\n"
+                    )));
+                }
             },
             runtime_config: runtime_config(flags)?,
             disabled_admission: flags.list("disable-admission-plugins"),
             enabled_admission: flags.list("enable-admission-plugins"),
-            toleration_seconds: (flags.integer("default-not-ready-toleration-seconds"), flags.integer("default-unreachable-toleration-seconds")),
+            toleration_seconds: (
+                flags.integer("default-not-ready-toleration-seconds"),
+                flags.integer("default-unreachable-toleration-seconds"),
+            ),
             controllers: flags.list("controllers"),
             event_ttl: flags.duration("event-ttl"),
             request_timeout: flags.duration("request-timeout"),
-            min_request_timeout: Duration::from_secs(flags.integer("min-request-timeout").max(0) as u64),
+            min_request_timeout: Duration::from_secs(
+                flags.integer("min-request-timeout").max(0) as u64
+            ),
             shutdown_delay: flags.duration("shutdown-delay-duration"),
             allow_privileged: flags.flag("allow-privileged"),
             max_object_bytes: flags.integer("max-object-bytes").max(1024) as usize,
@@ -169,21 +224,43 @@ pub struct Etcd {
 impl Etcd {
     pub fn new(args: impl IntoIterator<Item = String>) -> Result<Self, Exit> {
         const TAKEN: [&str; 11] = [
-            "listen-client-urls", "advertise-client-urls", "listen-peer-urls", "data-dir", "unsafe-no-fsync", "name", "initial-advertise-peer-urls",
-            "initial-cluster", "logger", "log-level", "listen-metrics-urls",
+            "listen-client-urls",
+            "advertise-client-urls",
+            "listen-peer-urls",
+            "data-dir",
+            "unsafe-no-fsync",
+            "name",
+            "initial-advertise-peer-urls",
+            "initial-cluster",
+            "logger",
+            "log-level",
+            "listen-metrics-urls",
         ];
         let mut listen = Vec::new();
         let mut args = args.into_iter().peekable();
         while let Some(arg) = args.next() {
             let body = arg.trim_start_matches('-');
-            let (name, value) = body.split_once('=').map_or((body.to_owned(), None), |(n, v)| (n.to_owned(), Some(v.to_owned())));
+            let (name, value) = body
+                .split_once('=')
+                .map_or((body.to_owned(), None), |(n, v)| {
+                    (n.to_owned(), Some(v.to_owned()))
+                });
             if !arg.starts_with('-') || !TAKEN.contains(&name.as_str()) {
-                return Err(Exit { code: 1, text: format!("unknown argument {arg:?}: the store is built into kube-apiserver; this name only answers /health\n") });
+                return Err(Exit {
+                    code: 1,
+                    text: format!(
+                        "unknown argument {arg:?}: the store is built into kube-apiserver; this name only answers /health\n"
+                    ),
+                });
             }
             let value = value.or_else(|| args.next_if(|next| !next.starts_with('-')));
             if name == "listen-client-urls" {
                 for url in value.unwrap_or_default().split(',') {
-                    let host = url.trim_start_matches("http://").trim_start_matches("https://").trim_end_matches('/').replace("localhost", "127.0.0.1");
+                    let host = url
+                        .trim_start_matches("http://")
+                        .trim_start_matches("https://")
+                        .trim_end_matches('/')
+                        .replace("localhost", "127.0.0.1");
                     listen.push(host.parse().map_err(|_| Exit { code: 1, text: format!("--listen-client-urls: {url:?} is not a URL with an address and a port\n") })?);
                 }
             }
@@ -197,30 +274,67 @@ impl Etcd {
 
 fn port(flags: &Flags, name: &str) -> Result<u16, Exit> {
     let number = flags.integer(name);
-    u16::try_from(number).map_err(|_| Exit { code: 1, text: format!("--{name} {number} must be a port between 0 and 65535\n") })
+    u16::try_from(number).map_err(|_| Exit {
+        code: 1,
+        text: format!("--{name} {number} must be a port between 0 and 65535\n"),
+    })
 }
 
 fn node_ports(flags: &Flags) -> Result<(u16, u16), Exit> {
-    let text = flags.text("service-node-port-range").unwrap_or_else(|| "30000-32767".to_owned());
-    let bad = || Exit { code: 1, text: format!("--service-node-port-range {text:?} must be FIRST-LAST or FIRST+SIZE\n") };
+    let text = flags
+        .text("service-node-port-range")
+        .unwrap_or_else(|| "30000-32767".to_owned());
+    let bad = || Exit {
+        code: 1,
+        text: format!("--service-node-port-range {text:?} must be FIRST-LAST or FIRST+SIZE\n"),
+    };
     if let Some((first, size)) = text.split_once('+') {
-        let (first, size): (u16, u16) = (first.parse().map_err(|_| bad())?, size.parse().map_err(|_| bad())?);
-        return first.checked_add(size).map(|last| (first, last)).ok_or_else(bad);
+        let (first, size): (u16, u16) = (
+            first.parse().map_err(|_| bad())?,
+            size.parse().map_err(|_| bad())?,
+        );
+        return first
+            .checked_add(size)
+            .map(|last| (first, last))
+            .ok_or_else(bad);
     }
     let (first, last) = text.split_once('-').unwrap_or((&text, &text));
-    let range: (u16, u16) = (first.parse().map_err(|_| bad())?, last.parse().map_err(|_| bad())?);
-    if range.0 > range.1 { Err(bad()) } else { Ok(range) }
+    let range: (u16, u16) = (
+        first.parse().map_err(|_| bad())?,
+        last.parse().map_err(|_| bad())?,
+    );
+    if range.0 > range.1 {
+        Err(bad())
+    } else {
+        Ok(range)
+    }
 }
 
 fn authorization_modes(flags: &Flags) -> Result<Vec<String>, Exit> {
-    const KNOWN: [&str; 6] = ["AlwaysAllow", "AlwaysDeny", "ABAC", "Webhook", "RBAC", "Node"];
+    const KNOWN: [&str; 6] = [
+        "AlwaysAllow",
+        "AlwaysDeny",
+        "ABAC",
+        "Webhook",
+        "RBAC",
+        "Node",
+    ];
     let modes = flags.list("authorization-mode");
     for mode in &modes {
         if !KNOWN.contains(&mode.as_str()) {
-            return Err(Exit { code: 1, text: format!("unknown authorization mode {mode:?}: one of {}\n", KNOWN.join(", ")) });
+            return Err(Exit {
+                code: 1,
+                text: format!(
+                    "unknown authorization mode {mode:?}: one of {}\n",
+                    KNOWN.join(", ")
+                ),
+            });
         }
         if mode == "ABAC" || mode == "Webhook" {
-            return Err(Exit { code: 1, text: format!("authorization mode {mode} is not part of this version\n") });
+            return Err(Exit {
+                code: 1,
+                text: format!("authorization mode {mode} is not part of this version\n"),
+            });
         }
     }
     Ok(modes)
@@ -235,18 +349,25 @@ fn runtime_config(flags: &Flags) -> Result<Vec<(String, bool)>, Exit> {
             match value {
                 "true" | "" => Ok((name.to_owned(), true)),
                 "false" => Ok((name.to_owned(), false)),
-                _ => Err(Exit { code: 1, text: format!("--runtime-config {item:?}: the value must be true or false\n") }),
+                _ => Err(Exit {
+                    code: 1,
+                    text: format!("--runtime-config {item:?}: the value must be true or false\n"),
+                }),
             }
         })
         .collect()
 }
 
 fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_lowercase())
+    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(
+        |_| "localhost".to_owned(),
+        |name| name.trim().to_lowercase(),
+    )
 }
 
 fn default_data_dir() -> PathBuf {
-    let root = std::fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
+    let root = std::fs::metadata("/proc/self")
+        .is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
     match std::env::var_os("HOME") {
         Some(home) if !root => PathBuf::from(home).join(".local/share/triad"),
         _ => PathBuf::from("/var/lib/triad"),

@@ -31,8 +31,14 @@ impl FlagSpec {
             "bool" => (parse_bool(value).is_some(), "must be true or false"),
             "int" => (value.parse::<i64>().is_ok(), "must be a whole number"),
             "float" => (value.parse::<f64>().is_ok(), "must be a number"),
-            "duration" => (triad_machinery::duration::GoDuration::parse(value).is_some(), "must be a duration such as 30s or 1h"),
-            "ip" => (value.is_empty() || value.parse::<std::net::IpAddr>().is_ok(), "must be an IP address"),
+            "duration" => (
+                triad_machinery::duration::GoDuration::parse(value).is_some(),
+                "must be a duration such as 30s or 1h",
+            ),
+            "ip" => (
+                value.is_empty() || value.parse::<std::net::IpAddr>().is_ok(),
+                "must be an IP address",
+            ),
             _ => (true, ""),
         };
         good.then_some(()).ok_or(want)
@@ -55,15 +61,24 @@ pub(super) fn table() -> &'static [FlagSpec] {
 fn parse(text: &'static str) -> Vec<FlagSpec> {
     let mut group = "";
     let mut specs = Vec::with_capacity(200);
-    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+    for line in text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
         if let Some(name) = line.strip_prefix('[') {
             group = name.trim_end_matches(']');
             continue;
         }
         let mut words = line.split_whitespace();
-        let mut word = || words.next().unwrap_or_else(|| panic!("flags.tbl: short line: {line}"));
+        let mut word = || {
+            words
+                .next()
+                .unwrap_or_else(|| panic!("flags.tbl: short line: {line}"))
+        };
         let (name, kind, default, state) = (word(), word(), word(), word());
-        let note = line.find(&format!(" {state} ")).map_or("", |at| line[at + state.len() + 2..].trim());
+        let note = line
+            .find(&format!(" {state} "))
+            .map_or("", |at| line[at + state.len() + 2..].trim());
         let state = match state {
             "on" => State::On,
             "noted" => State::Noted,
@@ -71,7 +86,14 @@ fn parse(text: &'static str) -> Vec<FlagSpec> {
             "hidden" => State::Hidden,
             other => panic!("flags.tbl: unknown state {other}: {line}"),
         };
-        specs.push(FlagSpec { group, name, kind, default: if default == "-" { "" } else { default }, state, note });
+        specs.push(FlagSpec {
+            group,
+            name,
+            kind,
+            default: if default == "-" { "" } else { default },
+            state,
+            note,
+        });
     }
     specs
 }

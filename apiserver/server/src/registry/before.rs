@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use triad_machinery::features;
 use triad_machinery::meta;
 use triad_machinery::names;
-use triad_machinery::status::{FieldError, Status};
+use triad_machinery::status::{FieldError, GroupKind, Status};
 use triad_machinery::validation;
 
 /// Generated names keep within 63 characters; how often a clash is tried again.
@@ -40,7 +40,7 @@ impl Registry {
             metadata.shift_remove("generation");
         }
         let resource = self.resource();
-        if has_status(resource) && !self.strategy.may_begin_with_status() {
+        if has_status(resource) && !self.strategy.keeps_status_on_create() {
             remove(object, "status");
         }
         if resource.generation.on_create {
@@ -49,7 +49,11 @@ impl Registry {
         features::drop_disabled(self.layout.ty, object, None);
         self.strategy.prepare_for_create(object);
         let mut errors = object_meta::validate(object, resource);
-        errors.extend(validation::validate(self.validated(), object, &self.settings));
+        errors.extend(validation::validate(
+            self.validated(),
+            object,
+            &self.settings,
+        ));
         errors.extend(self.strategy.validate(object));
         self.refuse(object, errors)?;
         let mut warnings = validation::warnings(self.validated(), object, None);
@@ -58,7 +62,12 @@ impl Registry {
     }
 
     /// Prepares and validates a changed object. Preconditions have been judged already.
-    pub(crate) fn before_update(&self, part: Part<'_>, object: &mut Value, old: &Value) -> Result<Vec<String>, Status> {
+    pub(crate) fn before_update(
+        &self,
+        part: Part<'_>,
+        object: &mut Value,
+        old: &Value,
+    ) -> Result<Vec<String>, Status> {
         let resource = self.resource();
         set_generation(object, meta::generation(old));
         match part {
@@ -68,19 +77,21 @@ impl Registry {
                 }
                 features::drop_disabled(self.layout.ty, object, Some(old));
                 self.strategy.prepare_for_update(object, old);
-                if resource.generation.on_update && spec_changed(object, old) {
+                if resource.generation.on_update && self.spec_changed(object, old) {
                     set_generation(object, meta::generation(old) + 1);
                 }
             }
             Part::Sub("status") => {
                 keep_all_but_status(object, old);
-                self.strategy.prepare_for_subresource_update("status", object, old);
+                self.strategy
+                    .prepare_for_subresource_update("status", object, old);
             }
             // Placing a pod is no change of what is wanted of it.
             Part::Sub("binding") => {}
             Part::Sub(subresource) => {
-                self.strategy.prepare_for_subresource_update(subresource, object, old);
-                if resource.generation.on_update && spec_changed(object, old) {
+                self.strategy
+                    .prepare_for_subresource_update(subresource, object, old);
+                if resource.generation.on_update && self.spec_changed(object, old) {
                     set_generation(object, meta::generation(old) + 1);
                 }
             }
@@ -88,12 +99,23 @@ impl Registry {
         object_meta::carry_over(object, old);
         let mut errors = object_meta::validate_update(object, old);
         errors.extend(match part {
-            Part::Main => validation::validate_update(self.validated(), object, old, &self.settings),
-            Part::Sub(subresource) => validation::validate_subresource(self.validated(), subresource, object, old, &self.settings),
+            Part::Main => {
+                validation::validate_update(self.validated(), object, old, &self.settings)
+            }
+            Part::Sub(subresource) => validation::validate_subresource(
+                self.validated(),
+                subresource,
+                object,
+                old,
+                &self.settings,
+            ),
         });
         errors.extend(match part {
             Part::Main => self.strategy.validate_update(object, old),
-            Part::Sub(subresource) => self.strategy.validate_subresource_update(subresource, object, old),
+            Part::Sub(subresource) => {
+                self.strategy
+                    .validate_subresource_update(subresource, object, old)
+            }
         });
         self.refuse(object, errors)?;
         if part != Part::Main {
@@ -104,10 +126,30 @@ impl Registry {
         Ok(warnings)
     }
 
+    /// Whether anything but metadata and status changed, as it would be stored: what generation counts.
+    fn spec_changed(&self, object: &Value, old: &Value) -> bool {
+        let rest = |object: &Value| {
+            let kept = object
+                .as_object()
+                .into_iter()
+                .flatten()
+                .filter(|(key, _)| !matches!(key.as_str(), "metadata" | "status"));
+            self.layout.encode_message(&Value::Object(
+                kept.map(|(key, value)| (key.clone(), value.clone()))
+                    .collect(),
+            ))
+        };
+        self.strategy.counts_for_generation(object, old) || rest(object) != rest(old)
+    }
+
     /// What the rules of validation go by.
     fn validated(&self) -> validation::Kind<'_> {
         let resource = self.resource();
-        validation::Kind { group: &resource.group, resource: &resource.plural, served_group: &resource.group }
+        validation::Kind {
+            group: &resource.group,
+            resource: &resource.plural,
+            served_group: &resource.group,
+        }
     }
 
     fn refuse(&self, object: &Value, mut errors: Vec<FieldError>) -> Result<(), Status> {
@@ -118,7 +160,11 @@ impl Registry {
             seen.push(error.clone());
             !told
         });
-        if errors.is_empty() { Ok(()) } else { Err(self.invalid(meta::name(object), &errors)) }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(self.invalid(meta::name(object), &errors))
+        }
     }
 
     /// Judges the resourceVersion that an update carries. A conflict is the client's to resolve.
@@ -129,10 +175,27 @@ impl Registry {
             if self.resource().unconditional_update {
                 return Ok(());
             }
-            let error = FieldError::invalid("metadata.resourceVersion", json!(0), "must be specified for an update");
-            return Err(self.invalid(name, &[error]));
+            let error = FieldError::invalid(
+                "metadata.resourceVersion",
+                json!(0),
+                "must be specified for an update",
+            );
+            // Upstream names the resource here, not the kind.
+            let shown = GroupKind {
+                group: &self.resource().group,
+                kind: &self.resource().plural,
+            };
+            return Err(Status::invalid(shown, name, &[error]));
         }
-        if asked == meta::resource_version(old) { Ok(()) } else { Err(Status::conflict(self.group_resource(), name, triad_machinery::status::OBJECT_MODIFIED)) }
+        if asked == meta::resource_version(old) {
+            Ok(())
+        } else {
+            Err(Status::conflict(
+                self.group_resource(),
+                name,
+                triad_machinery::status::OBJECT_MODIFIED,
+            ))
+        }
     }
 }
 
@@ -160,21 +223,19 @@ fn set_generation(object: &mut Value, generation: i64) {
     }
 }
 
-/// Whether anything but metadata and status changed: what generation counts.
-fn spec_changed(object: &Value, old: &Value) -> bool {
-    let rest = |object: &Value| -> Vec<(String, Value)> {
-        let skipped = ["metadata", "status", "kind", "apiVersion"];
-        let mut rest: Vec<_> = object.as_object().into_iter().flatten().filter(|(key, _)| !skipped.contains(&key.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect();
-        rest.sort_by(|a, b| a.0.cmp(&b.0));
-        rest
-    };
-    rest(object) != rest(old)
-}
-
 /// A status update changes status and the metadata that clients own, nothing else.
 fn keep_all_but_status(object: &mut Value, old: &Value) {
-    let fields: Vec<String> = [object.as_object(), old.as_object()].into_iter().flatten().flat_map(|map| map.keys().cloned()).collect();
-    for field in fields.iter().filter(|field| !matches!(field.as_str(), "metadata" | "status" | "kind" | "apiVersion")) {
+    let fields: Vec<String> = [object.as_object(), old.as_object()]
+        .into_iter()
+        .flatten()
+        .flat_map(|map| map.keys().cloned())
+        .collect();
+    for field in fields.iter().filter(|field| {
+        !matches!(
+            field.as_str(),
+            "metadata" | "status" | "kind" | "apiVersion"
+        )
+    }) {
         replace_from(object, old, field);
     }
 }

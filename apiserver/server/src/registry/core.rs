@@ -1,5 +1,6 @@
 //! The core group's kinds that need more than the table says.
 
+pub(super) mod limit_ranges;
 pub(super) mod namespaces;
 pub(super) mod nodes;
 pub(super) mod pods;

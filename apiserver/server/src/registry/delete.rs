@@ -32,7 +32,12 @@ enum Plan {
 
 impl Registry {
     /// Deletes the object, or starts its deletion.
-    pub(crate) async fn delete(&self, namespace: &str, name: &str, options: &DeleteOptions) -> Result<Deletion, Status> {
+    pub(crate) async fn delete(
+        &self,
+        namespace: &str,
+        name: &str,
+        options: &DeleteOptions,
+    ) -> Result<Deletion, Status> {
         let mut old = self.get(namespace, name).await?;
         for _ in 0..ATTEMPTS {
             self.preconditions(&old.object, options)?;
@@ -42,13 +47,24 @@ impl Registry {
             }
             old = self.get(namespace, name).await?;
         }
-        Err(Status::conflict(self.group_resource(), name, OBJECT_MODIFIED))
+        Err(Status::conflict(
+            self.group_resource(),
+            name,
+            OBJECT_MODIFIED,
+        ))
     }
 
-    async fn attempt(&self, old: &Stored, options: &DeleteOptions) -> Result<Option<Deletion>, Status> {
+    async fn attempt(
+        &self,
+        old: &Stored,
+        options: &DeleteOptions,
+    ) -> Result<Option<Deletion>, Status> {
         match self.plan(&old.object, options) {
             Plan::Nothing => Ok(Some(Deletion::Pending(old.object.clone()))),
-            Plan::Mark(object) => Ok(self.replace(old, object, Default::default(), options.dry_run).await?.map(Deletion::Pending)),
+            Plan::Mark(object) => Ok(self
+                .replace(old, object, Default::default(), options.dry_run)
+                .await?
+                .map(Deletion::Pending)),
             Plan::Remove(object) if options.dry_run => Ok(Some(Deletion::Gone(object))),
             Plan::Remove(mut object) => {
                 let removed = self.remove(old, self.strategy.release(&old.object)).await?;
@@ -61,16 +77,43 @@ impl Registry {
     }
 
     fn preconditions(&self, object: &Value, options: &DeleteOptions) -> Result<(), Status> {
-        // Here upstream names the kind, not the resource.
-        let kind = GroupResource { group: &self.resource().group, resource: &self.resource().kind };
+        // Here upstream names the kind, not the resource, but where a kind deletes by itself.
+        let shown = if self.strategy.ends_by_itself() {
+            &self.resource().plural
+        } else {
+            &self.resource().kind
+        };
+        let kind = GroupResource {
+            group: &self.resource().group,
+            resource: shown,
+        };
         let conflict = |why: String| Err(Status::conflict(kind, meta::name(object), why));
-        if let Some(asked) = options.uid.as_deref().filter(|asked| *asked != meta::uid(object)) {
+        if self.strategy.ends_by_itself()
+            && let Some(asked) = options
+                .uid
+                .as_deref()
+                .filter(|asked| *asked != meta::uid(object))
+        {
+            return conflict(format!(
+                "Precondition failed: UID in precondition: {asked}, UID in object meta: {}",
+                meta::uid(object)
+            ));
+        }
+        if let Some(asked) = options
+            .uid
+            .as_deref()
+            .filter(|asked| *asked != meta::uid(object))
+        {
             return conflict(format!(
                 "the UID in the precondition ({asked}) does not match the UID in record ({}). The object might have been deleted and then recreated",
                 meta::uid(object)
             ));
         }
-        if let Some(asked) = options.resource_version.as_deref().filter(|asked| *asked != meta::resource_version(object)) {
+        if let Some(asked) = options
+            .resource_version
+            .as_deref()
+            .filter(|asked| *asked != meta::resource_version(object))
+        {
             return conflict(format!(
                 "the ResourceVersion in the precondition ({asked}) does not match the ResourceVersion in record ({}). The object might have been modified",
                 meta::resource_version(object)
@@ -83,7 +126,10 @@ impl Registry {
         let mut object = old.clone();
         let deleting = !meta::deletion_timestamp(old).is_empty();
         let finalizers = self.collector_finalizers(old, options);
-        let finalizers_change = finalizers.iter().map(String::as_str).ne(meta::finalizers(old));
+        let finalizers_change = finalizers
+            .iter()
+            .map(String::as_str)
+            .ne(meta::finalizers(old));
         if self.resource().graceful_delete {
             match self.grace(&mut object, old, options, deleting) {
                 Grace::Pending => return Plan::Nothing,
@@ -99,21 +145,36 @@ impl Registry {
         if finalizers.is_empty() && !self.strategy.held(&object) {
             return Plan::Remove(object);
         }
-        if deleting && !finalizers_change && meta::deletion_grace_period_seconds(old) == Some(0) {
+        if deleting
+            && !finalizers_change
+            && (meta::deletion_grace_period_seconds(old) == Some(0)
+                || self.strategy.ends_by_itself())
+        {
             return Plan::Nothing;
         }
         self.mark(&mut object);
         Plan::Mark(object)
     }
 
-    fn grace(&self, object: &mut Value, old: &Value, options: &DeleteOptions, deleting: bool) -> Grace {
+    fn grace(
+        &self,
+        object: &mut Value,
+        old: &Value,
+        options: &DeleteOptions,
+        deleting: bool,
+    ) -> Grace {
         if deleting {
             let current = meta::deletion_grace_period_seconds(old).unwrap_or(0);
             return match options.grace_period_seconds.map(positive) {
                 Some(asked) if asked < current => {
-                    let was = triad_machinery::duration::parse_time(meta::deletion_timestamp(old)).map_or(self.clock.unix_seconds(), |(seconds, _)| seconds);
+                    let was = triad_machinery::duration::parse_time(meta::deletion_timestamp(old))
+                        .map_or(self.clock.unix_seconds(), |(seconds, _)| seconds);
                     self.wait_until(object, was - current + asked, asked);
-                    if asked == 0 { Grace::None } else { Grace::Waits }
+                    if asked == 0 {
+                        Grace::None
+                    } else {
+                        Grace::Waits
+                    }
                 }
                 _ if current > 0 => Grace::Pending,
                 _ => Grace::None,
@@ -125,13 +186,21 @@ impl Registry {
                 let seconds = positive(seconds);
                 self.wait_until(object, self.clock.unix_seconds() + seconds, seconds);
                 bump_generation(object);
-                if seconds == 0 { Grace::None } else { Grace::Waits }
+                if seconds == 0 {
+                    Grace::None
+                } else {
+                    Grace::Waits
+                }
             }
         }
     }
 
     fn wait_until(&self, object: &mut Value, unix_seconds: i64, grace: i64) {
-        meta::set(object, "deletionTimestamp", &triad_machinery::duration::format_time(unix_seconds));
+        meta::set(
+            object,
+            "deletionTimestamp",
+            &triad_machinery::duration::format_time(unix_seconds),
+        );
         if let Some(metadata) = meta::metadata_mut(object) {
             metadata.insert("deletionGracePeriodSeconds".to_owned(), json!(grace));
         }
@@ -143,7 +212,18 @@ impl Registry {
             bump_generation(object);
         }
         let now = self.clock.unix_seconds();
-        let set = triad_machinery::duration::parse_time(meta::deletion_timestamp(object)).filter(|(seconds, _)| *seconds <= now);
+        if self.strategy.ends_by_itself() {
+            if meta::deletion_timestamp(object).is_empty() {
+                meta::set(
+                    object,
+                    "deletionTimestamp",
+                    &triad_machinery::duration::format_time(now),
+                );
+            }
+            return;
+        }
+        let set = triad_machinery::duration::parse_time(meta::deletion_timestamp(object))
+            .filter(|(seconds, _)| *seconds <= now);
         self.wait_until(object, set.map_or(now, |(seconds, _)| seconds), 0);
     }
 
@@ -166,7 +246,10 @@ impl Registry {
                 (None, Some(wish)) => wish == "Foreground",
                 (None, None) => has(FOREGROUND) && !has(ORPHAN),
             };
-        let mut finalizers: Vec<String> = meta::finalizers(object).filter(|f| *f != ORPHAN && *f != FOREGROUND).map(str::to_owned).collect();
+        let mut finalizers: Vec<String> = meta::finalizers(object)
+            .filter(|f| *f != ORPHAN && *f != FOREGROUND)
+            .map(str::to_owned)
+            .collect();
         if orphan {
             finalizers.push(ORPHAN.to_owned());
         }
@@ -198,7 +281,9 @@ fn bump_generation(object: &mut Value) {
 }
 
 fn set_finalizers(object: &mut Value, finalizers: &[String]) {
-    let Some(metadata) = meta::metadata_mut(object) else { return };
+    let Some(metadata) = meta::metadata_mut(object) else {
+        return;
+    };
     if finalizers.is_empty() {
         metadata.shift_remove("finalizers");
     } else {

@@ -1,15 +1,17 @@
 //! What a kind may do differently. Every method has a default that does nothing; the regular rules (generation, status
 //! kept apart, names) are applied around it from the resource table.
 
-use super::{apps, batch, core};
+use super::{apps, batch, certificates, core};
 use crate::api::Api;
+use crate::user::User;
 use serde_json::Value;
 use triad_kv::{Change, Compare, Txn};
 use triad_machinery::scheme::Resource;
 use triad_machinery::status::{FieldError, Status};
 
 /// What stands in a conflict that a kind's own keys caused (an address taken meanwhile): the caller tries again.
-pub(super) const EXTRA_CONFLICT: &str = "a resource that the object needs was taken by another; please try again";
+pub(super) const EXTRA_CONFLICT: &str =
+    "a resource that the object needs was taken by another; please try again";
 
 /// Further compares and changes that go into the same transaction as the object.
 #[derive(Default)]
@@ -30,19 +32,41 @@ impl Extra {
 }
 
 pub(crate) trait Strategy: Send + Sync {
-    /// Changes a new object before it is validated; status is empty already where the kind has a status subresource.
-    fn prepare_for_create(&self, _object: &mut Value) {}
+    /// Changes a decoded object of a request before anything else sees it.
+    fn normalise(&self, _object: &mut Value) {}
 
-    /// Whether a new object keeps the status that it comes with.
-    fn may_begin_with_status(&self) -> bool {
+    /// Writes down who made a new object, where the kind keeps that.
+    fn attribute_to(&self, _object: &mut Value, _user: &User) {}
+
+    /// Whether status may come with a new object (nodes register with theirs).
+    fn keeps_status_on_create(&self) -> bool {
         false
     }
+
+    /// Whether a change outside spec counts for generation too.
+    fn counts_for_generation(&self, _object: &Value, _old: &Value) -> bool {
+        false
+    }
+
+    /// Whether the kind ends by itself, without a grace period of zero on record (namespaces).
+    fn ends_by_itself(&self) -> bool {
+        false
+    }
+
+    /// Changes a new object before it is validated; status is empty already where the kind has a status subresource.
+    fn prepare_for_create(&self, _object: &mut Value) {}
 
     /// Changes an update before it is validated; status is the old one already, generation is handled.
     fn prepare_for_update(&self, _object: &mut Value, _old: &Value) {}
 
     /// Changes an update of a subresource that writes the object itself (status and the like).
-    fn prepare_for_subresource_update(&self, _subresource: &str, _object: &mut Value, _old: &Value) {}
+    fn prepare_for_subresource_update(
+        &self,
+        _subresource: &str,
+        _object: &mut Value,
+        _old: &Value,
+    ) {
+    }
 
     fn validate(&self, _object: &Value) -> Vec<FieldError> {
         Vec::new()
@@ -52,7 +76,12 @@ pub(crate) trait Strategy: Send + Sync {
         Vec::new()
     }
 
-    fn validate_subresource_update(&self, _subresource: &str, _object: &Value, _old: &Value) -> Vec<FieldError> {
+    fn validate_subresource_update(
+        &self,
+        _subresource: &str,
+        _object: &Value,
+        _old: &Value,
+    ) -> Vec<FieldError> {
         Vec::new()
     }
 
@@ -62,7 +91,12 @@ pub(crate) trait Strategy: Send + Sync {
     }
 
     /// Takes what the object needs from elsewhere (addresses, ports), in the object's own transaction.
-    fn allocate(&self, _api: &Api, _object: &mut Value, _old: Option<&Value>) -> Result<Extra, Status> {
+    fn allocate(
+        &self,
+        _api: &Api,
+        _object: &mut Value,
+        _old: Option<&Value>,
+    ) -> Result<Extra, Status> {
         Ok(Extra::default())
     }
 
@@ -84,6 +118,11 @@ pub(crate) trait Strategy: Send + Sync {
         Ok(())
     }
 
+    /// Warnings about a deletion; `chosen` says whether the client said what happens to dependents.
+    fn deletion_warnings(&self, _chosen: bool) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Whether the object has more to lose than its finalizers (a namespace's spec.finalizers).
     fn held(&self, _object: &Value) -> bool {
         false
@@ -99,15 +138,20 @@ impl Strategy for Regular {}
 pub(crate) fn for_resource(resource: &Resource) -> Box<dyn Strategy> {
     match (&*resource.group, &*resource.plural) {
         ("", "namespaces") => Box::new(core::namespaces::Namespaces),
+        ("", "nodes") => Box::new(core::nodes::Nodes),
+        ("", "persistentvolumeclaims") => Box::new(core::volumes::Claims),
+        ("", "persistentvolumes") => Box::new(core::volumes::Volumes),
         ("", "pods") => Box::new(core::pods::Pods),
         ("", "secrets") => Box::new(core::secrets::Secrets),
-        ("", "services") => Box::new(core::services::Services::default()),
-        ("", "nodes") => Box::new(core::nodes::Nodes),
-        ("", "persistentvolumes") => Box::new(core::volumes::Volumes),
-        ("", "persistentvolumeclaims") => Box::new(core::volumes::Claims),
         ("", "serviceaccounts") => Box::new(core::service_accounts::ServiceAccounts),
+        ("", "services") => Box::new(core::services::Services),
+        ("", "limitranges") => Box::new(core::limit_ranges::LimitRanges),
+        ("certificates.k8s.io", "certificatesigningrequests") => {
+            Box::new(certificates::signing_requests::SigningRequests)
+        }
         ("apps", "daemonsets") => Box::new(apps::daemon_sets::DaemonSets),
         ("batch", "jobs") => Box::new(batch::jobs::Jobs),
+        ("apps", "deployments") => Box::new(apps::deployments::Deployments),
         _ => Box::new(Regular),
     }
 }

@@ -10,8 +10,6 @@ pub(super) enum Fail {
     Syntax,
     /// An unmarshaler refused a value: upstream stops there.
     Fatal(String),
-    /// Nested deeper than this stack is trusted with.
-    Deep,
 }
 
 /// Go refuses JSON nested deeper than this.

@@ -6,7 +6,8 @@ use std::collections::HashSet;
 use serde_json::{Map, Number, Value};
 
 use super::reader::{Fail, MAX_DEPTH, Reader};
-use crate::codec::go_quote::quote;
+use super::strict::Strict;
+use crate::codec::deep::at_depth;
 use crate::codec::normal::{is_absent, zero_element};
 use crate::schema::{Field, FieldType, Schema, Struct, TypeId};
 
@@ -33,41 +34,8 @@ pub(super) struct Decoder<'a, 's> {
     /// The structs and fields around the value: Go's error context.
     pub(super) stack: Vec<(TypeId, &'s Field)>,
     pub(super) depth: usize,
-    /// Nesting that this thread's stack is trusted with.
-    pub(super) limit: usize,
     pub(super) saved: Option<String>,
     pub(super) strict: Option<Strict>,
-}
-
-/// Findings of a strict decode, and the path of the value being decoded.
-#[derive(Default)]
-pub(super) struct Strict {
-    pub(super) errors: Vec<String>,
-    pub(super) path: String,
-    seen: HashSet<String>,
-}
-
-const MAX_STRICT_ERRORS: usize = 100;
-
-impl Strict {
-    fn report(&mut self, what: &str, name: &str) {
-        let path = if self.path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}.{name}", self.path)
-        };
-        let message = format!("{what} field {}", quote(&path));
-        if self.errors.len() < MAX_STRICT_ERRORS && self.seen.insert(message.clone()) {
-            self.errors.push(message);
-        }
-    }
-
-    fn push_key(&mut self, key: &str) {
-        if !self.path.is_empty() {
-            self.path.push('.');
-        }
-        self.path.push_str(key);
-    }
 }
 
 impl<'s> Decoder<'_, 's> {
@@ -92,6 +60,10 @@ impl<'s> Decoder<'_, 's> {
 
     /// One value for a target that may already hold `old` (a field that came twice).
     pub(super) fn value(&mut self, target: Target<'s>, old: Option<Value>) -> Result<Got, Fail> {
+        at_depth(self.depth, || self.value_here(target, old))
+    }
+
+    fn value_here(&mut self, target: Target<'s>, old: Option<Value>) -> Result<Got, Fail> {
         let next = self.reader.peek()?;
         match target.ty {
             FieldType::String if next == b'"' => Ok(Got::Value(Value::String(
@@ -198,9 +170,6 @@ impl<'s> Decoder<'_, 's> {
         if self.depth > MAX_DEPTH {
             return Err(Fail::Syntax);
         }
-        if self.depth > self.limit {
-            return Err(Fail::Deep);
-        }
         self.reader.at += 1;
         Ok(())
     }
@@ -245,7 +214,7 @@ impl<'s> Decoder<'_, 's> {
             .map(|_| seen.next);
         let Some(position) = guess.or_else(|| shape.position(&key)) else {
             if let Some(strict) = &mut self.strict {
-                strict.report("unknown", &key);
+                strict.unknown(&key);
             }
             self.reader.skip(self.depth)?;
             return Ok(());
@@ -256,10 +225,9 @@ impl<'s> Decoder<'_, 's> {
         let mut path_len = 0;
         if let Some(strict) = &mut self.strict {
             if again {
-                strict.report("duplicate", &field.name);
+                strict.duplicate(&field.name);
             }
-            path_len = strict.path.len();
-            strict.push_key(&field.name);
+            path_len = strict.enter_key(&field.name);
         }
         self.stack.push((id, field));
         let target = Target {
@@ -295,7 +263,7 @@ impl<'s> Decoder<'_, 's> {
         }
         self.stack.pop();
         if let Some(strict) = &mut self.strict {
-            strict.path.truncate(path_len);
+            strict.leave(path_len);
         }
         Ok(())
     }
@@ -323,18 +291,17 @@ impl<'s> Decoder<'_, 's> {
             level: target.level + 1,
         };
         loop {
-            let path_len = self.strict.as_mut().map_or(0, |strict| {
-                let length = strict.path.len();
-                strict.path.push_str(&format!("[{}]", items.len()));
-                length
-            });
+            let path_len = self
+                .strict
+                .as_mut()
+                .map_or(0, |strict| strict.enter_index(items.len()));
             let value = match self.value(inner, before.next())? {
                 Got::Value(value) => value,
                 Got::Keep | Got::Nil => zero_element(element),
             };
             items.push(value);
             if let Some(strict) = &mut self.strict {
-                strict.path.truncate(path_len);
+                strict.leave(path_len);
             }
             if !self.reader.more(b']')? {
                 break;
@@ -374,10 +341,9 @@ impl<'s> Decoder<'_, 's> {
                     .as_mut()
                     .map_or_else(|| map.contains_key(&key), |own| !own.insert(key.clone()));
                 if again {
-                    strict.report("duplicate", &key);
+                    strict.duplicate(&key);
                 }
-                path_len = strict.path.len();
-                strict.push_key(&key);
+                path_len = strict.enter_key(&key);
             }
             let value = match self.value(inner, None)? {
                 Got::Value(value) => value,
@@ -385,7 +351,7 @@ impl<'s> Decoder<'_, 's> {
             };
             map.insert(key, value);
             if let Some(strict) = &mut self.strict {
-                strict.path.truncate(path_len);
+                strict.leave(path_len);
             }
             if !self.reader.more(b'}')? {
                 break;
@@ -430,24 +396,5 @@ impl Seen {
         let before = *word & bit != 0;
         *word |= bit;
         before
-    }
-}
-
-impl Strict {
-    /// A key of an untyped object that came before.
-    pub(super) fn duplicate(&mut self, key: &str) {
-        self.report("duplicate", key);
-    }
-
-    pub(super) fn scoped_key(&mut self, key: &str) -> usize {
-        let length = self.path.len();
-        self.push_key(key);
-        length
-    }
-
-    pub(super) fn scoped_index(&mut self, index: usize) -> usize {
-        let length = self.path.len();
-        self.path.push_str(&format!("[{index}]"));
-        length
     }
 }

@@ -4,10 +4,15 @@ use serde_json::{Map, Number, Value};
 
 use super::reader::Fail;
 use super::typed::Decoder;
+use crate::codec::deep::at_depth;
 
 impl Decoder<'_, '_> {
     /// Any value. `raw` keeps integers beyond i64 where they fit into u64 (nothing decodes them yet).
     pub(super) fn any(&mut self, raw: bool) -> Result<Value, Fail> {
+        at_depth(self.depth, || self.any_here(raw))
+    }
+
+    fn any_here(&mut self, raw: bool) -> Result<Value, Fail> {
         match self.reader.peek()? {
             b'"' => Ok(Value::String(self.reader.string()?.into_owned())),
             b'{' => self.any_object(raw),
@@ -45,7 +50,7 @@ impl Decoder<'_, '_> {
             self.reader.at += 1;
         } else {
             loop {
-                let path_len = self.strict.as_mut().map(|s| s.scoped_index(items.len()));
+                let path_len = self.strict.as_mut().map(|s| s.enter_index(items.len()));
                 items.push(self.any(raw)?);
                 self.leave(path_len);
                 if !self.reader.more(b']')? {
@@ -70,7 +75,7 @@ impl Decoder<'_, '_> {
                     if map.contains_key(&key) {
                         strict.duplicate(&key);
                     }
-                    path_len = Some(strict.scoped_key(&key));
+                    path_len = Some(strict.enter_key(&key));
                 }
                 let value = self.any(raw)?;
                 self.leave(path_len);
@@ -86,7 +91,7 @@ impl Decoder<'_, '_> {
 
     fn leave(&mut self, path_len: Option<usize>) {
         if let (Some(strict), Some(length)) = (&mut self.strict, path_len) {
-            strict.path.truncate(length);
+            strict.leave(length);
         }
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::text::{write_float, write_int, write_plain_string, write_string};
+use crate::codec::deep::at_depth;
 use crate::codec::normal::is_zero;
 use crate::schema::{Field, FieldType, Schema, Struct, TypeId};
 
@@ -17,13 +18,18 @@ pub struct Gvk<'a> {
 pub(super) struct Writer<'a> {
     schema: &'a Schema,
     out: &'a mut Vec<u8>,
+    depth: usize,
 }
 
 static NOTHING: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
 
 impl<'a> Writer<'a> {
     pub(super) fn new(schema: &'a Schema, out: &'a mut Vec<u8>) -> Self {
-        Writer { schema, out }
+        Writer {
+            schema,
+            out,
+            depth: 0,
+        }
     }
 
     pub(super) fn root(&mut self, value: &Value, root: TypeId, gvk: Option<Gvk<'_>>) {
@@ -32,6 +38,12 @@ impl<'a> Writer<'a> {
     }
 
     fn object(&mut self, id: TypeId, map: &Map<String, Value>, gvk: Option<Gvk<'_>>) {
+        self.depth += 1;
+        at_depth(self.depth, || self.object_here(id, map, gvk));
+        self.depth -= 1;
+    }
+
+    fn object_here(&mut self, id: TypeId, map: &Map<String, Value>, gvk: Option<Gvk<'_>>) {
         let Some(shape) = self.schema.struct_of(id) else {
             self.out.extend_from_slice(b"{}");
             return;
@@ -129,7 +141,9 @@ impl<'a> Writer<'a> {
                 write_float(self.out, n.as_f64().unwrap_or(0.0))
             }
             (FieldType::Any, value) => write_any(self.out, value),
-            (FieldType::Raw | FieldType::Unknown, value) => write_tree(self.out, value, Style::Raw),
+            (FieldType::Raw | FieldType::Unknown, value) => {
+                write_tree(self.out, value, Style::Raw, 0)
+            }
             (
                 FieldType::SchemaOrBool(id)
                 | FieldType::SchemaOrList(id)
@@ -246,15 +260,19 @@ enum Style {
 
 /// A tree as Go writes an interface.
 pub(super) fn write_any(out: &mut Vec<u8>, value: &Value) {
-    write_tree(out, value, Style::Interface);
+    write_tree(out, value, Style::Interface, 0);
 }
 
 /// Raw JSON for protobuf.
 pub(super) fn write_stored(out: &mut Vec<u8>, value: &Value) {
-    write_tree(out, value, Style::Stored);
+    write_tree(out, value, Style::Stored, 0);
 }
 
-fn write_tree(out: &mut Vec<u8>, value: &Value, style: Style) {
+fn write_tree(out: &mut Vec<u8>, value: &Value, style: Style, depth: usize) {
+    at_depth(depth, || write_tree_here(out, value, style, depth + 1));
+}
+
+fn write_tree_here(out: &mut Vec<u8>, value: &Value, style: Style, depth: usize) {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(b) => out.extend_from_slice(if *b { b"true" } else { b"false" }),
@@ -272,7 +290,7 @@ fn write_tree(out: &mut Vec<u8>, value: &Value, style: Style) {
                 if i > 0 {
                     out.push(b',');
                 }
-                write_tree(out, item, style);
+                write_tree(out, item, style, depth);
             }
             out.push(b']');
         }
@@ -289,7 +307,7 @@ fn write_tree(out: &mut Vec<u8>, value: &Value, style: Style) {
                 }
                 write_text(out, key, style);
                 out.push(b':');
-                write_tree(out, value, style);
+                write_tree(out, value, style, depth);
             }
             out.push(b'}');
         }

@@ -6,12 +6,13 @@ use serde_json::{Map, Value};
 use super::Envelope;
 use super::wire::{Cursor, Tag, WireError};
 use crate::codec::base64;
+use crate::codec::deep::at_depth;
 use crate::codec::json::mend;
 use crate::codec::normal::{is_absent, zero_element};
 use crate::schema::{Field, FieldType, ProtoSlot, Schema, Struct, TypeId};
 
-/// CRD schemas nest without bound; beyond this a thread's stack would be at stake.
-const MAX_DEPTH: usize = 500;
+/// CRD schemas nest without bound; no JSON that nests deeper could have become a message.
+const MAX_DEPTH: usize = 10_000;
 
 pub(super) struct Decoder<'s> {
     schema: &'s Schema,
@@ -38,21 +39,33 @@ impl<'s> Decoder<'s> {
             return Err(WireError::TooDeep);
         }
         self.depth += 1;
+        at_depth(self.depth, || self.records(&mut cursor, id, shape, map))?;
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn records(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        id: TypeId,
+        shape: &Struct,
+        map: &mut Map<String, Value>,
+    ) -> Result<(), WireError> {
+        let schema = self.schema;
         while !cursor.is_empty() {
             let tag = cursor.tag(&schema.get(id).go_name)?;
             match shape.record(tag.number).map(|r| r.slot) {
                 None => cursor.skip(tag)?,
                 Some(ProtoSlot::Inline(inner)) => {
                     let name = || schema.get(inner).go_name.clone().into_owned();
-                    let data = delimited(&mut cursor, tag, name)?;
+                    let data = delimited(cursor, tag, name)?;
                     self.message(Cursor::new(data), inner, map)?;
                 }
                 Some(ProtoSlot::Field(position)) => {
-                    self.field(&mut cursor, tag, shape, position, map)?
+                    self.field(cursor, tag, shape, position, map)?
                 }
             }
         }
-        self.depth -= 1;
         Ok(())
     }
 

@@ -5,17 +5,23 @@ use serde_json::{Map, Value};
 
 use super::wire::{put_bytes, put_int, put_tag, put_varint};
 use crate::codec::base64;
+use crate::codec::deep::at_depth;
 use crate::codec::json::{Slots, sorted};
 use crate::schema::{Field, FieldType, ProtoSlot, Schema, TypeId};
 
 pub(super) struct Encoder<'a> {
     pub(super) schema: &'a Schema,
     pub(super) out: &'a mut Vec<u8>,
+    depth: usize,
 }
 
 impl<'a> Encoder<'a> {
     pub(super) fn new(schema: &'a Schema, out: &'a mut Vec<u8>) -> Self {
-        Encoder { schema, out }
+        Encoder {
+            schema,
+            out,
+            depth: 0,
+        }
     }
 
     /// The fields of a message.
@@ -26,6 +32,12 @@ impl<'a> Encoder<'a> {
     }
 
     fn fields(&mut self, id: TypeId, map: &Map<String, Value>) {
+        self.depth += 1;
+        at_depth(self.depth, || self.fields_here(id, map));
+        self.depth -= 1;
+    }
+
+    fn fields_here(&mut self, id: TypeId, map: &Map<String, Value>) {
         let Some(shape) = self.schema.struct_of(id) else {
             return;
         };

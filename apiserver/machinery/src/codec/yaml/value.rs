@@ -158,12 +158,14 @@ fn scalar(text: &str, plain: bool, tag: &str) -> Result<Value, String> {
         }
         _ => return string(),
     };
-    let fits = match (&found, tag) {
-        (_, "" | "timestamp") => true,
-        (Scalar::Bool(_), "bool") | (Scalar::Null, "null") => true,
-        (Scalar::Int(_) | Scalar::Uint(_), "int" | "float") | (Scalar::Float(_), "float") => true,
-        _ => false,
-    };
+    let fits = matches!(
+        (&found, tag),
+        (_, "" | "timestamp")
+            | (Scalar::Bool(_), "bool")
+            | (Scalar::Null, "null")
+            | (Scalar::Int(_) | Scalar::Uint(_), "int" | "float")
+            | (Scalar::Float(_), "float")
+    );
     if !fits {
         return Err(format!("cannot decode !!str `{text}` as a !!{tag}"));
     }

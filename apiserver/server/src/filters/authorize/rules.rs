@@ -33,47 +33,113 @@ struct Rule {
 
 impl Compiled {
     /// From cluster roles, roles, cluster role bindings and role bindings, in this order.
-    pub(super) fn new([cluster_roles, roles, cluster_bindings, bindings]: &[Vec<Value>; 4]) -> Self {
-        let compiled_rules = |object: &Value| Arc::new(object.get("rules").and_then(Value::as_array).into_iter().flatten().map(Rule::new).collect::<Vec<_>>());
+    pub(super) fn new(
+        [cluster_roles, roles, cluster_bindings, bindings]: &[Vec<Value>; 4],
+    ) -> Self {
+        let compiled_rules = |object: &Value| {
+            Arc::new(
+                object
+                    .get("rules")
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten()
+                    .map(Rule::new)
+                    .collect::<Vec<_>>(),
+            )
+        };
         let mut by_role: HashMap<(&str, &str), Arc<Vec<Rule>>> = HashMap::new();
         for role in cluster_roles {
             by_role.insert(("", meta::name(role)), compiled_rules(role));
         }
         for role in roles {
-            by_role.insert((meta::namespace(role), meta::name(role)), compiled_rules(role));
+            by_role.insert(
+                (meta::namespace(role), meta::name(role)),
+                compiled_rules(role),
+            );
         }
         let mut compiled = Compiled::default();
         for binding in cluster_bindings.iter().chain(bindings) {
             let namespace = meta::namespace(binding);
-            let role = |field: &str| binding.pointer(&format!("/roleRef/{field}")).and_then(Value::as_str).unwrap_or("");
-            let scope = if role("kind") == "Role" { namespace } else { "" };
-            let Some(rules) = by_role.get(&(scope, role("name"))) else { continue };
-            for subject in binding.get("subjects").and_then(Value::as_array).into_iter().flatten() {
+            let role = |field: &str| {
+                binding
+                    .pointer(&format!("/roleRef/{field}"))
+                    .and_then(Value::as_str)
+                    .unwrap_or("")
+            };
+            let scope = if role("kind") == "Role" {
+                namespace
+            } else {
+                ""
+            };
+            let Some(rules) = by_role.get(&(scope, role("name"))) else {
+                continue;
+            };
+            for subject in binding
+                .get("subjects")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
                 compiled.add(subject, binding, role("kind"), role("name"), rules);
             }
         }
         compiled
     }
 
-    fn add(&mut self, subject: &Value, binding: &Value, role_kind: &str, role: &str, rules: &Arc<Vec<Rule>>) {
+    fn add(
+        &mut self,
+        subject: &Value,
+        binding: &Value,
+        role_kind: &str,
+        role: &str,
+        rules: &Arc<Vec<Rule>>,
+    ) {
         let text = |field: &str| subject.get(field).and_then(Value::as_str).unwrap_or("");
         let namespace = meta::namespace(binding).to_owned();
         let shown = match text("kind") {
-            "ServiceAccount" => format!("ServiceAccount {:?}", format!("{}/{}", text("name"), text("namespace"))),
+            "ServiceAccount" => format!(
+                "ServiceAccount {:?}",
+                format!("{}/{}", text("name"), text("namespace"))
+            ),
             kind => format!("{kind} {:?}", text("name")),
         };
         let reason = if namespace.is_empty() {
-            format!("RBAC: allowed by ClusterRoleBinding {:?} of {role_kind} {role:?} to {shown}", meta::name(binding))
+            format!(
+                "RBAC: allowed by ClusterRoleBinding {:?} of {role_kind} {role:?} to {shown}",
+                meta::name(binding)
+            )
         } else {
-            format!("RBAC: allowed by RoleBinding {:?} of {role_kind} {role:?} to {shown}", format!("{}/{namespace}", meta::name(binding)))
+            format!(
+                "RBAC: allowed by RoleBinding {:?} of {role_kind} {role:?} to {shown}",
+                format!("{}/{namespace}", meta::name(binding))
+            )
         };
-        let grant = Grant { namespace: namespace.clone(), reason: reason.into(), rules: rules.clone() };
+        let grant = Grant {
+            namespace: namespace.clone(),
+            reason: reason.into(),
+            rules: rules.clone(),
+        };
         match text("kind") {
-            "User" => self.users.entry(text("name").to_owned()).or_default().push(grant),
-            "Group" => self.groups.entry(text("name").to_owned()).or_default().push(grant),
+            "User" => self
+                .users
+                .entry(text("name").to_owned())
+                .or_default()
+                .push(grant),
+            "Group" => self
+                .groups
+                .entry(text("name").to_owned())
+                .or_default()
+                .push(grant),
             "ServiceAccount" => {
-                let home = if text("namespace").is_empty() { &namespace } else { text("namespace") };
-                self.users.entry(format!("system:serviceaccount:{home}:{}", text("name"))).or_default().push(grant);
+                let home = if text("namespace").is_empty() {
+                    &namespace
+                } else {
+                    text("namespace")
+                };
+                self.users
+                    .entry(format!("system:serviceaccount:{home}:{}", text("name")))
+                    .or_default()
+                    .push(grant);
             }
             _ => {}
         }
@@ -81,46 +147,87 @@ impl Compiled {
 
     fn grants<'a>(&'a self, user: &'a User) -> impl Iterator<Item = &'a Grant> {
         let own = self.users.get(&user.name).into_iter().flatten();
-        own.chain(user.groups.iter().filter_map(|group| self.groups.get(group)).flatten())
+        own.chain(
+            user.groups
+                .iter()
+                .filter_map(|group| self.groups.get(group))
+                .flatten(),
+        )
     }
 
     /// The reason why the user may, if so.
     pub(super) fn allows(&self, user: &User, attributes: &Attributes) -> Option<String> {
-        let in_scope = |grant: &&Grant| grant.namespace.is_empty() || (attributes.resource_request && grant.namespace == attributes.namespace);
-        self.grants(user).filter(in_scope).find(|grant| grant.rules.iter().any(|rule| rule.allows(attributes))).map(|grant| grant.reason.to_string())
+        let in_scope = |grant: &&Grant| {
+            grant.namespace.is_empty()
+                || (attributes.resource_request && grant.namespace == attributes.namespace)
+        };
+        self.grants(user)
+            .filter(in_scope)
+            .find(|grant| grant.rules.iter().any(|rule| rule.allows(attributes)))
+            .map(|grant| grant.reason.to_string())
     }
 
     pub(super) fn rules_of(&self, user: &User, namespace: &str) -> Vec<Value> {
         let in_scope = |grant: &&Grant| grant.namespace.is_empty() || grant.namespace == namespace;
-        self.grants(user).filter(in_scope).flat_map(|grant| grant.rules.iter().map(|rule| rule.source.clone())).collect()
+        self.grants(user)
+            .filter(in_scope)
+            .flat_map(|grant| grant.rules.iter().map(|rule| rule.source.clone()))
+            .collect()
     }
 }
 
 impl Rule {
     fn new(source: &Value) -> Self {
-        let list = |field: &str| source.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-        Rule { verbs: list("verbs"), groups: list("apiGroups"), resources: list("resources"), names: list("resourceNames"), urls: list("nonResourceURLs"), source: source.clone() }
+        let list = |field: &str| {
+            source
+                .get(field)
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect()
+        };
+        Rule {
+            verbs: list("verbs"),
+            groups: list("apiGroups"),
+            resources: list("resources"),
+            names: list("resourceNames"),
+            urls: list("nonResourceURLs"),
+            source: source.clone(),
+        }
     }
 
     fn allows(&self, attributes: &Attributes) -> bool {
-        let has = |list: &[String], wanted: &str| list.iter().any(|item| item == "*" || item == wanted);
+        let has =
+            |list: &[String], wanted: &str| list.iter().any(|item| item == "*" || item == wanted);
         if !has(&self.verbs, &attributes.verb) {
             return false;
         }
         if !attributes.resource_request {
-            return self.urls.iter().any(|url| url == "*" || *url == attributes.path || url.strip_suffix('*').is_some_and(|prefix| attributes.path.starts_with(prefix)));
+            return self.urls.iter().any(|url| {
+                url == "*"
+                    || *url == attributes.path
+                    || url
+                        .strip_suffix('*')
+                        .is_some_and(|prefix| attributes.path.starts_with(prefix))
+            });
         }
-        has(&self.groups, &attributes.group) && self.covers(&attributes.resource, &attributes.subresource) && (self.names.is_empty() || self.names.contains(&attributes.name))
+        has(&self.groups, &attributes.group)
+            && self.covers(&attributes.resource, &attributes.subresource)
+            && (self.names.is_empty() || self.names.contains(&attributes.name))
     }
 
     /// `pods`, `pods/log`, `*/scale` or `*`.
     fn covers(&self, resource: &str, subresource: &str) -> bool {
-        self.resources.iter().any(|item| match item.split_once('/') {
-            _ if item == "*" => true,
-            None => item == resource && subresource.is_empty(),
-            Some(("*", sub)) => sub == subresource,
-            Some((main, sub)) => main == resource && sub == subresource,
-        })
+        self.resources
+            .iter()
+            .any(|item| match item.split_once('/') {
+                _ if item == "*" => true,
+                None => item == resource && subresource.is_empty(),
+                Some(("*", sub)) => sub == subresource,
+                Some((main, sub)) => main == resource && sub == subresource,
+            })
     }
 }
 
@@ -130,11 +237,29 @@ mod tests {
     use serde_json::json;
 
     fn user(name: &str, groups: &[&str]) -> User {
-        User { name: name.to_owned(), groups: groups.iter().map(|g| (*g).to_owned()).collect(), ..User::default() }
+        User {
+            name: name.to_owned(),
+            groups: groups.iter().map(|g| (*g).to_owned()).collect(),
+            ..User::default()
+        }
     }
 
-    fn asks(verb: &str, resource: &str, subresource: &str, namespace: &str, name: &str) -> Attributes {
-        Attributes { verb: verb.into(), resource_request: true, resource: resource.into(), subresource: subresource.into(), namespace: namespace.into(), name: name.into(), ..Attributes::default() }
+    fn asks(
+        verb: &str,
+        resource: &str,
+        subresource: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Attributes {
+        Attributes {
+            verb: verb.into(),
+            resource_request: true,
+            resource: resource.into(),
+            subresource: subresource.into(),
+            namespace: namespace.into(),
+            name: name.into(),
+            ..Attributes::default()
+        }
     }
 
     #[test]
@@ -145,16 +270,41 @@ mod tests {
         let here = json!({"metadata": {"name": "b", "namespace": "a"}, "roleRef": {"kind": "Role", "name": "one"}, "subjects": [{"kind": "ServiceAccount", "name": "sa"}]});
         let rbac = Compiled::new(&[vec![view], vec![one], vec![everywhere], vec![here]]);
         let member = user("x", &["g"]);
-        assert!(rbac.allows(&member, &asks("get", "pods", "", "any", "p")).is_some());
-        assert!(rbac.allows(&member, &asks("get", "deployments", "scale", "any", "p")).is_some());
-        assert!(rbac.allows(&member, &asks("get", "pods", "log", "any", "p")).is_none());
-        assert!(rbac.allows(&member, &asks("list", "pods", "", "any", "")).is_none());
-        let path = |path: &str| Attributes { verb: "get".into(), path: path.into(), ..Attributes::default() };
+        assert!(
+            rbac.allows(&member, &asks("get", "pods", "", "any", "p"))
+                .is_some()
+        );
+        assert!(
+            rbac.allows(&member, &asks("get", "deployments", "scale", "any", "p"))
+                .is_some()
+        );
+        assert!(
+            rbac.allows(&member, &asks("get", "pods", "log", "any", "p"))
+                .is_none()
+        );
+        assert!(
+            rbac.allows(&member, &asks("list", "pods", "", "any", ""))
+                .is_none()
+        );
+        let path = |path: &str| Attributes {
+            verb: "get".into(),
+            path: path.into(),
+            ..Attributes::default()
+        };
         assert!(rbac.allows(&member, &path("/api/v1")).is_some());
         assert!(rbac.allows(&member, &path("/metrics")).is_none());
         let account = user("system:serviceaccount:a:sa", &[]);
-        assert!(rbac.allows(&account, &asks("delete", "secrets", "", "a", "s")).is_some());
-        assert!(rbac.allows(&account, &asks("delete", "secrets", "", "a", "t")).is_none());
-        assert!(rbac.allows(&account, &asks("delete", "secrets", "", "b", "s")).is_none());
+        assert!(
+            rbac.allows(&account, &asks("delete", "secrets", "", "a", "s"))
+                .is_some()
+        );
+        assert!(
+            rbac.allows(&account, &asks("delete", "secrets", "", "a", "t"))
+                .is_none()
+        );
+        assert!(
+            rbac.allows(&account, &asks("delete", "secrets", "", "b", "s"))
+                .is_none()
+        );
     }
 }

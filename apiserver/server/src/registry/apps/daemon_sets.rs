@@ -1,26 +1,41 @@
-//! Daemon sets: the template's own generation, which this version keeps in an annotation (kubernetes pkg/registry/apps/daemonset).
+//! Daemon sets: the count of template changes, kept in an annotation since the field is gone (kubernetes
+//! pkg/registry/apps/daemonset, pkg/apis/apps/v1/conversion.go).
 
 use crate::registry::Strategy;
 use serde_json::Value;
 use triad_machinery::meta;
 
-pub(in crate::registry) struct DaemonSets;
-
 const GENERATION: &str = "deprecated.daemonset.template.generation";
 
-fn set(object: &mut Value, generation: i64) {
-    object["metadata"]["annotations"][GENERATION] = generation.to_string().into();
+pub(in crate::registry) struct DaemonSets;
+
+fn count(object: &Value) -> i64 {
+    meta::annotation(object, GENERATION)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0)
+}
+
+fn set(object: &mut Value, count: i64) {
+    object["metadata"]["annotations"][GENERATION] = count.to_string().into();
 }
 
 impl Strategy for DaemonSets {
+    fn normalise(&self, object: &mut Value) {
+        let count = count(object);
+        set(object, count);
+    }
+
     fn prepare_for_create(&self, object: &mut Value) {
-        set(object, 1);
+        set(object, count(object).max(1));
     }
 
     fn prepare_for_update(&self, object: &mut Value, old: &Value) {
-        let before = meta::annotation(old, GENERATION).and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
         let template = |object: &Value| object.pointer("/spec/template").cloned();
         let changed = template(object) != template(old);
-        set(object, before + i64::from(changed));
+        set(object, count(old) + i64::from(changed));
+    }
+
+    fn prepare_for_subresource_update(&self, _subresource: &str, object: &mut Value, old: &Value) {
+        set(object, count(old));
     }
 }

@@ -13,7 +13,11 @@ const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 pub(in crate::registry) struct Namespaces;
 
 fn finalizers(object: &Value) -> Vec<Value> {
-    object.pointer("/spec/finalizers").and_then(Value::as_array).cloned().unwrap_or_default()
+    object
+        .pointer("/spec/finalizers")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default()
 }
 
 fn label(object: &mut Value) {
@@ -46,17 +50,37 @@ impl Strategy for Namespaces {
         }
     }
 
-    fn validate_subresource_update(&self, subresource: &str, object: &Value, _old: &Value) -> Vec<FieldError> {
-        let phase = object.pointer("/status/phase").and_then(Value::as_str).unwrap_or("");
+    fn validate_subresource_update(
+        &self,
+        subresource: &str,
+        object: &Value,
+        _old: &Value,
+    ) -> Vec<FieldError> {
+        let phase = object
+            .pointer("/status/phase")
+            .and_then(Value::as_str)
+            .unwrap_or("");
         let deleting = !meta::deletion_timestamp(object).is_empty();
         if subresource != "status" {
             return Vec::new();
         }
         match (deleting, phase) {
             (false, "Active" | "") | (true, "Terminating") => Vec::new(),
-            (false, phase) => vec![FieldError::invalid("status.Phase", phase, "may only be 'Active' if `deletionTimestamp` is empty")],
-            (true, phase) => vec![FieldError::invalid("status.Phase", phase, "may only be 'Terminating' if `deletionTimestamp` is not empty")],
+            (false, phase) => vec![FieldError::invalid(
+                "status.Phase",
+                phase,
+                "may only be 'Active' if `deletionTimestamp` is empty",
+            )],
+            (true, phase) => vec![FieldError::invalid(
+                "status.Phase",
+                phase,
+                "may only be 'Terminating' if `deletionTimestamp` is not empty",
+            )],
         }
+    }
+
+    fn ends_by_itself(&self) -> bool {
+        true
     }
 
     fn held(&self, object: &Value) -> bool {

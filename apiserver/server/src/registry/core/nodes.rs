@@ -1,4 +1,5 @@
-//! Nodes: configuration from the API is gone; its field is dropped (kubernetes pkg/registry/core/node).
+//! Nodes: they register with their status; configuration from the API is gone, its fields are dropped
+//! (kubernetes pkg/registry/core/node).
 
 use crate::registry::Strategy;
 use serde_json::Value;
@@ -14,7 +15,7 @@ fn drop_config(object: &mut Value) {
 }
 
 impl Strategy for Nodes {
-    fn may_begin_with_status(&self) -> bool {
+    fn keeps_status_on_create(&self) -> bool {
         true
     }
 

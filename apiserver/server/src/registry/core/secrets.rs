@@ -8,18 +8,19 @@ use serde_json::Value;
 pub(in crate::registry) struct Secrets;
 
 fn merge_string_data(object: &mut Value) {
-    let Some(Value::Object(strings)) = object.as_object_mut().and_then(|root| root.shift_remove("stringData")) else { return };
+    let Some(Value::Object(strings)) = object
+        .as_object_mut()
+        .and_then(|root| root.shift_remove("stringData"))
+    else {
+        return;
+    };
     for (key, value) in strings {
         object["data"][key] = STANDARD.encode(value.as_str().unwrap_or("")).into();
     }
 }
 
 impl Strategy for Secrets {
-    fn prepare_for_create(&self, object: &mut Value) {
-        merge_string_data(object);
-    }
-
-    fn prepare_for_update(&self, object: &mut Value, _old: &Value) {
+    fn normalise(&self, object: &mut Value) {
         merge_string_data(object);
     }
 }

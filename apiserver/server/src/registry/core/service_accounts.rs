@@ -6,7 +6,12 @@ use serde_json::{Value, json};
 pub(in crate::registry) struct ServiceAccounts;
 
 fn names_only(object: &mut Value) {
-    for secret in object.get_mut("secrets").and_then(Value::as_array_mut).into_iter().flatten() {
+    for secret in object
+        .get_mut("secrets")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
         *secret = match secret.get("name") {
             Some(name) => json!({"name": name}),
             None => json!({}),

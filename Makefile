@@ -1,0 +1,55 @@
+# The two commands that matter: `make run` and `make test`. Everything that is built lies outside the checkout.
+
+CACHE ?= $(HOME)/.cache/triad
+export CACHE
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+# RocksDB is compiled once per machine and version into an archive that every build links (docs/adr/0001).
+ROCKSDB := $(CACHE)/rocksdb/$(shell sed -n '/^name = "librocksdb-sys"/{n;s/version = "\(.*\)"/\1/p}' Cargo.lock)
+CARGO := ROCKSDB_LIB_DIR=$(ROCKSDB) ROCKSDB_STATIC=1 cargo
+RELEASE := $(CARGO_TARGET_DIR)/release
+export TRIAD := $(RELEASE)/triad
+
+.PHONY: run build setup rocksdb test unit golden interop interop-smoke torture lint deny bench
+
+run: build
+	bin/triad serve
+
+build: rocksdb
+	$(CARGO) build --release --workspace --bins
+	mkdir -p bin
+	ln -sf $(RELEASE)/triad $(RELEASE)/triadctl bin/
+
+setup:
+	tools/build/setup.sh
+
+rocksdb: setup
+	tools/build/rocksdb.sh $(ROCKSDB)
+
+# What CI runs: all Rust tests (with a few torture seeds), the claimed golden suites, one smoke test per real client.
+test: build
+	tools/build/test.sh
+
+unit: rocksdb
+	$(CARGO) test --release --workspace
+
+golden: build
+	python3 tests/golden/run.py
+
+interop-smoke: build
+	tests/interop/run.sh smoke
+
+interop: build
+	tests/interop/run.sh all
+
+torture: rocksdb
+	TRIAD_TORTURE_RUNS=$${TRIAD_TORTURE_RUNS:-1000} $(CARGO) test --release -p triad-fault -- --nocapture
+
+lint: rocksdb
+	cargo fmt --all --check
+	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+
+deny:
+	cargo deny check bans licenses sources
+
+bench: build
+	tests/bench/run.sh

@@ -1,0 +1,35 @@
+//! OpenAPI of what is served: the Swagger 2.0 document of everything and an OpenAPI 3.0 document of each group-version, made
+//! from the schema, the scheme and the descriptions (upstream: kube-openapi's builder and builder3 and the generator of types).
+//! Keys stand in the order in which upstream writes them. Nothing is kept here; `protobuf` turns a document into gnostic's form.
+
+mod definitions;
+mod descriptions;
+mod discovery;
+mod documents;
+mod gnostic;
+mod installer;
+mod lists;
+mod names;
+mod operation_id;
+mod option_params;
+mod property;
+mod route;
+mod target;
+mod v2;
+mod v3;
+
+#[cfg(test)]
+mod tests;
+
+pub use descriptions::Descriptions;
+pub use documents::Documents;
+pub use gnostic::{v2_protobuf, v3_protobuf};
+
+/// Which of the two languages a schema is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Swagger 2.0: no defaults, `$ref` beside other keys.
+    V2,
+    /// OpenAPI 3.0: a `$ref` with anything beside it is wrapped in `allOf`.
+    V3,
+}

@@ -1,0 +1,171 @@
+//! Writes routes as a Swagger 2.0 document (kube-openapi pkg/builder, pkg/validation/spec). Parameters that recur are written
+//! once and referred to, under names made from a hash of what they say.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE;
+use serde_json::{Map, Value, json};
+
+use super::definitions::Definitions;
+use super::route::{Location, Model, Param, PathRoutes, Route, by_path, code_text};
+use super::v3::{METHODS, add_extensions};
+
+/// These parameters stay where they are: the name says which kind, and clients look for the others in each operation.
+const NEVER_SHARED: [&str; 3] = ["name", "fieldValidation", "dryRun"];
+
+/// The document of all routes.
+pub(super) fn document(version: &str, routes: &[Route], definitions: Definitions<'_>) -> Value {
+    let mut writer = Writer {
+        definitions,
+        shared: BTreeMap::new(),
+    };
+    let mut paths = Map::new();
+    for (path, routes) in by_path(routes) {
+        paths.insert(path.to_owned(), writer.path_item(&routes));
+    }
+    let definitions = writer.definitions.finish();
+    let parameters: Map<String, Value> = writer.shared.into_iter().collect();
+    let bearer = json!({"description": "Bearer Token authentication", "type": "apiKey", "name": "authorization", "in": "header"});
+    json!({
+        "swagger": "2.0",
+        "info": {"title": "Kubernetes", "version": version},
+        "paths": paths,
+        "definitions": definitions,
+        "parameters": parameters,
+        "securityDefinitions": {"BearerToken": bearer},
+        "security": [{"BearerToken": []}],
+    })
+}
+
+struct Writer<'a> {
+    definitions: Definitions<'a>,
+    shared: BTreeMap<String, Value>,
+}
+
+impl Writer<'_> {
+    fn path_item(&mut self, path: &PathRoutes<'_>) -> Value {
+        let mut out = Map::new();
+        for method in METHODS {
+            if let Some((route, params)) =
+                path.routes.iter().find(|(route, _)| route.method == method)
+            {
+                let operation = self.operation(route, params);
+                out.insert(method.into(), operation);
+            }
+        }
+        if !path.common.is_empty() {
+            out.insert(
+                "parameters".into(),
+                path.common.iter().map(|p| self.parameter(p)).collect(),
+            );
+        }
+        out.into()
+    }
+
+    fn operation(&mut self, route: &Route, params: &[&Param]) -> Value {
+        let mut out = Map::new();
+        out.insert("description".into(), (&*route.description).into());
+        if !route.consumes.is_empty() {
+            out.insert("consumes".into(), json!(route.consumes));
+        }
+        out.insert("produces".into(), json!(route.produces));
+        out.insert("schemes".into(), json!(["https"]));
+        out.insert("tags".into(), json!([route.tag]));
+        out.insert("operationId".into(), (&*route.id).into());
+        let parameters = self.parameters(route, params);
+        if !parameters.is_empty() {
+            out.insert("parameters".into(), parameters.into());
+        }
+        let mut responses = Map::new();
+        for (code, model) in &route.responses {
+            let schema = match model {
+                Model::Type(id) => json!({"$ref": self.definitions.reference(*id)}),
+                Model::Text => json!({"type": "string"}),
+            };
+            responses.insert(
+                code.to_string(),
+                json!({"description": code_text(*code), "schema": schema}),
+            );
+        }
+        responses.insert("401".into(), json!({"description": code_text(401)}));
+        out.insert("responses".into(), responses.into());
+        add_extensions(route, &mut out);
+        out.into()
+    }
+
+    /// By name; the body is one of them.
+    fn parameters(&mut self, route: &Route, params: &[&Param]) -> Vec<Value> {
+        let mut out: Vec<(&str, Value)> = params
+            .iter()
+            .map(|p| (&*p.name, self.parameter(p)))
+            .collect();
+        if let Some(body) = &route.body {
+            let reference = self.definitions.reference(body.ty);
+            // Bodies of one kind only are not shared.
+            let generic = reference.starts_with("#/definitions/io.k8s.apimachinery");
+            let mut value = json!({"name": "body", "in": "body"});
+            if body.required {
+                value["required"] = true.into();
+            }
+            value["schema"] = json!({"$ref": reference});
+            let value = if generic {
+                self.share("body", value)
+            } else {
+                value
+            };
+            out.push(("body", value));
+        }
+        out.sort_by_key(|(name, _)| *name);
+        out.into_iter().map(|(_, value)| value).collect()
+    }
+
+    fn parameter(&mut self, param: &Param) -> Value {
+        let mut out = Map::new();
+        out.insert("uniqueItems".into(), true.into());
+        out.insert("type".into(), param.ty.into());
+        if !param.description.is_empty() {
+            out.insert("description".into(), (&*param.description).into());
+        }
+        out.insert("name".into(), (&*param.name).into());
+        out.insert("in".into(), param.location.name().into());
+        if param.location == Location::Path {
+            out.insert("required".into(), true.into());
+        }
+        let value = Value::Object(out);
+        if NEVER_SHARED.contains(&&*param.name) {
+            value
+        } else {
+            self.share(&param.name, value)
+        }
+    }
+
+    /// Keeps a parameter among the shared ones and refers to it.
+    fn share(&mut self, name: &str, value: Value) -> Value {
+        let name = format!("{name}-{}", short_hash(&value.to_string()));
+        let reference = json!({"$ref": format!("#/parameters/{name}")});
+        self.shared.insert(name, value);
+        reference
+    }
+}
+
+/// Eight characters of FNV-1 (64 bits).
+fn short_hash(text: &str) -> String {
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        hash.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte)
+    });
+    URL_SAFE.encode(&hash.to_be_bytes()[..6])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_parameters_bear_upstreams_names() {
+        let namespace = r#"{"uniqueItems":true,"type":"string","description":"object name and auth scope, such as for teams and projects","name":"namespace","in":"path","required":true}"#;
+        assert_eq!(short_hash(namespace), "vgWSWtn3");
+        let path = r#"{"uniqueItems":true,"type":"string","description":"path to the resource","name":"path","in":"path","required":true}"#;
+        assert_eq!(short_hash(path), "z6Ciiujn");
+    }
+}

@@ -1,0 +1,193 @@
+//! POST serviceaccounts/NAME/token: a token for the account (kubernetes pkg/registry/core/serviceaccount/storage/token.go).
+
+use super::Call;
+use super::decode::Expected;
+use super::params::WriteOptions;
+use crate::negotiate::Offer;
+use crate::reply::{self, Reply, named};
+use crate::service_accounts::Bound;
+use serde_json::{Value, json};
+use triad_machinery::defaults::apply_defaults;
+use triad_machinery::schema::schema;
+use triad_machinery::status::{FieldError, GroupKind, GroupResource, Status};
+use triad_machinery::{managed_fields, meta};
+
+const MIN_SECONDS: i64 = 10 * 60;
+const MAX_SECONDS: i64 = 1 << 32;
+
+pub(crate) async fn create(call: &mut Call) -> Result<Reply, Status> {
+    let accepted = call.accepted(Offer::Plain)?;
+    let options = WriteOptions::parse(&call.query, "CreateOptions", false)?;
+    let body = call.body.clone();
+    let ty = named("authentication/v1.TokenRequest");
+    let expected = Expected {
+        group: "authentication.k8s.io",
+        version: "v1",
+        kind: "TokenRequest",
+        ty,
+    };
+    let mut request = call.decode_body(&body, &expected, options.validation)?;
+    apply_defaults(&mut request, ty);
+    let account = call.fetch().await?.object;
+    validate(&request, &account)?;
+    let manager = call.manager(&options.field_manager);
+    managed_fields::update(
+        None,
+        &mut request,
+        &managed_fields::Context {
+            schema: schema(),
+            type_id: ty,
+            api_version: "authentication.k8s.io/v1",
+            kind: "TokenRequest",
+            manager: &manager,
+            subresource: "token",
+            now: &crate::clock::Clock.now(),
+            reset_fields: &managed_fields::ResetFields::default(),
+            versions: &managed_fields::OneVersion,
+        },
+    );
+    let text = |at: &str| {
+        request
+            .pointer(at)
+            .and_then(Value::as_str)
+            .unwrap_or("")
+            .to_owned()
+    };
+    let (kind, name) = (
+        text("/spec/boundObjectRef/kind"),
+        text("/spec/boundObjectRef/name"),
+    );
+    let uid = if kind.is_empty() {
+        String::new()
+    } else {
+        bound_uid(call, &kind, &name, &text("/spec/boundObjectRef/uid"))?
+    };
+    let bound = (!kind.is_empty()).then_some(Bound {
+        kind: &kind,
+        name: &name,
+        uid: &uid,
+    });
+    let tokens = &call.api.authenticator.tokens;
+    let mut audiences: Vec<String> = request
+        .pointer("/spec/audiences")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect();
+    if audiences.is_empty() {
+        audiences = tokens.audiences().to_vec();
+    }
+    let seconds = request
+        .pointer("/spec/expirationSeconds")
+        .and_then(Value::as_i64)
+        .unwrap_or(3600);
+    let token = tokens
+        .sign(&account, &audiences, seconds, bound.as_ref())
+        .map_err(Status::internal)?;
+    request["spec"]["audiences"] = json!(audiences);
+    for field in ["name", "namespace", "uid"] {
+        request["metadata"][field] = account["metadata"][field].clone();
+    }
+    let now = crate::clock::Clock.unix_seconds();
+    meta::set(
+        &mut request,
+        "creationTimestamp",
+        &crate::clock::Clock.now(),
+    );
+    request["status"] = json!({"token": token, "expirationTimestamp": triad_machinery::duration::format_time(now + seconds)});
+    Ok(reply::object(201, &request, ty, &accepted))
+}
+
+fn validate(request: &Value, account: &Value) -> Result<(), Status> {
+    let refuse = |name: &str, error: FieldError| {
+        Err(Status::invalid(
+            GroupKind {
+                group: "authentication.k8s.io",
+                kind: "TokenRequest",
+            },
+            name,
+            &[error],
+        ))
+    };
+    for (field, what) in [
+        ("name", "must match the service account name if specified"),
+        (
+            "namespace",
+            "must match the service account namespace if specified",
+        ),
+    ] {
+        let given = request
+            .pointer(&format!("/metadata/{field}"))
+            .and_then(Value::as_str)
+            .unwrap_or("");
+        if !given.is_empty() && account["metadata"][field] != given {
+            return refuse(
+                meta::name(account),
+                FieldError::invalid(format!("metadata.{field}"), given, what),
+            );
+        }
+    }
+    let seconds = request
+        .pointer("/spec/expirationSeconds")
+        .and_then(Value::as_i64)
+        .unwrap_or(3600);
+    if seconds < MIN_SECONDS {
+        return refuse(
+            "",
+            FieldError::invalid(
+                "spec.expirationSeconds",
+                seconds,
+                "may not specify a duration less than 10 minutes",
+            ),
+        );
+    }
+    if seconds > MAX_SECONDS {
+        return refuse(
+            "",
+            FieldError::invalid(
+                "spec.expirationSeconds",
+                seconds,
+                "may not specify a duration larger than 2^32 seconds",
+            ),
+        );
+    }
+    Ok(())
+}
+
+/// The uid of what the token is to be bound to, which must be there.
+fn bound_uid(call: &Call, kind: &str, name: &str, asked: &str) -> Result<String, Status> {
+    let tokens = &call.api.authenticator.tokens;
+    if !tokens.bindable(kind) {
+        return Err(Status::bad_request(format!(
+            "cannot bind token to object of type /v1, Kind={kind}"
+        )));
+    }
+    let plural = format!("{}s", kind.to_lowercase());
+    let object = tokens
+        .bound_object(kind, call.namespace(), name)
+        .ok_or_else(|| {
+            Status::not_found(
+                GroupResource {
+                    group: "",
+                    resource: &plural,
+                },
+                name,
+            )
+        })?;
+    if !asked.is_empty() && asked != meta::uid(&object) {
+        let why = format!(
+            "the UID in the bound object reference ({asked}) does not match the UID in record. The object might have been deleted and then recreated"
+        );
+        return Err(Status::conflict(
+            GroupResource {
+                group: "",
+                resource: kind,
+            },
+            name,
+            why,
+        ));
+    }
+    Ok(meta::uid(&object).to_owned())
+}

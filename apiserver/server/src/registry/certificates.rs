@@ -1,0 +1,3 @@
+//! The certificates group's kinds that need more than the table says.
+
+pub(super) mod signing_requests;

@@ -1,0 +1,241 @@
+//! Tokens of service accounts: signed on request, bound to their account and to a pod, node or secret, checked against the
+//! store at every use (KEP-1205; kubernetes pkg/serviceaccount).
+
+mod keys;
+
+pub(crate) use keys::Keys;
+
+use crate::cacher::{Cacher, ResourceCache};
+use crate::clock::Clock;
+use crate::user::User;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use triad_kv::Store;
+use triad_machinery::meta;
+
+const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
+
+/// Signs and checks tokens.
+pub(crate) struct Tokens {
+    keys: Keys,
+    issuers: Vec<String>,
+    audiences: Vec<String>,
+    store: Store,
+    accounts: Arc<ResourceCache>,
+    /// What a token may be bound to: kind, and where such objects lie.
+    bindable: Vec<(&'static str, Arc<ResourceCache>)>,
+}
+
+/// What a token is bound to beside its account.
+pub(crate) struct Bound<'a> {
+    pub(crate) kind: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) uid: &'a str,
+}
+
+impl Tokens {
+    /// `audiences` are those of this server; without any they are the issuers.
+    pub(crate) fn new(
+        keys: Keys,
+        issuers: Vec<String>,
+        audiences: Vec<String>,
+        cacher: &Cacher,
+    ) -> Option<Self> {
+        let cache = |plural: &str| cacher.by_prefix(&format!("/registry/{plural}/")).cloned();
+        let audiences = if audiences.is_empty() {
+            issuers.clone()
+        } else {
+            audiences
+        };
+        let bindable = vec![
+            ("Pod", cache("pods")?),
+            ("Node", cache("minions")?),
+            ("Secret", cache("secrets")?),
+        ];
+        Some(Tokens {
+            keys,
+            issuers,
+            audiences,
+            store: cacher.store().clone(),
+            accounts: cache("serviceaccounts")?,
+            bindable,
+        })
+    }
+
+    pub(crate) fn audiences(&self) -> &[String] {
+        &self.audiences
+    }
+
+    pub(crate) fn issuer(&self) -> &str {
+        self.issuers.first().map_or("", String::as_str)
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// A signed token of an account. The error is for the log and a 500.
+    pub(crate) fn sign(
+        &self,
+        account: &Value,
+        audiences: &[String],
+        seconds: i64,
+        bound: Option<&Bound<'_>>,
+    ) -> Result<String, String> {
+        let now = Clock.unix_seconds();
+        let (namespace, name) = (meta::namespace(account), meta::name(account));
+        let mut kubernetes = json!({"namespace": namespace, "serviceaccount": {"name": name, "uid": meta::uid(account)}});
+        if let Some(bound) = bound {
+            kubernetes[bound.kind.to_lowercase()] = json!({"name": bound.name, "uid": bound.uid});
+        }
+        let claims = json!({
+            "aud": audiences,
+            "exp": now + seconds,
+            "iat": now,
+            "iss": self.issuer(),
+            "jti": uuid::Uuid::new_v4().to_string(),
+            "kubernetes.io": kubernetes,
+            "nbf": now,
+            "sub": format!("system:serviceaccount:{namespace}:{name}"),
+        });
+        self.keys.sign(&claims)
+    }
+
+    /// Who a token stands for and which of the asked audiences it is meant for. None: no token of ours. An error says
+    /// why a token of ours does not count.
+    pub(crate) fn check(
+        &self,
+        token: &str,
+        audiences: &[String],
+    ) -> Option<Result<(User, Vec<String>), String>> {
+        let claims = self.keys.verify(token)?;
+        if !claims
+            .get("iss")
+            .and_then(Value::as_str)
+            .is_some_and(|issuer| self.issuers.iter().any(|ours| ours == issuer))
+        {
+            return None;
+        }
+        Some(self.judge(&claims, audiences))
+    }
+
+    fn judge(&self, claims: &Value, audiences: &[String]) -> Result<(User, Vec<String>), String> {
+        let text = |at: &str| claims.pointer(at).and_then(Value::as_str).unwrap_or("");
+        let meant: Vec<&str> = match claims.get("aud") {
+            Some(Value::String(one)) => vec![one],
+            Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        };
+        let asked = if audiences.is_empty() {
+            &self.audiences
+        } else {
+            audiences
+        };
+        let matching: Vec<String> = asked
+            .iter()
+            .filter(|audience| meant.contains(&audience.as_str()))
+            .cloned()
+            .collect();
+        if matching.is_empty() {
+            return Err(format!(
+                "token audiences {} is invalid for the target audiences {}",
+                go_list(&meant),
+                go_list(asked)
+            ));
+        }
+        let (namespace, name) = (
+            text("/kubernetes.io/namespace"),
+            text("/kubernetes.io/serviceaccount/name"),
+        );
+        let account = self
+            .find(&self.accounts, namespace, name)
+            .ok_or_else(|| format!("serviceaccounts {name:?} not found"))?;
+        if meta::uid(&account) != text("/kubernetes.io/serviceaccount/uid") {
+            return Err(format!(
+                "service account UID ({}) does not match claim ({})",
+                meta::uid(&account),
+                text("/kubernetes.io/serviceaccount/uid")
+            ));
+        }
+        let mut extra = BTreeMap::from([(
+            CREDENTIAL_ID.to_owned(),
+            vec![format!("JTI={}", text("/jti"))],
+        )]);
+        for (kind, cache) in &self.bindable {
+            let field = kind.to_lowercase();
+            let Some(bound) = claims.pointer(&format!("/kubernetes.io/{field}")) else {
+                continue;
+            };
+            let part = |key: &str| {
+                bound
+                    .get(key)
+                    .and_then(Value::as_str)
+                    .unwrap_or("")
+                    .to_owned()
+            };
+            let scope = if *kind == "Node" { "" } else { namespace };
+            let object = self
+                .find(cache, scope, &part("name"))
+                .ok_or_else(|| format!("{field}s {:?} not found", part("name")))?;
+            if meta::uid(&object) != part("uid") {
+                return Err(format!(
+                    "{field} UID ({}) does not match service account {field} ref claim ({})",
+                    meta::uid(&object),
+                    part("uid")
+                ));
+            }
+            if *kind != "Secret" {
+                extra.insert(
+                    format!("authentication.kubernetes.io/{field}-name"),
+                    vec![part("name")],
+                );
+                extra.insert(
+                    format!("authentication.kubernetes.io/{field}-uid"),
+                    vec![part("uid")],
+                );
+            }
+        }
+        let groups = vec![
+            "system:serviceaccounts".to_owned(),
+            format!("system:serviceaccounts:{namespace}"),
+        ];
+        let user = User {
+            name: format!("system:serviceaccount:{namespace}:{name}"),
+            uid: meta::uid(&account).to_owned(),
+            groups,
+            extra,
+        };
+        Ok((user, matching))
+    }
+
+    /// Where objects of a kind lie that tokens can be bound to.
+    pub(crate) fn bindable(&self, kind: &str) -> bool {
+        self.bindable.iter().any(|(known, _)| *known == kind)
+    }
+
+    /// The object that a request wants its token bound to.
+    pub(crate) fn bound_object(&self, kind: &str, namespace: &str, name: &str) -> Option<Value> {
+        let (_, cache) = self.bindable.iter().find(|(known, _)| *known == kind)?;
+        self.find(cache, if kind == "Node" { "" } else { namespace }, name)
+    }
+
+    fn find(&self, cache: &ResourceCache, namespace: &str, name: &str) -> Option<Value> {
+        let key = cache.layout.key(namespace, name);
+        if let Some(cached) = cache.get(&key) {
+            return cached.object(&cache.layout).ok();
+        }
+        // The cache may be a moment behind.
+        let entry = self.store.get(key.as_bytes(), None).ok()??;
+        cache.layout.decode(&entry.value, entry.mod_revision).ok()
+    }
+}
+
+/// A list as Go prints one with %q.
+fn go_list(items: &[impl AsRef<str>]) -> String {
+    let quoted: Vec<String> = items
+        .iter()
+        .map(|item| triad_machinery::goformat::quote(item.as_ref()))
+        .collect();
+    format!("[{}]", quoted.join(" "))
+}
