@@ -84,10 +84,10 @@ fn ip_block(at: &At<'_>, errors: &mut Errors) {
     };
     for except in at.get("except").items() {
         formats::cidr(&except, errors);
-        if let Some(hole) = formats::parse_cidr(except.text()) {
-            if !formats::contains(block, hole.0) || block.1 >= hole.1 {
-                errors.invalid(&except, "must be a strict subset of `cidr`");
-            }
+        if let Some(hole) = formats::parse_cidr(except.text())
+            && (!formats::contains(block, hole.0) || block.1 >= hole.1)
+        {
+            errors.invalid(&except, "must be a strict subset of `cidr`");
         }
     }
 }
@@ -337,10 +337,10 @@ pub(crate) fn service_cidr(object: &At<'_>, errors: &mut Errors) {
         .filter_map(|b| formats::parse_cidr(b))
         .map(|b| b.0.is_ipv4())
         .collect();
-    if let [a, b] = families.as_slice() {
-        if a == b {
-            errors.invalid(&blocks, "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64");
-        }
+    if let [a, b] = families.as_slice()
+        && a == b
+    {
+        errors.invalid(&blocks, "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64");
     }
 }
 

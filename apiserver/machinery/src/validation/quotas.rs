@@ -82,22 +82,22 @@ fn compare(limit: &At<'_>, key: &str, pod: bool, errors: &mut Errors) {
                      place: &str,
                      shown: usize,
                      what: [&str; 2]| {
-        if let (Some((low, low_at)), Some((high, high_at))) = (low, high) {
-            if low > high {
-                let value = if shown == 0 {
-                    low_at.text()
-                } else {
-                    high_at.text()
-                };
-                let why = format!(
-                    "{} {} is greater than {} {}",
-                    what[0],
-                    low_at.text(),
-                    what[1],
-                    high_at.text()
-                );
-                errors.invalid_value(&limit.get(place).key(key), value, why);
-            }
+        if let (Some((low, low_at)), Some((high, high_at))) = (low, high)
+            && low > high
+        {
+            let value = if shown == 0 {
+                low_at.text()
+            } else {
+                high_at.text()
+            };
+            let why = format!(
+                "{} {} is greater than {} {}",
+                what[0],
+                low_at.text(),
+                what[1],
+                high_at.text()
+            );
+            errors.invalid_value(&limit.get(place).key(key), value, why);
         }
     };
     above(&min, &max, "min", 0, ["min value", "max value"]);

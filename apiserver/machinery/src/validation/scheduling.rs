@@ -78,14 +78,14 @@ fn label_keys(at: &At<'_>, errors: &mut Errors) {
         .collect();
     for expression in selector.get("matchExpressions").items() {
         let key = expression.get("key").text();
-        if let Some(i) = wanted.iter().rposition(|wanted| *wanted == key) {
-            if used.contains(key) {
-                errors.invalid_value(
-                    &at.index(i),
-                    key,
-                    "exists in both matchLabelKeys and labelSelector",
-                );
-            }
+        if let Some(i) = wanted.iter().rposition(|wanted| *wanted == key)
+            && used.contains(key)
+        {
+            errors.invalid_value(
+                &at.index(i),
+                key,
+                "exists in both matchLabelKeys and labelSelector",
+            );
         }
         used.insert(key);
     }

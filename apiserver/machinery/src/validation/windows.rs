@@ -116,19 +116,17 @@ pub(crate) fn host_processes(spec: &At<'_>, settings: &Settings, errors: &mut Er
     let mut count = 0;
     for (_, container) in &all {
         let own = of(container);
-        if let (Some(pod), Some(own)) = (of_pod, own) {
-            if pod != own {
-                let at = container
-                    .get("securityContext")
-                    .get("windowsOptions")
-                    .get("hostProcess");
-                errors.invalid(
-                    &at,
-                    format!(
-                        "pod hostProcess value must be identical if both are specified, was {pod}"
-                    ),
-                );
-            }
+        if let (Some(pod), Some(own)) = (of_pod, own)
+            && pod != own
+        {
+            let at = container
+                .get("securityContext")
+                .get("windowsOptions")
+                .get("hostProcess");
+            errors.invalid(
+                &at,
+                format!("pod hostProcess value must be identical if both are specified, was {pod}"),
+            );
         }
         count += usize::from(own.or(of_pod) == Some(true));
     }
