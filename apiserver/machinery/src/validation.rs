@@ -141,32 +141,60 @@ fn create(kind: Kind<'_>, at: &At<'_>, settings: &Settings, errors: &mut Errors)
         ("storage.k8s.io", "csidrivers") => storage::csi_driver(at, errors),
         ("storage.k8s.io", "csistoragecapacities") => storage::capacity(at, errors),
         ("flowcontrol.apiserver.k8s.io", "flowschemas") => flowcontrol::schema(at, errors),
-        ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations") => flowcontrol::level(at, errors),
+        ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations") => {
+            flowcontrol::level(at, errors)
+        }
         ("coordination.k8s.io", "leases") => classes::lease(at, errors),
         ("node.k8s.io", "runtimeclasses") => classes::runtime_class(at, errors),
         ("scheduling.k8s.io", "priorityclasses") => classes::priority_class(at, errors),
-        ("admissionregistration.k8s.io", "validatingwebhookconfigurations" | "mutatingwebhookconfigurations") => webhooks::configuration(at, errors),
-        ("admissionregistration.k8s.io", "validatingadmissionpolicies") => policies::validating(at, errors),
-        ("admissionregistration.k8s.io", "mutatingadmissionpolicies") => policies::mutating(at, errors),
-        ("admissionregistration.k8s.io", "validatingadmissionpolicybindings") => policies::binding(at, true, errors),
-        ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings") => policies::binding(at, false, errors),
+        (
+            "admissionregistration.k8s.io",
+            "validatingwebhookconfigurations" | "mutatingwebhookconfigurations",
+        ) => webhooks::configuration(at, errors),
+        ("admissionregistration.k8s.io", "validatingadmissionpolicies") => {
+            policies::validating(at, errors)
+        }
+        ("admissionregistration.k8s.io", "mutatingadmissionpolicies") => {
+            policies::mutating(at, errors)
+        }
+        ("admissionregistration.k8s.io", "validatingadmissionpolicybindings") => {
+            policies::binding(at, true, errors)
+        }
+        ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings") => {
+            policies::binding(at, false, errors)
+        }
         ("resource.k8s.io", "resourceclaims") => devices::claim(at, errors),
         ("resource.k8s.io", "resourceclaimtemplates") => devices::claim_template(at, errors),
         ("resource.k8s.io", "deviceclasses") => devices::class(at, errors),
         ("resource.k8s.io", "devicetaintrules") => devices::taint_rule(at, errors),
         ("apiregistration.k8s.io", "apiservices") => extensions::api_service(at, errors),
-        ("storagemigration.k8s.io", "storageversionmigrations") => extensions::migration(at, errors),
-        ("certificates.k8s.io", "certificatesigningrequests") => extensions::signing_request(at, errors),
+        ("storagemigration.k8s.io", "storageversionmigrations") => {
+            extensions::migration(at, errors)
+        }
+        ("certificates.k8s.io", "certificatesigningrequests") => {
+            extensions::signing_request(at, errors)
+        }
         ("certificates.k8s.io", "clustertrustbundles") => extensions::trust_bundle(at, errors),
         _ => {}
     }
 }
 
 /// Everything wrong with a changed object beside its metadata.
-pub fn validate_update(kind: Kind<'_>, object: &Value, old: &Value, settings: &Settings) -> Vec<FieldError> {
+pub fn validate_update(
+    kind: Kind<'_>,
+    object: &Value,
+    old: &Value,
+    settings: &Settings,
+) -> Vec<FieldError> {
     let mut errors = Errors::default();
     own_finalizers(kind, object, &mut errors);
-    update(kind, &At::root(object), &At::root(old), settings, &mut errors);
+    update(
+        kind,
+        &At::root(object),
+        &At::root(old),
+        settings,
+        &mut errors,
+    );
     errors.into_list()
 }
 
@@ -199,14 +227,22 @@ fn update(kind: Kind<'_>, at: &At<'_>, old: &At<'_>, settings: &Settings, errors
         ("batch", "jobs") => jobs::update(at, old, settings, errors),
         ("batch", "cronjobs") => jobs::cron_job(at, Some(old), settings, errors),
         ("networking.k8s.io", "ingresses") => networking::ingress(at, errors),
-        ("networking.k8s.io", "ingressclasses") => networking::ingress_class_update(at, old, errors),
+        ("networking.k8s.io", "ingressclasses") => {
+            networking::ingress_class_update(at, old, errors)
+        }
         ("networking.k8s.io", "ipaddresses") => networking::ip_address_update(at, old, errors),
         ("networking.k8s.io", "servicecidrs") => networking::service_cidr_update(at, old, errors),
-        ("rbac.authorization.k8s.io", "rolebindings") => rbac::binding_update(at, old, true, errors),
-        ("rbac.authorization.k8s.io", "clusterrolebindings") => rbac::binding_update(at, old, false, errors),
+        ("rbac.authorization.k8s.io", "rolebindings") => {
+            rbac::binding_update(at, old, true, errors)
+        }
+        ("rbac.authorization.k8s.io", "clusterrolebindings") => {
+            rbac::binding_update(at, old, false, errors)
+        }
         ("discovery.k8s.io", "endpointslices") => discovery::endpoint_slice(at, Some(old), errors),
         ("storage.k8s.io", "storageclasses") => storage::class_update(at, old, errors),
-        ("storage.k8s.io", "volumeattributesclasses") => storage::attributes_class_update(at, old, errors),
+        ("storage.k8s.io", "volumeattributesclasses") => {
+            storage::attributes_class_update(at, old, errors)
+        }
         ("storage.k8s.io", "volumeattachments") => storage::attachment_update(at, old, errors),
         ("storage.k8s.io", "csinodes") => storage::csi_node_update(at, old, errors),
         ("storage.k8s.io", "csidrivers") => storage::csi_driver_update(at, old, errors),
@@ -214,15 +250,32 @@ fn update(kind: Kind<'_>, at: &At<'_>, old: &At<'_>, settings: &Settings, errors
         ("node.k8s.io", "runtimeclasses") => classes::runtime_class_update(at, old, errors),
         ("scheduling.k8s.io", "priorityclasses") => classes::priority_class_update(at, old, errors),
         ("resource.k8s.io", "resourceclaims") => devices::claim_update(at, old, errors),
-        ("storagemigration.k8s.io", "storageversionmigrations") => extensions::migration_update(at, old, errors),
-        ("certificates.k8s.io", "clustertrustbundles") => extensions::trust_bundle_update(at, old, errors),
+        ("storagemigration.k8s.io", "storageversionmigrations") => {
+            extensions::migration_update(at, old, errors)
+        }
+        ("certificates.k8s.io", "clustertrustbundles") => {
+            extensions::trust_bundle_update(at, old, errors)
+        }
         _ => create(kind, at, settings, errors),
     }
 }
 
 /// Everything wrong with an object written through one of its subresources.
-pub fn validate_subresource(kind: Kind<'_>, subresource: &str, object: &Value, old: &Value, settings: &Settings) -> Vec<FieldError> {
-    const SCALED: &[&str] = &["replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration", "terminatingReplicas"];
+pub fn validate_subresource(
+    kind: Kind<'_>,
+    subresource: &str,
+    object: &Value,
+    old: &Value,
+    settings: &Settings,
+) -> Vec<FieldError> {
+    const SCALED: &[&str] = &[
+        "replicas",
+        "fullyLabeledReplicas",
+        "readyReplicas",
+        "availableReplicas",
+        "observedGeneration",
+        "terminatingReplicas",
+    ];
     let mut errors = Errors::default();
     let (at, before) = (At::root(object), At::root(old));
     let (status, was) = (at.get("status"), before.get("status"));
@@ -230,33 +283,84 @@ pub fn validate_subresource(kind: Kind<'_>, subresource: &str, object: &Value, o
     match (kind.group, kind.resource, subresource) {
         ("", "pods", "status") => pod_changes::status(&at, &before, found),
         ("", "pods", "resize") => pod_changes::resize(&at, &before, settings, found),
-        ("", "pods", "ephemeralcontainers") => pod_changes::ephemeral_containers(&at, &before, settings, found),
+        ("", "pods", "ephemeralcontainers") => {
+            pod_changes::ephemeral_containers(&at, &before, settings, found)
+        }
         ("", "namespaces", "finalize") => nodes::namespace_finalize(&at, found),
         ("", "resourcequotas", "status") => quotas::quota_status(&at, found),
         ("", "nodes", "status") => nodes::node_update(&at, &before, found),
         ("", "replicationcontrollers", "status") | ("apps", "replicasets", "status") => {
-            workloads::status_counts(&status, SCALED, &SCALED[1..4], "cannot be greater than readyReplicas", found);
+            workloads::status_counts(
+                &status,
+                SCALED,
+                &SCALED[1..4],
+                "cannot be greater than readyReplicas",
+                found,
+            );
         }
         ("apps", "deployments", "status") => {
-            let counts = ["observedGeneration", "replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas", "terminatingReplicas", "collisionCount"];
-            workloads::status_counts(&status, &counts, &counts[2..5], "cannot be greater than readyReplicas", found);
+            let counts = [
+                "observedGeneration",
+                "replicas",
+                "updatedReplicas",
+                "readyReplicas",
+                "availableReplicas",
+                "unavailableReplicas",
+                "terminatingReplicas",
+                "collisionCount",
+            ];
+            workloads::status_counts(
+                &status,
+                &counts,
+                &counts[2..5],
+                "cannot be greater than readyReplicas",
+                found,
+            );
             workloads::collisions(&status, &was, found);
         }
         ("apps", "statefulsets", "status") => {
-            let counts = ["replicas", "readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas", "observedGeneration", "collisionCount"];
-            workloads::status_counts(&status, &counts, &counts[1..5], "cannot be greater than status.readyReplicas", found);
+            let counts = [
+                "replicas",
+                "readyReplicas",
+                "currentReplicas",
+                "updatedReplicas",
+                "availableReplicas",
+                "observedGeneration",
+                "collisionCount",
+            ];
+            workloads::status_counts(
+                &status,
+                &counts,
+                &counts[1..5],
+                "cannot be greater than status.readyReplicas",
+                found,
+            );
             workloads::collisions(&status, &was, found);
         }
         ("apps", "daemonsets", "status") => {
-            let counts = ["currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady", "observedGeneration", "updatedNumberScheduled", "numberAvailable", "numberUnavailable", "collisionCount"];
+            let counts = [
+                "currentNumberScheduled",
+                "numberMisscheduled",
+                "desiredNumberScheduled",
+                "numberReady",
+                "observedGeneration",
+                "updatedNumberScheduled",
+                "numberAvailable",
+                "numberUnavailable",
+                "collisionCount",
+            ];
             workloads::status_counts(&status, &counts, &[], "", found);
             workloads::collisions(&status, &was, found);
         }
-        ("networking.k8s.io", "ingresses", "status") => networking::balancer_status(&status.get("loadBalancer"), found),
+        ("networking.k8s.io", "ingresses", "status") => {
+            networking::balancer_status(&status.get("loadBalancer"), found)
+        }
         ("", "services", "status") => services::status(&at, found),
         ("autoscaling", _, "status") => autoscaling::autoscaler_status(&status, found),
         ("policy", _, "status") => autoscaling::disruption_budget_status(&status, found),
-        ("storage.k8s.io", "volumeattachments", "status") => storage::attachment_status(&status, found),
+        ("storage.k8s.io", "volumeattachments", "status") => {
+            storage::attachment_status(&status, found)
+        }
         ("flowcontrol.apiserver.k8s.io", _, "status") => flowcontrol::conditions(&status, found),
         ("apps" | "", _, "scale") => found.not_negative(&at.get("spec").get("replicas")),
         _ => {}
@@ -270,9 +374,12 @@ pub(crate) fn same(a: &Value, b: &Value) -> bool {
         (Value::Object(a), Value::Object(b)) => {
             let null = &Value::Null;
             let keys = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key)));
-            keys.into_iter().all(|key| same(a.get(key).unwrap_or(null), b.get(key).unwrap_or(null)))
+            keys.into_iter()
+                .all(|key| same(a.get(key).unwrap_or(null), b.get(key).unwrap_or(null)))
         }
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
         (Value::Null, other) | (other, Value::Null) => match other {
             Value::Null => true,
             Value::Array(list) => list.is_empty(),
