@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 //! Volumes and claims: both wait to be bound from the start; a claim's two source fields agree (kubernetes pkg/registry/core/persistentvolume[claim]).
-=======
-//! Volumes and claims: both wait to be bound from the start; the two ways to name a claim's source say the same (kubernetes pkg/registry/core/persistentvolume[claim]).
->>>>>>> main
 
 use crate::clock::Clock;
 use crate::registry::Strategy;
@@ -13,7 +9,6 @@ pub(in crate::registry) struct Claims;
 impl Strategy for Claims {
     fn prepare_for_create(&self, object: &mut Value) {
         object["status"] = json!({"phase": "Pending"});
-<<<<<<< HEAD
         if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
             same_source(spec);
         }
@@ -52,45 +47,6 @@ fn same_source(spec: &mut serde_json::Map<String, Value>) {
     }
 }
 
-=======
-        let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else {
-            return;
-        };
-        if spec
-            .get("dataSource")
-            .is_some_and(|source| !is_source(source))
-        {
-            spec.shift_remove("dataSource");
-        }
-        let namespaced = spec
-            .get("dataSourceRef")
-            .and_then(|source| source.get("namespace"))
-            .is_some();
-        match (
-            spec.get("dataSource").cloned(),
-            spec.get("dataSourceRef").cloned(),
-        ) {
-            (Some(source), None) => {
-                spec.insert("dataSourceRef".into(), source);
-            }
-            (None, Some(source)) if !namespaced => {
-                spec.insert("dataSource".into(), source);
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Sources that a claim can have by its older field; others are dropped.
-fn is_source(source: &Value) -> bool {
-    let text = |field: &str| source.get(field).and_then(Value::as_str).unwrap_or("");
-    matches!(
-        (text("kind"), text("apiGroup")),
-        ("PersistentVolumeClaim", "") | ("VolumeSnapshot", "snapshot.storage.k8s.io")
-    )
-}
-
->>>>>>> main
 pub(in crate::registry) struct Volumes;
 
 impl Strategy for Volumes {
