@@ -9,11 +9,13 @@ mod classes;
 mod config;
 mod containers;
 mod cron;
+mod devices;
 mod diff;
 mod discovery;
 mod endpoints;
 mod env;
 mod events;
+mod extensions;
 mod flowcontrol;
 mod formats;
 mod go_value;
@@ -65,8 +67,36 @@ pub struct Kind<'a> {
 /// Everything wrong with a new object beside its metadata.
 pub fn validate(kind: Kind<'_>, object: &Value, settings: &Settings) -> Vec<FieldError> {
     let mut errors = Errors::default();
+    own_finalizers(kind, object, &mut errors);
     create(kind, &At::root(object), settings, &mut errors);
     errors.into_list()
+}
+
+/// Groups whose kinds take no finalizer without a domain but Kubernetes' own (ValidateObjectMeta of the core group).
+const STRICT_FINALIZERS: &[&str] = &[
+    "",
+    "apps",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "discovery.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+    "networking.k8s.io",
+    "rbac.authorization.k8s.io",
+    "resource.k8s.io",
+    "scheduling.k8s.io",
+    "storage.k8s.io",
+    "storagemigration.k8s.io",
+];
+
+fn own_finalizers(kind: Kind<'_>, object: &Value, errors: &mut Errors) {
+    if kind.resource == "events" || !STRICT_FINALIZERS.contains(&kind.group) {
+        return;
+    }
+    let finalizers = At::root(object).get("metadata").get("finalizers");
+    for finalizer in finalizers.items() {
+        nodes::own_finalizer(&finalizer, errors);
+    }
 }
 
 fn create(kind: Kind<'_>, at: &At<'_>, settings: &Settings, errors: &mut Errors) {
@@ -133,6 +163,18 @@ fn create(kind: Kind<'_>, at: &At<'_>, settings: &Settings, errors: &mut Errors)
         ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings") => {
             policies::binding(at, false, errors)
         }
+        ("resource.k8s.io", "resourceclaims") => devices::claim(at, errors),
+        ("resource.k8s.io", "resourceclaimtemplates") => devices::claim_template(at, errors),
+        ("resource.k8s.io", "deviceclasses") => devices::class(at, errors),
+        ("resource.k8s.io", "devicetaintrules") => devices::taint_rule(at, errors),
+        ("apiregistration.k8s.io", "apiservices") => extensions::api_service(at, errors),
+        ("storagemigration.k8s.io", "storageversionmigrations") => {
+            extensions::migration(at, errors)
+        }
+        ("certificates.k8s.io", "certificatesigningrequests") => {
+            extensions::signing_request(at, errors)
+        }
+        ("certificates.k8s.io", "clustertrustbundles") => extensions::trust_bundle(at, errors),
         _ => {}
     }
 }
@@ -145,6 +187,7 @@ pub fn validate_update(
     settings: &Settings,
 ) -> Vec<FieldError> {
     let mut errors = Errors::default();
+    own_finalizers(kind, object, &mut errors);
     update(
         kind,
         &At::root(object),
@@ -206,6 +249,13 @@ fn update(kind: Kind<'_>, at: &At<'_>, old: &At<'_>, settings: &Settings, errors
         ("storage.k8s.io", "csistoragecapacities") => storage::capacity_update(at, old, errors),
         ("node.k8s.io", "runtimeclasses") => classes::runtime_class_update(at, old, errors),
         ("scheduling.k8s.io", "priorityclasses") => classes::priority_class_update(at, old, errors),
+        ("resource.k8s.io", "resourceclaims") => devices::claim_update(at, old, errors),
+        ("storagemigration.k8s.io", "storageversionmigrations") => {
+            extensions::migration_update(at, old, errors)
+        }
+        ("certificates.k8s.io", "clustertrustbundles") => {
+            extensions::trust_bundle_update(at, old, errors)
+        }
         _ => create(kind, at, settings, errors),
     }
 }
@@ -340,3 +390,6 @@ pub(crate) fn same(a: &Value, b: &Value) -> bool {
         _ => a == b,
     }
 }
+
+#[cfg(test)]
+mod tests;

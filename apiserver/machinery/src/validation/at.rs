@@ -174,6 +174,28 @@ impl Errors {
         !at.empty()
     }
 
+    /// A declarative rule: one of a closed set.
+    pub(crate) fn declared_one_of(&mut self, at: &At<'_>, supported: &[&str]) {
+        if !supported.contains(&at.text()) {
+            self.1
+                .push(FieldError::not_supported(&at.path, at.text(), supported));
+        }
+    }
+
+    /// A declarative rule: a format.
+    pub(crate) fn declared_each(&mut self, at: &At<'_>, problems: Vec<String>) {
+        let found = problems
+            .into_iter()
+            .map(|problem| FieldError::invalid(&at.path, at.text(), problem));
+        self.1.extend(found);
+    }
+
+    /// A declarative rule: entries of a list differ by their keys.
+    pub(crate) fn declared_duplicate(&mut self, at: &At<'_>) {
+        self.1
+            .push(FieldError::duplicate(&at.path, at.value.clone()));
+    }
+
     /// A declarative rule: must not be given.
     pub(crate) fn declared_forbidden(&mut self, at: &At<'_>) {
         self.1.push(FieldError::forbidden(&at.path, ""));

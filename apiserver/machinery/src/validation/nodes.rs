@@ -12,6 +12,15 @@ pub(crate) fn node(object: &At<'_>, errors: &mut Errors) {
     taints(object, errors);
     amounts(object, errors);
     features(&object.get("status").get("declaredFeatures"), errors);
+    let swap = object
+        .get("status")
+        .get("nodeInfo")
+        .get("swap")
+        .get("capacity")
+        .shown_at("metadata.nodeSwapStatus.capacity");
+    if swap.given() {
+        errors.positive(&swap);
+    }
     let blocks = object.get("spec").get("podCIDRs");
     for block in blocks.items() {
         formats::cidr(&block, errors);

@@ -1,5 +1,5 @@
-//! Nodes: they register with their status; configuration from the API is gone, its fields are dropped (kubernetes
-//! pkg/registry/core/node).
+//! Nodes: they register with their status; configuration from the API is gone, its fields are dropped
+//! (kubernetes pkg/registry/core/node).
 
 use crate::registry::Strategy;
 use serde_json::Value;

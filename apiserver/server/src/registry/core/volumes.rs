@@ -1,4 +1,4 @@
-//! Volumes and claims: both wait to be bound from the start; the two ways to name a claim's source say the same (kubernetes pkg/registry/core/persistentvolume[claim]).
+//! Volumes and claims: both wait to be bound from the start; a claim's two source fields agree (kubernetes pkg/registry/core/persistentvolume[claim]).
 
 use crate::clock::Clock;
 use crate::registry::Strategy;
@@ -9,30 +9,8 @@ pub(in crate::registry) struct Claims;
 impl Strategy for Claims {
     fn prepare_for_create(&self, object: &mut Value) {
         object["status"] = json!({"phase": "Pending"});
-        let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else {
-            return;
-        };
-        if spec
-            .get("dataSource")
-            .is_some_and(|source| !is_source(source))
-        {
-            spec.shift_remove("dataSource");
-        }
-        let namespaced = spec
-            .get("dataSourceRef")
-            .and_then(|source| source.get("namespace"))
-            .is_some();
-        match (
-            spec.get("dataSource").cloned(),
-            spec.get("dataSourceRef").cloned(),
-        ) {
-            (Some(source), None) => {
-                spec.insert("dataSourceRef".into(), source);
-            }
-            (None, Some(source)) if !namespaced => {
-                spec.insert("dataSource".into(), source);
-            }
-            _ => {}
+        if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
+            same_source(spec);
         }
     }
 }
@@ -44,6 +22,29 @@ fn is_source(source: &Value) -> bool {
         (text("kind"), text("apiGroup")),
         ("PersistentVolumeClaim", "") | ("VolumeSnapshot", "snapshot.storage.k8s.io")
     )
+}
+
+/// The two fields that name a claim's source say the same.
+fn same_source(spec: &mut serde_json::Map<String, Value>) {
+    if spec
+        .get("dataSource")
+        .is_some_and(|source| !is_source(source))
+    {
+        spec.shift_remove("dataSource");
+    }
+    let reference = spec.get("dataSourceRef").cloned();
+    let namespaced = reference
+        .as_ref()
+        .is_some_and(|source| source.get("namespace").is_some());
+    match (spec.get("dataSource").cloned(), reference) {
+        (Some(source), None) => {
+            spec.insert("dataSourceRef".into(), source);
+        }
+        (None, Some(source)) if !namespaced => {
+            spec.insert("dataSource".into(), source);
+        }
+        _ => {}
+    }
 }
 
 pub(in crate::registry) struct Volumes;
