@@ -17,6 +17,8 @@ use triad_machinery::scheme::scheme;
 use triad_machinery::status::{Status, reason};
 
 const MANAGER: &str = "kube-apiserver";
+/// How soon a deleted one of the API's own objects is made anew.
+const KEEP_EVERY: std::time::Duration = std::time::Duration::from_secs(10);
 /// Objects written at a time: enough to fill one log write.
 const AT_ONCE: usize = 32;
 
@@ -29,6 +31,19 @@ pub(crate) async fn run(api: &Arc<Api>) -> Result<(), Status> {
         .partition(|object| meta::kind(object) == "Namespace");
     ensure_all(api, namespaces).await?;
     ensure_all(api, others.into_iter().chain(configured(api)).collect()).await
+}
+
+/// Keeps the API's own service and endpoints there for as long as the server runs, as the reference's reconciler does.
+pub(crate) async fn keep(api: Arc<Api>) {
+    loop {
+        tokio::time::sleep(KEEP_EVERY).await;
+        let own = configured(&api)
+            .into_iter()
+            .filter(|object| meta::name(object) == "kubernetes");
+        if let Err(status) = ensure_all(&api, own.collect()).await {
+            tracing::warn!(%status, "cannot make the kubernetes service anew; trying again");
+        }
+    }
 }
 
 async fn ensure_all(api: &Arc<Api>, objects: Vec<Value>) -> Result<(), Status> {

@@ -18,6 +18,8 @@ impl Running {
 
 pub(crate) fn start(api: &Arc<Api>) -> Running {
     let mut tasks = JoinSet::new();
+    // Part of the API server itself, with no name to switch it off by.
+    tasks.spawn(crate::bootstrap::keep(api.clone()));
     if api.config.controller_enabled("namespace") {
         tasks.spawn(namespace::run(api.clone()));
     }
