@@ -27,7 +27,7 @@ rocksdb: setup
 
 # What CI runs: all Rust tests (with a few torture seeds), the claimed golden suites, one smoke test per real client.
 test: build
-	tools/build/test.sh
+	ROCKSDB_LIB_DIR=$(ROCKSDB) ROCKSDB_STATIC=1 tools/build/test.sh
 
 unit: rocksdb
 	$(CARGO) test --release --workspace

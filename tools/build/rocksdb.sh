@@ -10,7 +10,7 @@ flock 9
 [ -f "$DIR/librocksdb.a" ] && exit 0
 echo "compiling RocksDB, once for this machine"
 build=$DIR/build
-CARGO_TARGET_DIR=$build cargo build --release -p triad-raft --quiet
+env -u ROCKSDB_LIB_DIR -u ROCKSDB_STATIC CARGO_TARGET_DIR="$build" cargo build --release -p triad-raft --quiet
 archive=$(find "$build" -name librocksdb.a -print -quit)
 mv "$archive" "$DIR/librocksdb.a.partial"
 mv "$DIR/librocksdb.a.partial" "$DIR/librocksdb.a"

@@ -2,9 +2,8 @@
 # test.sh: everything `make test` runs, after the build. The clients are built while the Rust tests are.
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-export ROCKSDB_STATIC=1
-ROCKSDB_LIB_DIR=$(dirname "$(find "$CACHE/rocksdb" -name librocksdb.a -print -quit)")
-export ROCKSDB_LIB_DIR
+# CARGO_TARGET_DIR, TRIAD and where RocksDB lies come from make.
+: "${ROCKSDB_LIB_DIR:?run this through make test}"
 failed=()
 
 # step NAME COMMAND...: runs it, says how long it took.
