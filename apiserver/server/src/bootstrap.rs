@@ -94,7 +94,7 @@ async fn create(api: &Arc<Api>, registry: &Registry, object: &mut Value) -> Resu
     if let Some(status) = status {
         object["status"] = status;
     }
-    let extra = registry.strategy.allocate(api, &mut object, None)?;
+    let extra = registry.strategy.allocate(api, &mut object, None, false)?;
     match registry.insert(object, extra, false).await {
         Ok(_) => Ok(()),
         // Another server made it meanwhile.

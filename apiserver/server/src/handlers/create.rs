@@ -43,7 +43,9 @@ pub(crate) async fn insert(call: &mut Call, object: Value, dry_run: bool) -> Res
             .await?,
     );
     let mut attempt = 0;
+    let warned = call.warnings.len();
     loop {
+        call.warnings.truncate(warned);
         let mut candidate = object.clone();
         call.warnings
             .extend(registry.before_create(&mut candidate)?);
@@ -56,7 +58,7 @@ pub(crate) async fn insert(call: &mut Call, object: Value, dry_run: bool) -> Res
         );
         let extra = registry
             .strategy
-            .allocate(&call.api, &mut candidate, None)?;
+            .allocate(&call.api, &mut candidate, None, dry_run)?;
         attempt += 1;
         call.check_escalation(&candidate, None)?;
         match registry.insert(candidate, extra, dry_run).await {

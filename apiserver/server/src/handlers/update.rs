@@ -108,7 +108,7 @@ pub(crate) async fn modify(
         managed_fields::keep_times(&old.object, &mut object);
         let extra = registry
             .strategy
-            .allocate(&api, &mut object, Some(&old.object))?;
+            .allocate(&api, &mut object, Some(&old.object), dry_run)?;
         let ends = !meta::deletion_timestamp(&object).is_empty()
             && meta::finalizers(&object).next().is_none()
             && !registry.strategy.held(&object)

@@ -90,12 +90,14 @@ pub(crate) trait Strategy: Send + Sync {
         Vec::new()
     }
 
-    /// Takes what the object needs from elsewhere (addresses, ports), in the object's own transaction.
+    /// Takes what the object needs from elsewhere (addresses, ports), in the object's own transaction. A dry run shows
+    /// numbers of the right form without a search.
     fn allocate(
         &self,
         _api: &Api,
         _object: &mut Value,
         _old: Option<&Value>,
+        _dry_run: bool,
     ) -> Result<Extra, Status> {
         Ok(Extra::default())
     }

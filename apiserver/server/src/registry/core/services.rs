@@ -113,11 +113,17 @@ impl Strategy for Services {
         api: &Api,
         object: &mut Value,
         old: Option<&Value>,
+        dry_run: bool,
     ) -> Result<Extra, Status> {
         let mut extra = Extra::default();
         let held = old.map(addresses).unwrap_or_default();
         if has_address(object) && addresses(object).is_empty() {
-            let drawn = draw_address(api, &api.config.service_cidr)?;
+            let cidr = &api.config.service_cidr;
+            let drawn = if dry_run {
+                cidr.network()
+            } else {
+                draw_address(api, cidr)?
+            };
             object["spec"]["clusterIP"] = drawn.to_string().into();
             object["spec"]["clusterIPs"] = json!([drawn.to_string()]);
         }
@@ -140,7 +146,7 @@ impl Strategy for Services {
                 key: Bytes::from(format!("{ADDRESSES}{address}")),
             });
         }
-        self.ports(api, object, old, &mut extra)?;
+        self.ports(api, object, old, dry_run, &mut extra)?;
         Ok(extra)
     }
 
@@ -170,9 +176,12 @@ impl Services {
         api: &Api,
         object: &mut Value,
         old: Option<&Value>,
+        dry_run: bool,
         extra: &mut Extra,
     ) -> Result<(), Status> {
         let held = old.map(node_ports).unwrap_or_default();
+        // What a dry run only shows may be in use.
+        let mut shown = Vec::new();
         let kind = text(object, "/spec/type").to_owned();
         let allocates = kind == "NodePort"
             || (kind == "LoadBalancer"
@@ -194,13 +203,20 @@ impl Services {
                 {
                     continue;
                 }
-                let port = draw_port(api, first, last, &taken)?;
+                let port = if dry_run {
+                    let port = dry_port(&taken, &held);
+                    shown.push(port);
+                    port
+                } else {
+                    draw_port(api, first, last, &taken)?
+                };
                 taken.push(port);
                 object["spec"]["ports"][at]["nodePort"] = port.into();
             }
         }
         let wanted = node_ports(object);
-        for port in wanted.iter().filter(|port| !held.contains(port)) {
+        let new = |port: &&i64| !held.contains(port) && !shown.contains(port);
+        for port in wanted.iter().filter(new) {
             let key = Bytes::from(format!("{PORTS}{port}"));
             if api
                 .store
@@ -393,6 +409,13 @@ fn check_address(api: &Api, object: &Value, address: &str) -> Result<(), Status>
     }
 }
 
+/// The node port that a dry run shows: one above those the service asks for now, whether it is free or not
+/// (portallocator's operation.go).
+fn dry_port(taken: &[i64], held: &[i64]) -> i64 {
+    let asked = taken.iter().filter(|port| !held.contains(port)).max();
+    asked.copied().unwrap_or(32768) + 1
+}
+
 fn draw_port(api: &Api, first: u16, last: u16, taken: &[i64]) -> Result<i64, Status> {
     for _ in 0..DRAWS {
         let port = i64::from(rand::rng().random_range(first..=last));
@@ -433,4 +456,17 @@ fn ip_address(service: &Value, address: &str) -> Result<Bytes, Status> {
         ty,
     };
     Ok(layout.encode(&mut object))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::dry_port;
+
+    #[test]
+    fn a_dry_run_shows_the_port_above_those_asked_for_now() {
+        assert_eq!(dry_port(&[], &[]), 32769);
+        assert_eq!(dry_port(&[30005, 30001], &[]), 30006);
+        // A port that the service holds already is not asked for.
+        assert_eq!(dry_port(&[30005], &[30005]), 32769);
+    }
 }
