@@ -9,7 +9,7 @@ CARGO := ROCKSDB_LIB_DIR=$(ROCKSDB) ROCKSDB_STATIC=1 cargo
 RELEASE := $(CARGO_TARGET_DIR)/release
 export TRIAD := $(RELEASE)/triad
 
-.PHONY: run build setup rocksdb test unit golden interop interop-smoke torture lint deny bench
+.PHONY: run build setup rocksdb test unit golden interop interop-smoke torture lint deny bench peers
 
 run: build
 	bin/triad serve
@@ -53,3 +53,7 @@ deny:
 
 bench: build
 	tests/bench/run.sh
+
+# The reference, for the figures beside ours: kube-apiserver and etcd from the Go module proxy.
+peers: setup
+	tests/peers/build.sh
