@@ -4,17 +4,19 @@
 
 mod step;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message;
 use rocksdb::WriteBatch;
-use triad_raft::{Flusher, Position, Stand, StateMachine};
+use triad_raft::{Position, Stand, StateFiles, StateMachine};
 
 use crate::command::{Command, ExpireRecord, Reply, TxnRecord, What};
+use crate::hashes::Hashes;
 use crate::layout::record::{self, Sample, StandRecord};
 use crate::layout::{self, MEMBERSHIP_KEY, META, STAND_KEY};
-use crate::state::State;
+use crate::state::{Slot, State};
 use crate::watch::Hub;
 use crate::{Error, Revision};
 
@@ -25,20 +27,25 @@ const SAMPLE_SECONDS: u64 = 5;
 const SAMPLE_BYTES: u64 = 16 << 20;
 
 pub(crate) struct Machine {
+    slot: Arc<Slot>,
     state: Arc<State>,
     hub: Arc<Hub>,
+    hashes: Arc<Hashes>,
     stand: StandRecord,
     membership: Option<Vec<u8>>,
     applied: bool,
 }
 
 impl Machine {
-    pub(crate) fn new(state: Arc<State>, hub: Arc<Hub>) -> Result<Self, Error> {
+    pub(crate) fn new(slot: Arc<Slot>, hub: Arc<Hub>, hashes: Arc<Hashes>) -> Result<Self, Error> {
+        let state = slot.state();
         let stand = state.view()?.stand;
         let recovered = state.current();
         Ok(Self {
+            slot,
             state,
             hub,
+            hashes,
             stand,
             membership: recovered.membership,
             applied: recovered.applied.is_some(),
@@ -67,6 +74,8 @@ impl Machine {
     }
 
     fn commit(&mut self, batch: &mut WriteBatch) -> Result<(), Error> {
+        self.stand.mix(self.stand.applied.index);
+        self.stand.mix(self.stand.compacted);
         batch.put_cf(
             self.state.family(META),
             STAND_KEY,
@@ -75,6 +84,22 @@ impl Machine {
         self.state.write(std::mem::take(batch))?;
         self.applied = true;
         self.state.advance(self.stand());
+        self.hashes.add(self.stand.applied.index, self.stand.hash);
+        Ok(())
+    }
+
+    /// Goes on from another member's state. Watches go on too: what happened in between is in
+    /// its history, unless that has been given up.
+    fn replace(&mut self, dir: &Path) -> Result<(), Error> {
+        let state = self.slot.install(dir)?;
+        let stand = state.view()?.stand;
+        let recovered = state.current();
+        (self.stand, self.membership) = (stand, recovered.membership);
+        self.applied = recovered.applied.is_some();
+        self.state = state;
+        self.hashes.add(stand.applied.index, stand.hash);
+        self.hub
+            .jump(Revision(stand.revision), Revision(stand.compacted));
         Ok(())
     }
 }
@@ -105,8 +130,12 @@ impl StateMachine for Machine {
         self.commit(&mut batch).map_err(triad_raft::Error::from)
     }
 
-    fn flusher(&self) -> Arc<dyn Flusher> {
-        self.state.clone()
+    fn install(&mut self, dir: &Path) -> Result<(), triad_raft::Error> {
+        self.replace(dir).map_err(triad_raft::Error::from)
+    }
+
+    fn files(&self) -> Arc<dyn StateFiles> {
+        self.slot.clone()
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) async fn run_once(running: &Running, batch: usize) -> Result<(), Erro
     }
     loop {
         let now = unix_seconds();
-        let due = running.state.view()?.expired(now, batch)?;
+        let due = running.state().view()?.expired(now, batch)?;
         let found = due.len();
         if found == 0 {
             return Ok(());

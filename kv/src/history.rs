@@ -26,8 +26,8 @@ pub(crate) async fn retain(running: &Running, history: &History) -> Result<(), E
     }
     let now = unix_seconds();
     let oldest = now.saturating_sub(history.max_age.as_secs());
-    let end = running.state.history_end(oldest, history.max_bytes)?;
-    if end > running.state.view()?.stand.compacted {
+    let end = running.state().history_end(oldest, history.max_bytes)?;
+    if end > running.state().view()?.stand.compacted {
         running
             .propose(&Command::compact(Revision(end), now), 1)
             .await?;
@@ -38,7 +38,7 @@ pub(crate) async fn retain(running: &Running, history: &History) -> Result<(), E
 /// Frees what has been given up; returns when nothing is left to free.
 pub(crate) async fn sweep(running: &Arc<Running>) -> Result<(), Error> {
     loop {
-        let state = running.state.clone();
+        let state = running.state();
         let swept = tokio::task::spawn_blocking(move || state.sweep(SWEEP_CHANGES)).await;
         let more = swept.map_err(|e| Error::Unavailable { why: e.to_string() })??;
         if !more {

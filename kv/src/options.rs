@@ -1,12 +1,16 @@
 //! How a store is opened: where it lives, how much it keeps, how large its parts may grow.
 //! Every bound here has a default that suits a two-core machine.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use triad_raft::{Answer, Election, PeerTls};
 
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
-    /// Holds `lock`, `identity`, `log.floor`, `log/` and `state/`; made when missing.
+    /// Holds `lock`, `identity`, `log.floor`, `log/` and the state; made when missing.
     pub dir: PathBuf,
     /// The member's name, for messages and membership.
     pub node_name: String,
@@ -14,6 +18,33 @@ pub struct StoreOptions {
     pub sync: bool,
     pub history: History,
     pub limits: Limits,
+    /// `None` keeps the store alone for good.
+    pub peers: Option<PeerOptions>,
+    pub election: Election,
+}
+
+/// How this member talks to others.
+#[derive(Clone)]
+pub struct PeerOptions {
+    /// Where it listens once there are others.
+    pub listen: SocketAddr,
+    /// Where others reach it: host and port.
+    pub advertise: String,
+    /// The cluster and epoch to be taken into, instead of forming one.
+    pub joining: Option<(u64, u64)>,
+    pub tls: Arc<dyn PeerTls>,
+    /// Answers what other members' users ask of this one's.
+    pub answer: Arc<dyn Answer>,
+}
+
+impl std::fmt::Debug for PeerOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PeerOptions")
+            .field("listen", &self.listen)
+            .field("advertise", &self.advertise)
+            .field("joining", &self.joining)
+            .finish_non_exhaustive()
+    }
 }
 
 impl StoreOptions {
@@ -24,6 +55,8 @@ impl StoreOptions {
             sync: true,
             history: History::default(),
             limits: Limits::default(),
+            peers: None,
+            election: Election::default(),
         }
     }
 }

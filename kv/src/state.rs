@@ -1,19 +1,23 @@
 //! The state database (`DIR/state`): opening it, reading what it says about itself, flushing it.
 //! Only `apply` and the sweep of given-up history write to it; the log replays what it loses.
 
+mod checkpoint;
 mod open;
 mod read;
+mod slot;
 mod sweep;
 
 use std::path::PathBuf;
 
 use parking_lot::Mutex;
 use rocksdb::{Cache, ColumnFamily, DB, FlushOptions, Snapshot, WriteBatch, WriteOptions};
-use triad_raft::{Flusher, Stand};
+use triad_raft::Stand;
 
 use crate::Error;
 use crate::layout::record::StandRecord;
 use crate::layout::{FAMILIES, META, STAND_KEY, record};
+
+pub(crate) use slot::Slot;
 
 /// An open state database.
 pub(crate) struct State {
@@ -119,8 +123,9 @@ impl State {
     }
 }
 
-impl Flusher for State {
-    fn flush(&self) -> Result<Stand, triad_raft::Error> {
+impl State {
+    /// Returns when at least everything applied before the call is in files, and what that was.
+    pub(crate) fn flush(&self) -> Result<Stand, Error> {
         let covered = self.current();
         let families: Vec<&ColumnFamily> = FAMILIES.iter().map(|name| self.family(name)).collect();
         let families: Vec<&&ColumnFamily> = families.iter().collect();
@@ -128,12 +133,12 @@ impl Flusher for State {
         options.set_wait(true);
         self.db
             .flush_cfs_opt(&families, &options)
-            .map_err(|e| triad_raft::Error::database("flushing the state", &e, &self.dir))?;
+            .map_err(|e| self.trouble("flushing the state", &e))?;
         *self.flushed.lock() = covered.clone();
         Ok(covered)
     }
 
-    fn flushed(&self) -> Stand {
+    pub(crate) fn flushed(&self) -> Stand {
         self.flushed.lock().clone()
     }
 }

@@ -2,6 +2,7 @@
 //! Reads are local and synchronous; writes and barriers go through the log.
 
 mod care;
+mod questions;
 mod running;
 mod shared;
 
@@ -13,7 +14,8 @@ use bytes::Bytes;
 use crate::clock::unix_seconds;
 use crate::command::Command;
 use crate::{
-    Change, Entry, Error, Health, Metrics, Range, Revision, StoreOptions, Txn, TxnOutcome, Watch,
+    Change, Entry, Error, Health, Identity, Member, Metrics, Peer, Range, Revision, StoreOptions,
+    Txn, TxnOutcome, Watch,
 };
 
 pub(crate) use running::Running;
@@ -153,6 +155,69 @@ impl Store {
         }
         let source = Arc::new(WeakSource::new(&self.shared));
         Ok(Watch::new(self.shared.hub.clone(), source, prefix, after))
+    }
+
+    /// Who this store is: the cluster, and the member in it.
+    ///
+    /// # Errors
+    /// `Unavailable` while it is down, `Closed`.
+    pub fn identity(&self) -> Result<Identity, Error> {
+        Ok(self.shared.running()?.identity.clone())
+    }
+
+    /// Who takes part, by name, as this member knows it.
+    #[must_use]
+    pub fn members(&self) -> Vec<Peer> {
+        let running = self.shared.running();
+        running.map(|r| r.node.peers()).unwrap_or_default()
+    }
+
+    /// Takes a member in: first it catches up, then it votes. A member of the same name is
+    /// replaced. Asking again is harmless.
+    ///
+    /// # Errors
+    /// `NotLeader`; `Unavailable` with the reason, while it catches up too.
+    pub async fn add_member(&self, id: u64, member: &Member) -> Result<(), Error> {
+        Ok(self.shared.running()?.node.add_member(id, member).await?)
+    }
+
+    /// Removes a member for good, the leader too.
+    ///
+    /// # Errors
+    /// `NotLeader`; `Unavailable` with the reason.
+    pub async fn remove_member(&self, name: &str) -> Result<(), Error> {
+        Ok(self.shared.running()?.node.remove_member(name).await?)
+    }
+
+    /// Hands the leadership to a member.
+    ///
+    /// # Errors
+    /// `NotLeader`; `Unavailable` with the reason.
+    pub async fn transfer(&self, name: &str) -> Result<(), Error> {
+        Ok(self.shared.running()?.node.transfer(name).await?)
+    }
+
+    /// Asks another member's user something; this store has no part in it.
+    ///
+    /// # Errors
+    /// `Unavailable` when it cannot be reached in time.
+    pub async fn ask(&self, peer: &Peer, question: &[u8]) -> Result<Bytes, Error> {
+        let running = self.shared.running()?;
+        Ok(running
+            .node
+            .ask(peer, questions::for_user(question))
+            .await?)
+    }
+
+    /// Compares this member's state with the others' at the same place in the log, now. It
+    /// happens each minute by itself.
+    ///
+    /// # Errors
+    /// `Corrupt` when this member is the odd one; it then stops serving.
+    pub async fn compare(&self) -> Result<(), Error> {
+        let running = self.shared.running()?;
+        let compared = questions::compare(&running).await;
+        compared.inspect_err(|error| self.shared.notice(error))
     }
 
     /// Gives up the history before `at`; the space is reclaimed in the background.

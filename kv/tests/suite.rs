@@ -1,6 +1,9 @@
 //! All tests of the store's front door, in one program.
 
+mod cluster;
 mod damage;
 mod model;
 mod store;
 mod support;
+#[path = "../../raft/tests/tls.rs"]
+mod tls;

@@ -15,9 +15,39 @@ pub struct Identity {
     /// Drawn when the directory is made; names this member in the log.
     #[prost(uint64, tag = "2")]
     pub node: u64,
+    /// Raised when the cluster is made anew from what is left of it: members of an earlier
+    /// epoch are refused.
+    #[prost(uint64, tag = "3")]
+    pub epoch: u64,
 }
 
 impl Identity {
+    /// What calls between members carry, to find each other's like.
+    pub(crate) fn token(&self) -> String {
+        format!("{:016x}.{}", self.cluster, self.epoch)
+    }
+
+    /// The identity of a new member of an existing cluster; the directory must be empty of data.
+    ///
+    /// # Errors
+    /// `Io` when the directory belongs to a member already, or refuses the file.
+    pub fn join(dir: &Path, cluster: u64, epoch: u64) -> Result<Self, Error> {
+        let path = dir.join("identity");
+        if path.exists() || dir.join("log").exists() || dir.join("state").exists() {
+            return Err(Error::io(
+                format!("joining with {}", dir.display()),
+                "the directory holds a member's data already",
+            ));
+        }
+        let joined = Self {
+            cluster,
+            node: draw(),
+            epoch,
+        };
+        sealed::write(&path, &joined.encode_to_vec())?;
+        Ok(joined)
+    }
+
     /// Reads the directory's identity, or draws one for a directory that holds no data yet.
     ///
     /// # Errors
@@ -36,6 +66,7 @@ impl Identity {
         let drawn = Self {
             cluster: draw(),
             node: draw(),
+            epoch: 0,
         };
         sealed::write(&path, &drawn.encode_to_vec())?;
         Ok(drawn)

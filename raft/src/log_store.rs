@@ -27,10 +27,14 @@ use tokio::sync::{oneshot, watch};
 use crate::Error;
 use crate::type_config::{Entry, LogId, TypeConfig, Vote};
 
+pub(crate) use record::{decode_entry, encode_entry};
 pub use sync_times::SyncTimes;
 use tail::Tail;
 pub(crate) use wal::is_whole;
 use writer::{Request, Writer};
+
+/// What one read for a follower brings into memory, besides what is there.
+const READ_BYTES: usize = 4 << 20;
 
 #[derive(Clone, Debug)]
 pub struct LogOptions {
@@ -112,6 +116,10 @@ impl LogStore {
         Ok((Self { shared, queue }, thread))
     }
 
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.shared.options.dir.clone()
+    }
+
     pub(crate) fn last(&self) -> Option<LogId> {
         self.shared.marks.read().last
     }
@@ -148,6 +156,30 @@ impl LogStore {
     /// The log seen from outside; it does not keep the log open.
     pub(crate) fn watch(&self) -> Weak<LogWatch> {
         Arc::downgrade(&self.shared)
+    }
+
+    /// The entries of a range; those on disk end after about `limit` bytes.
+    fn entries(&self, wanted: Range<u64>, limit: usize) -> io::Result<Vec<Entry>> {
+        let (on_disk, recent) = match self.shared.tail.read().read(&wanted) {
+            Some((start, entries)) => (wanted.start..start, entries),
+            None => (wanted, Vec::new()),
+        };
+        if on_disk.is_empty() {
+            return Ok(recent);
+        }
+        let end = on_disk.end;
+        let read = self.shared.read(on_disk, limit);
+        let mut entries = read
+            .inspect_err(|e| self.shared.fence(e.clone()))
+            .map_err(io::Error::other)?;
+        // What is missing before the recent ones has been purged, unless the limit cut it off.
+        if entries
+            .last()
+            .is_none_or(|last| last.log_id.index + 1 == end)
+        {
+            entries.extend(recent);
+        }
+        Ok(entries)
     }
 
     fn send(&self, request: Request) -> io::Result<()> {
@@ -189,13 +221,14 @@ impl LogWatch {
         }
     }
 
-    /// Entries from the database; a gap or damage is an error and fences the log.
-    fn read(&self, wanted: Range<u64>) -> Result<Vec<Entry>, Error> {
+    /// Entries from the database, about `limit` bytes of them; a gap or damage is an error.
+    fn read(&self, wanted: Range<u64>, limit: usize) -> Result<Vec<Entry>, Error> {
         let mut options = ReadOptions::default();
         options.set_iterate_lower_bound(record::entry_key(wanted.start));
         options.set_iterate_upper_bound(record::entry_key(wanted.end));
         options.set_verify_checksums(true);
         let mut entries: Vec<Entry> = Vec::new();
+        let mut bytes = 0;
         for item in self.db.iterator_opt(IteratorMode::Start, options) {
             let (key, value) =
                 item.map_err(|e| Error::database("reading the log", &e, &self.dir))?;
@@ -212,6 +245,10 @@ impl LogWatch {
                 entry
                     .map_err(|what| Error::corrupt(format!("entry {index}: {what}"), &self.dir))?,
             );
+            bytes += value.len();
+            if bytes >= limit {
+                break;
+            }
         }
         Ok(entries)
     }
@@ -222,20 +259,11 @@ impl RaftLogReader<TypeConfig> for LogStore {
     where
         RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
     {
-        let wanted = half_open(&range);
-        let (on_disk, recent) = match self.shared.tail.read().read(&wanted) {
-            Some((start, entries)) => (wanted.start..start, entries),
-            None => (wanted, Vec::new()),
-        };
-        if on_disk.is_empty() {
-            return Ok(recent);
-        }
-        let read = self.shared.read(on_disk);
-        let mut entries = read
-            .inspect_err(|e| self.shared.fence(e.clone()))
-            .map_err(io::Error::other)?;
-        entries.extend(recent);
-        Ok(entries)
+        self.entries(half_open(&range), usize::MAX)
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
+        self.entries(start..end, READ_BYTES)
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<Vote>> {

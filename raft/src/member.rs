@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use prost::Message;
 
 use crate::Position;
+use crate::position::PositionRecord;
 use crate::type_config::{Membership, StoredMembership};
 
 /// One member of the cluster.
@@ -33,23 +34,30 @@ struct ConfigRecord {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct NodeRecord {
+pub(crate) struct NodeRecord {
     #[prost(uint64, tag = "1")]
-    id: u64,
+    pub(crate) id: u64,
     #[prost(string, tag = "2")]
     name: String,
     #[prost(string, tag = "3")]
     address: String,
 }
 
-#[derive(Clone, Copy, PartialEq, Message)]
-struct PositionRecord {
-    #[prost(uint64, tag = "1")]
-    term: u64,
-    #[prost(uint64, tag = "2")]
-    node: u64,
-    #[prost(uint64, tag = "3")]
-    index: u64,
+impl NodeRecord {
+    pub(crate) fn new(id: u64, member: &Member) -> Self {
+        Self {
+            id,
+            name: member.name.clone(),
+            address: member.address.clone(),
+        }
+    }
+
+    pub(crate) fn member(&self) -> Member {
+        Member {
+            name: self.name.clone(),
+            address: self.address.clone(),
+        }
+    }
 }
 
 impl MembershipRecord {
@@ -63,17 +71,9 @@ impl MembershipRecord {
                 .collect(),
             nodes: membership
                 .nodes()
-                .map(|(id, m)| NodeRecord {
-                    id: *id,
-                    name: m.name.clone(),
-                    address: m.address.clone(),
-                })
+                .map(|(id, member)| NodeRecord::new(*id, member))
                 .collect(),
-            at: at.map(|p| PositionRecord {
-                term: p.term,
-                node: p.node,
-                index: p.index,
-            }),
+            at: at.map(PositionRecord::from),
         }
     }
 
@@ -87,28 +87,13 @@ impl MembershipRecord {
         let nodes: BTreeMap<u64, Member> = self
             .nodes
             .iter()
-            .map(|n| {
-                (
-                    n.id,
-                    Member {
-                        name: n.name.clone(),
-                        address: n.address.clone(),
-                    },
-                )
-            })
+            .map(|node| (node.id, node.member()))
             .collect();
         Membership::new(configs, nodes).ok()
     }
 
     pub(crate) fn stored(&self) -> Option<StoredMembership> {
-        let at = self.at.map(|p| {
-            Position {
-                term: p.term,
-                node: p.node,
-                index: p.index,
-            }
-            .log_id()
-        });
+        let at = self.at.map(|at| Position::from(at).log_id());
         Some(StoredMembership::new(at, self.membership()?))
     }
 }

@@ -4,7 +4,12 @@
 
 mod barrier;
 mod batcher;
+mod care;
+mod forward;
+mod gate;
+mod lead;
 mod life;
+mod start;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -18,15 +23,24 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::log_store::{LogOptions, LogWatch};
+use crate::member::NodeRecord;
+use crate::peers::{Change, PeerOptions};
 use crate::type_config::TypeConfig;
 use crate::{Error, Identity, Member, StateMachine, SyncTimes};
 
 use batcher::Proposal;
+pub(crate) use lead::Lead;
 
 #[derive(Clone, Debug)]
 pub struct NodeOptions {
     pub identity: Identity,
+    /// The address is where others reach this member, once there are others.
     pub member: Member,
+    /// `None` keeps the member alone for good.
+    pub peers: Option<PeerOptions>,
+    /// The member waits to be taken into a cluster instead of forming one.
+    pub joining: bool,
+    pub election: Election,
     pub log: LogOptions,
     /// Weight of the commands in one log entry.
     pub frame_weight: usize,
@@ -36,6 +50,35 @@ pub struct NodeOptions {
     pub flush_bytes: u64,
     /// and after this much time when anything is not flushed.
     pub flush_interval: Duration,
+}
+
+/// When followers call for a new leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Election {
+    pub timeout_min_ms: u64,
+    pub timeout_max_ms: u64,
+}
+
+impl Default for Election {
+    fn default() -> Self {
+        Self {
+            timeout_min_ms: 300,
+            timeout_max_ms: 600,
+        }
+    }
+}
+
+/// One member of the cluster, as this one knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    pub id: u64,
+    pub member: Member,
+    pub voter: bool,
+    pub leader: bool,
+    /// This very member.
+    pub own: bool,
+    /// The last entry known to be there; known to the leader alone.
+    pub reached: Option<u64>,
 }
 
 /// A handle on a running member; clones share it.
@@ -65,6 +108,8 @@ pub struct Status {
     pub leading: bool,
     /// The leader's name, when one is known.
     pub leader: Option<String>,
+    /// A majority has been heard from lately: by the leader itself, or through it.
+    pub quorum: bool,
     /// Why the member is fenced: it must be stopped and started again.
     pub fault: Option<Error>,
     /// The thread has ended and all files are closed.
@@ -80,6 +125,8 @@ struct Counters {
     /// This member is the only voter, leads, and has applied all it found at its start: every
     /// acknowledged write is applied here, so a local read is linearizable as it is.
     alone: AtomicBool,
+    /// Others have been or are about to be made members, so `alone` is never set again.
+    several: AtomicBool,
 }
 
 /// What the member counts, since it was started.
@@ -102,8 +149,9 @@ pub struct NodeMetrics {
 }
 
 impl Node {
-    /// Recovers the log, elects a leader when this is the only voter, and returns when the
-    /// machine has applied everything that the log held.
+    /// Recovers the log and takes part. The only voter of a cluster elects itself, and this
+    /// returns when the machine has applied everything that its log held; one of several does
+    /// not wait for the others.
     ///
     /// # Errors
     /// `Corrupt` and `Io` from opening the log; `Unavailable` when recovery does not end.
@@ -177,12 +225,85 @@ impl Node {
         self.order(life::Order::Flush).await
     }
 
-    /// Hands the leadership to another member.
+    /// Takes a member in: it becomes a learner, and a voter once it has caught up. A member of
+    /// the same name is replaced. Asking again is harmless.
     ///
     /// # Errors
-    /// `Closed` when the member has ended.
-    pub async fn transfer(&self, to: u64) -> Result<(), Error> {
-        self.order(life::Order::Transfer(to)).await
+    /// `NotLeader`; `Unavailable` with the reason, while it catches up too.
+    pub async fn add_member(&self, id: u64, member: &Member) -> Result<(), Error> {
+        self.change(Change {
+            add: Some(NodeRecord::new(id, member)),
+            ..Change::default()
+        })
+        .await
+    }
+
+    /// Removes a member by its name, the leader too.
+    ///
+    /// # Errors
+    /// `NotLeader`; `Unavailable` with the reason.
+    pub async fn remove_member(&self, name: &str) -> Result<(), Error> {
+        self.change(Change {
+            remove: name.into(),
+            ..Change::default()
+        })
+        .await
+    }
+
+    /// Hands the leadership to a member by its name.
+    ///
+    /// # Errors
+    /// `NotLeader`; `Unavailable` with the reason.
+    pub async fn transfer(&self, name: &str) -> Result<(), Error> {
+        self.change(Change {
+            transfer: name.into(),
+            ..Change::default()
+        })
+        .await
+    }
+
+    async fn change(&self, change: Change) -> Result<(), Error> {
+        let (done, answer) = oneshot::channel();
+        self.order(life::Order::Change(change, done)).await?;
+        answer.await.unwrap_or_else(|_| Err(self.ended()))
+    }
+
+    /// Asks another member something that the log has no part in.
+    ///
+    /// # Errors
+    /// `Unavailable` when it cannot be reached in time.
+    pub async fn ask(&self, peer: &Peer, question: Bytes) -> Result<Bytes, Error> {
+        let (done, answer) = oneshot::channel();
+        self.order(life::Order::Ask(peer.clone(), question, done))
+            .await?;
+        answer.await.unwrap_or_else(|_| Err(self.ended()))
+    }
+
+    /// Who takes part, by name.
+    #[must_use]
+    pub fn peers(&self) -> Vec<Peer> {
+        let now = self.inner.metrics.borrow_watched();
+        let membership = now.membership_config.membership();
+        let reached = |id: &u64| {
+            if *id == now.id {
+                return now.last_log_index;
+            }
+            let at = now.replication.as_ref()?.get(id).copied().flatten();
+            at.map(|at| at.index)
+        };
+        let mut peers: Vec<Peer> = membership
+            .nodes()
+            .map(|(id, member)| Peer {
+                id: *id,
+                member: member.clone(),
+                voter: membership.voter_ids().any(|voter| voter == *id),
+                leader: now.current_leader == Some(*id),
+                own: *id == now.id,
+                reached: reached(id),
+            })
+            .collect();
+        peers.sort_by(|a, b| a.member.name.cmp(&b.member.name));
+        peers
     }
 
     async fn order(&self, order: life::Order) -> Result<(), Error> {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use prost::Message;
+
 use crate::type_config::{CommittedLeader, LogId};
 
 /// Names one log entry for ever: two logs that agree on a position agree on all before it.
@@ -35,6 +37,37 @@ impl Position {
                 node_id: self.node,
             },
             index: self.index,
+        }
+    }
+}
+
+/// The protobuf form, on disk and between members: field numbers are never reused.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct PositionRecord {
+    #[prost(uint64, tag = "1")]
+    term: u64,
+    #[prost(uint64, tag = "2")]
+    node: u64,
+    #[prost(uint64, tag = "3")]
+    index: u64,
+}
+
+impl From<Position> for PositionRecord {
+    fn from(at: Position) -> Self {
+        Self {
+            term: at.term,
+            node: at.node,
+            index: at.index,
+        }
+    }
+}
+
+impl From<PositionRecord> for Position {
+    fn from(at: PositionRecord) -> Self {
+        Self {
+            term: at.term,
+            node: at.node,
+            index: at.index,
         }
     }
 }

@@ -11,7 +11,10 @@ const MAGIC: &[u8; 8] = b"TRIADSF1";
 const HEADER: usize = 12;
 
 /// Writes `bytes` so that `read` finds all of them or the previous ones.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+///
+/// # Errors
+/// `Io` with the file's name.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let failed = |e: std::io::Error| Error::io(format!("writing {}", path.display()), e);
     let size = u32::try_from(bytes.len()).map_err(|e| Error::io("sealing a file", e))?;
     let mut sealed = Vec::with_capacity(HEADER + bytes.len() + 4);
@@ -32,7 +35,10 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 }
 
 /// The bytes of a sealed file; `None` when there is none.
-pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+///
+/// # Errors
+/// `Corrupt` when it is damaged, `Io` when it cannot be read.
+pub fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     let sealed = match fs::read(path) {
         Ok(sealed) => sealed,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -54,7 +60,10 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
 }
 
 /// Makes creations and renames in a directory durable.
-pub(crate) fn sync_dir(dir: &Path) -> Result<(), Error> {
+///
+/// # Errors
+/// `Io` with the directory's name.
+pub fn sync_dir(dir: &Path) -> Result<(), Error> {
     File::open(dir)
         .and_then(|d| d.sync_all())
         .map_err(|e| Error::io(format!("syncing {}", dir.display()), e))

@@ -1,72 +1,14 @@
-//! A member with a machine of a few lines: proposals come back in order, survive restarts, and
-//! the log is purged only up to what the machine has flushed.
+//! One member alone: proposals come back in order, survive restarts, and the log is purged only
+//! up to what the machine has flushed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use tempfile::TempDir;
-use triad_raft::{
-    Error, Flusher, Identity, LogOptions, Member, Node, NodeOptions, Position, Stand, StateMachine,
-};
+use triad_raft::{Election, Error, Identity, LogOptions, Member, Node, NodeOptions};
 
-/// A list of all commands; the reply to each is how many there were before it.
-#[derive(Clone, Debug, Default)]
-struct List {
-    commands: Vec<Bytes>,
-    stand: Stand,
-}
-
-#[derive(Default)]
-struct Disk {
-    current: Mutex<List>,
-    flushed: Mutex<List>,
-}
-
-struct Machine(Arc<Disk>);
-
-impl StateMachine for Machine {
-    fn stand(&self) -> Stand {
-        self.0.current.lock().stand.clone()
-    }
-
-    fn apply(&mut self, at: Position, commands: &[Bytes]) -> Result<Vec<Bytes>, Error> {
-        let mut list = self.0.current.lock();
-        assert!(list.stand.applied < Some(at), "{at} is applied twice");
-        list.stand.applied = Some(at);
-        let first = list.commands.len();
-        list.commands.extend_from_slice(commands);
-        Ok((first..list.commands.len())
-            .map(|n| Bytes::from(n.to_string()))
-            .collect())
-    }
-
-    fn skip(&mut self, at: Position, membership: Option<Vec<u8>>) -> Result<(), Error> {
-        let mut list = self.0.current.lock();
-        list.stand.applied = Some(at);
-        if membership.is_some() {
-            list.stand.membership = membership;
-        }
-        Ok(())
-    }
-
-    fn flusher(&self) -> Arc<dyn Flusher> {
-        self.0.clone()
-    }
-}
-
-impl Flusher for Disk {
-    fn flush(&self) -> Result<Stand, Error> {
-        let list = self.current.lock().clone();
-        *self.flushed.lock() = list.clone();
-        Ok(list.stand)
-    }
-
-    fn flushed(&self) -> Stand {
-        self.flushed.lock().stand.clone()
-    }
-}
+use crate::machine::{Disk, List, Machine};
 
 struct Bed {
     dir: TempDir,
@@ -97,6 +39,9 @@ impl Bed {
                 sync: true,
                 write_buffer_bytes: 1 << 20,
             },
+            peers: None,
+            joining: false,
+            election: Election::default(),
             frame_weight: 8,
             frame_bytes: 1 << 20,
             flush_bytes: u64::MAX,

@@ -98,6 +98,7 @@ impl<'a> Step<'a> {
             layout::version_key(key, revision),
             &self.value,
         );
+        self.stand.mix_record(&self.value);
         self.stand.written += (key.len() + self.value.len()) as u64;
 
         // A transaction's changes are bounded far below what an ordinal holds.
@@ -108,6 +109,7 @@ impl<'a> Step<'a> {
             delete: entry.is_none(),
         };
         record::encode_change(&row, &change, &mut self.value);
+        self.stand.mix_record(&self.value);
         self.batch.put_cf(state.family(CHANGES), row, &self.value);
 
         if let Some(at) = previous.and_then(|p| p.expires_at) {

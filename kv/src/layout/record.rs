@@ -24,6 +24,8 @@ pub(crate) struct StandRecord {
     pub(crate) written: u64,
     /// The revision, time and bytes of the newest sample.
     pub(crate) sample: Sample,
+    /// Over every record ever written, in order: equal on all members after the same entry.
+    pub(crate) hash: u64,
 }
 
 /// When a revision was reached, by the clock in the commands.
@@ -161,6 +163,7 @@ impl StandRecord {
             key,
             [
                 term, node, index, revision, compacted, written, s_revision, s_time, s_written,
+                self.hash,
             ],
         )
     }
@@ -176,6 +179,7 @@ impl StandRecord {
             s_revision,
             time,
             s_written,
+            hash,
         ] = decode_numbers(key, record)?;
         Ok(Self {
             applied: Position { term, node, index },
@@ -187,7 +191,21 @@ impl StandRecord {
                 time,
                 written: s_written,
             },
+            hash,
         })
+    }
+
+    /// Takes a number into the hash.
+    pub(crate) fn mix(&mut self, number: u64) {
+        self.hash = (self.hash.rotate_left(5) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    /// Takes a packed record into the hash, by its checksum.
+    pub(crate) fn mix_record(&mut self, record: &[u8]) {
+        let sum = record
+            .first_chunk()
+            .map_or(0, |sum| u32::from_le_bytes(*sum));
+        self.mix(sum.into());
     }
 }
 
@@ -273,6 +291,7 @@ mod tests {
                 time: 8,
                 written: 9,
             },
+            hash: 10,
         };
         assert_eq!(
             StandRecord::decode(b"stand", &stand.encode(b"stand")),

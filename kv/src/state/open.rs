@@ -1,6 +1,6 @@
 //! Opens the state database and finds out where in the log it stands.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 use rocksdb::{
@@ -16,13 +16,33 @@ use crate::layout::{
 use crate::{Error, Limits};
 
 impl State {
-    /// Opens the state under `dir`. What was never flushed is gone, and is in the log.
-    pub(crate) fn open(dir: &Path, limits: &Limits) -> Result<Self, Error> {
-        let dir = dir.join("state");
+    /// Opens a state for writing. What was never flushed is gone, and is in the log.
+    pub(crate) fn open(dir: PathBuf, limits: &Limits) -> Result<Self, Error> {
+        Self::open_with(dir, limits, |options, dir, families| {
+            DB::open_cf_descriptors(options, dir, families)
+        })
+    }
+
+    /// Opens a copy to look at.
+    pub(crate) fn open_copy(dir: &Path, limits: &Limits) -> Result<Self, Error> {
+        Self::open_with(dir.to_path_buf(), limits, |options, dir, families| {
+            DB::open_cf_descriptors_read_only(options, dir, families, false)
+        })
+    }
+
+    fn open_with(
+        dir: PathBuf,
+        limits: &Limits,
+        open: impl FnOnce(
+            &Options,
+            &Path,
+            [ColumnFamilyDescriptor; FAMILIES.len()],
+        ) -> Result<DB, rocksdb::Error>,
+    ) -> Result<Self, Error> {
         let cache = Cache::new_lru_cache(limits.block_cache_bytes);
         let families = FAMILIES
             .map(|name| ColumnFamilyDescriptor::new(name, family_options(name, limits, &cache)));
-        let db = DB::open_cf_descriptors(&database_options(limits)?, &dir, families)
+        let db = open(&database_options(limits)?, &dir, families)
             .map_err(|e| Error::from(triad_raft::Error::database("opening the state", &e, &dir)))?;
         let state = Self {
             db,

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::Running;
 use super::shared::{Phase, Shared};
+use super::{Running, questions};
 use crate::state::State;
 use crate::{Error, expiry, history};
 
@@ -29,6 +29,7 @@ pub(super) fn start(shared: &Arc<Shared>) {
         tokio::spawn(expire(Arc::downgrade(shared))),
         tokio::spawn(retain(Arc::downgrade(shared))),
         tokio::spawn(sweep(Arc::downgrade(shared))),
+        tokio::spawn(compare(Arc::downgrade(shared))),
     ];
     shared.tasks.lock().extend(tasks);
 }
@@ -65,6 +66,23 @@ async fn retain(shared: Weak<Shared>) {
         let outcome = history::retain(&running, &shared.options.history).await;
         shared.sweep_wanted.notify_one();
         settle(&shared, "giving up history", outcome);
+    }
+}
+
+async fn compare(shared: Weak<Shared>) {
+    loop {
+        sleep(questions::COMPARE_INTERVAL).await;
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        let Ok(running) = shared.running() else {
+            continue;
+        };
+        settle(
+            &shared,
+            "comparing the members",
+            questions::compare(&running).await,
+        );
     }
 }
 
@@ -126,13 +144,13 @@ async fn recover(shared: &Arc<Shared>, fault: Error) -> bool {
         return false;
     };
     let damaged = matches!(fault, Error::Corrupt { .. });
-    let state = (!damaged).then(|| running.state.clone());
+    let state = (!damaged).then(|| running.state());
     shared.set_phase(Phase::Down {
         why: fault.clone(),
         state,
     });
     running.node.stop().await;
-    let state = Arc::downgrade(&running.state);
+    let state = Arc::downgrade(&running.state());
     drop(running);
     if damaged {
         tracing::error!(%fault, "the store stays down: restore its data directory");

@@ -8,9 +8,12 @@ use triad_raft::{Identity, LogOptions, Member, Node, NodeOptions};
 
 use crate::apply::Machine;
 use crate::command::{Command, Reply};
-use crate::state::State;
+use crate::hashes::Hashes;
+use crate::state::{Slot, State};
 use crate::watch::Hub;
 use crate::{Error, Revision, StoreOptions};
+
+use super::questions::Questions;
 
 /// The state is flushed after this many bytes of log, which bounds the replay at a start,
 const FLUSH_BYTES: u64 = 32 << 20;
@@ -19,7 +22,9 @@ const FLUSH_INTERVAL: Duration = Duration::from_secs(120);
 
 pub(crate) struct Running {
     pub(crate) node: Node,
-    pub(crate) state: Arc<State>,
+    pub(crate) slot: Arc<Slot>,
+    pub(crate) identity: Identity,
+    pub(crate) hashes: Arc<Hashes>,
 }
 
 impl Running {
@@ -29,8 +34,9 @@ impl Running {
         options: &StoreOptions,
         hub: Option<Arc<Hub>>,
     ) -> Result<(Self, Arc<Hub>), Error> {
-        let identity = Identity::load_or_create(&options.dir)?;
-        let state = Arc::new(State::open(&options.dir, &options.limits)?);
+        let identity = identify(options)?;
+        let slot = Arc::new(Slot::open(&options.dir, &options.limits)?);
+        let state = slot.state();
         let hub = match hub {
             Some(hub) => hub,
             None => {
@@ -43,9 +49,23 @@ impl Running {
                 ))
             }
         };
-        let machine = Machine::new(state.clone(), hub.clone())?;
-        let node = Node::start(node_options(options, identity), machine).await?;
-        Ok((Self { node, state }, hub))
+        drop(state);
+        let hashes = Arc::<Hashes>::default();
+        let machine = Machine::new(slot.clone(), hub.clone(), hashes.clone())?;
+        let node = node_options(options, identity.clone(), hashes.clone());
+        let node = Node::start(node, machine).await?;
+        let running = Self {
+            node,
+            slot,
+            identity,
+            hashes,
+        };
+        Ok((running, hub))
+    }
+
+    /// The current state; another member's may take its place at any time.
+    pub(crate) fn state(&self) -> Arc<State> {
+        self.slot.state()
     }
 
     pub(crate) fn leads(&self) -> bool {
@@ -61,13 +81,32 @@ impl Running {
     }
 }
 
-fn node_options(options: &StoreOptions, identity: Identity) -> NodeOptions {
+/// A new member of an existing cluster takes its name, a new cluster makes one up.
+fn identify(options: &StoreOptions) -> Result<Identity, Error> {
+    let joining = options.peers.as_ref().and_then(|peers| peers.joining);
+    match joining {
+        Some((cluster, epoch)) if !options.dir.join("identity").exists() => {
+            Ok(Identity::join(&options.dir, cluster, epoch)?)
+        }
+        _ => Ok(Identity::load_or_create(&options.dir)?),
+    }
+}
+
+fn node_options(options: &StoreOptions, identity: Identity, hashes: Arc<Hashes>) -> NodeOptions {
+    let peers = options.peers.as_ref();
     NodeOptions {
         identity,
         member: Member {
             name: options.node_name.clone(),
-            address: String::new(),
+            address: peers.map_or_else(String::new, |peers| peers.advertise.clone()),
         },
+        peers: peers.map(|peers| triad_raft::PeerOptions {
+            listen: peers.listen,
+            tls: peers.tls.clone(),
+            answer: Arc::new(Questions::new(hashes, peers.answer.clone())),
+        }),
+        joining: peers.is_some_and(|peers| peers.joining.is_some()),
+        election: options.election,
         log: LogOptions {
             dir: options.dir.clone(),
             sync: options.sync,

@@ -73,7 +73,7 @@ impl Shared {
         read: impl FnOnce(&State) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let state = match &*self.phase.read() {
-            Phase::Serving(running) => running.state.clone(),
+            Phase::Serving(running) => running.state(),
             Phase::Down {
                 state: Some(state), ..
             } => state.clone(),
@@ -109,10 +109,14 @@ impl Shared {
             Phase::Serving(running) => {
                 let status = running.node.status().borrow().clone();
                 Health {
-                    serving: status.leader.is_some() && status.fault.is_none(),
+                    serving: status.leader.is_some() && status.quorum && status.fault.is_none(),
                     leader: status.leading,
                     leader_name: status.leader,
-                    trouble: status.fault.map(|f| f.to_string()),
+                    trouble: match status.fault {
+                        Some(fault) => Some(fault.to_string()),
+                        None if status.quorum => None,
+                        None => Some("no majority of the members is within reach".into()),
+                    },
                 }
             }
             Phase::Down { why, .. } => Health {
@@ -155,7 +159,8 @@ impl Shared {
         let phase = std::mem::replace(&mut *self.phase.write(), Phase::Closed);
         if let Phase::Serving(running) = phase {
             running.node.stop().await;
-            super::care::let_go(&Arc::downgrade(&running.state), running).await;
+            let state = Arc::downgrade(&running.state());
+            super::care::let_go(&state, running).await;
         }
         self.lock.lock().take();
     }
@@ -188,10 +193,10 @@ fn fill(metrics: &mut Metrics, running: &Running) {
     metrics.fsync_time_total = node.syncs.total;
     metrics.fsync_buckets = node.syncs.buckets;
     metrics.log_db_bytes = node.log_db_bytes;
-    metrics.state_db_bytes = running.state.number("rocksdb.total-sst-files-size");
-    metrics.memtable_bytes =
-        node.memtable_bytes + running.state.number("rocksdb.cur-size-all-mem-tables");
-    metrics.block_cache_bytes = running.state.cache_bytes();
+    let state = running.state();
+    metrics.state_db_bytes = state.number("rocksdb.total-sst-files-size");
+    metrics.memtable_bytes = node.memtable_bytes + state.number("rocksdb.cur-size-all-mem-tables");
+    metrics.block_cache_bytes = state.cache_bytes();
 }
 
 /// Where watches find the state; it does not keep the store open.
@@ -207,7 +212,7 @@ impl Source for WeakSource {
     fn state(&self) -> Result<Option<Arc<State>>, Error> {
         let shared = self.0.upgrade().ok_or(Error::Closed)?;
         match &*shared.phase.read() {
-            Phase::Serving(running) => Ok(Some(running.state.clone())),
+            Phase::Serving(running) => Ok(Some(running.state())),
             Phase::Down {
                 why: why @ Error::Corrupt { .. },
                 ..

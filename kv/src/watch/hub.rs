@@ -73,6 +73,23 @@ impl Hub {
         self.advanced.notify_waiters();
     }
 
+    /// Goes on at a later revision whose events never came by: watches find them in the state.
+    pub(crate) fn jump(&self, revision: Revision, compacted: Revision) {
+        let waiters = self.waiters.write();
+        self.ring.write().restart(revision);
+        for waiter in waiters.iter() {
+            // Whether anything in between concerns it is found out by looking.
+            waiter.newest_match.fetch_max(revision.0, Ordering::AcqRel);
+        }
+        self.compacted.fetch_max(compacted.0, Ordering::Release);
+        self.published.fetch_max(revision.0, Ordering::Release);
+        for waiter in waiters.iter() {
+            waiter.wake.notify_one();
+        }
+        drop(waiters);
+        self.advanced.notify_waiters();
+    }
+
     /// The last applied revision.
     pub(crate) fn published(&self) -> Revision {
         Revision(self.published.load(Ordering::Acquire))

@@ -51,6 +51,11 @@ impl Ring {
         }
     }
 
+    /// Forgets everything: what comes next follows `floor`.
+    pub(crate) fn restart(&mut self, floor: Revision) {
+        *self = Self::new(self.max_bytes, floor);
+    }
+
     pub(crate) fn push(&mut self, transaction: Transaction) {
         self.bytes += transaction.bytes;
         self.transactions.push_back(transaction);

@@ -1,11 +1,10 @@
-//! Confirms that this member still leads, once for all readers that wait (ReadIndex).
+//! Confirms that local reads are current, once for all readers that wait (ReadIndex).
 
-use openraft::errors::{LinearizableReadError, RaftError};
-use openraft::{Raft, ReadPolicy};
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot};
 
-use crate::state_machine::Driver;
-use crate::type_config::TypeConfig;
+use super::forward::Forward;
 use crate::{Error, StateMachine};
 
 /// Readers waiting for a round. When it is full, `read_barrier` waits.
@@ -16,25 +15,15 @@ pub(super) type Waiter = oneshot::Sender<Result<(), Error>>;
 /// Runs until the node's handles are gone. A reader is served by a round that began after it
 /// asked, never by one under way.
 pub(super) async fn run<S: StateMachine>(
-    raft: Raft<TypeConfig, Driver<S>>,
+    forward: Arc<Forward<S>>,
     mut queue: mpsc::Receiver<Waiter>,
 ) {
     let mut waiting = Vec::new();
     while queue.recv_many(&mut waiting, QUEUE_READERS).await > 0 {
-        let outcome = raft.ensure_linearizable(ReadPolicy::ReadIndex).await;
-        let outcome = outcome.map(|_| ()).map_err(read_error);
+        let outcome = forward.read_barrier().await;
         for reader in waiting.drain(..) {
             // A reader that went away needs no answer.
             let _ = reader.send(outcome.clone());
         }
-    }
-}
-
-fn read_error(error: RaftError<TypeConfig, LinearizableReadError<TypeConfig>>) -> Error {
-    match error {
-        RaftError::APIError(LinearizableReadError::ForwardToLeader(to)) => Error::NotLeader {
-            leader: to.leader_node.map(|member| member.name),
-        },
-        other => Error::Unavailable(other.to_string()),
     }
 }

@@ -5,13 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use openraft::Raft;
-use openraft::errors::{ClientWriteError, RaftError};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use super::forward::Forward;
 use super::{Counters, NodeOptions};
-use crate::state_machine::Driver;
-use crate::type_config::{Frame, TypeConfig};
+use crate::type_config::Frame;
 use crate::{Error, StateMachine};
 
 /// Commands waiting to be packed. When it is full, `propose` waits.
@@ -28,7 +26,7 @@ pub(super) struct Proposal {
 
 /// Runs until the node's handles are gone.
 pub(super) async fn run<S: StateMachine>(
-    raft: Raft<TypeConfig, Driver<S>>,
+    forward: Arc<Forward<S>>,
     mut queue: mpsc::Receiver<Proposal>,
     options: NodeOptions,
     counters: Arc<Counters>,
@@ -52,9 +50,9 @@ pub(super) async fn run<S: StateMachine>(
             .queued
             .fetch_sub(replies.len() as u64, Ordering::Relaxed);
         counters.frames.fetch_add(1, Ordering::Relaxed);
-        let raft = raft.clone();
+        let forward = forward.clone();
         tokio::spawn(async move {
-            send(&raft, frame, replies).await;
+            send(&forward, frame, replies).await;
             drop(permit);
         });
     }
@@ -87,32 +85,18 @@ fn pack(
     (frame, replies)
 }
 
-async fn send<S: StateMachine>(
-    raft: &Raft<TypeConfig, Driver<S>>,
-    frame: Frame,
-    replies: Vec<Reply>,
-) {
-    match raft.client_write(frame).await {
-        Ok(response) => {
-            for (reply, answer) in replies.into_iter().zip(response.data.0) {
+async fn send<S: StateMachine>(forward: &Forward<S>, frame: Frame, replies: Vec<Reply>) {
+    match forward.write(frame).await {
+        Ok(answers) => {
+            for (reply, answer) in replies.into_iter().zip(answers) {
                 // A caller that went away needs no answer.
                 let _ = reply.send(Ok(answer));
             }
         }
-        Err(e) => {
-            let error = read_error(e);
+        Err(error) => {
             for reply in replies {
                 let _ = reply.send(Err(error.clone()));
             }
         }
-    }
-}
-
-fn read_error(error: RaftError<TypeConfig, ClientWriteError<TypeConfig>>) -> Error {
-    match error {
-        RaftError::APIError(ClientWriteError::ForwardToLeader(to)) => Error::NotLeader {
-            leader: to.leader_node.map(|member| member.name),
-        },
-        other => Error::Unavailable(other.to_string()),
     }
 }

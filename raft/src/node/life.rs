@@ -1,38 +1,45 @@
-//! The node's thread: it opens the log, starts openraft, waits for recovery, looks after
-//! flushing and purging, and closes everything in order.
+//! The node's thread: it opens the log, starts openraft, serves orders, says what it knows, and
+//! closes everything in order. A leader that stops hands its place over first.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::metrics::RaftServerMetrics;
-use openraft::{Config, Raft, RaftMetrics, ServerState, SnapshotPolicy};
+use openraft::{Instant, Raft, RaftMetrics, ServerState};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
 
-use super::{Counters, Inner, NodeOptions, Status, Stop, barrier, batcher};
+use super::care::Care;
+use super::forward::Forward;
+use super::gate::Gate;
+use super::lead::Lead;
+use super::{Counters, Inner, NodeOptions, Peer, Status, Stop, barrier, batcher, start};
 use crate::log_store::LogStore;
-use crate::network::NoPeers;
+use crate::peers::Change;
 use crate::state_machine::Driver;
 use crate::type_config::TypeConfig;
-use crate::{Error, Flusher, StateMachine};
+use crate::{Error, StateFiles, StateMachine};
 
-/// How long the replay of the log may take before the start is given up.
-const RECOVERY_LIMIT: Duration = Duration::from_secs(600);
 /// How often the need to flush is looked at.
 const CARE_INTERVAL: Duration = Duration::from_millis(500);
 /// Orders waiting; when it is full whoever gives one waits.
 const QUEUE_ORDERS: usize = 16;
 
-type TriadRaft<S> = Raft<TypeConfig, Driver<S>>;
+pub(super) type TriadRaft<S> = Raft<TypeConfig, Driver<S>>;
+
+/// How long another member may take to answer a question.
+const ASK_LIMIT: Duration = Duration::from_secs(2);
+/// A majority not heard from for this long is taken to be gone.
+const QUORUM_LIMIT: Duration = Duration::from_millis(1500);
 
 pub(super) enum Order {
     Flush,
-    Transfer(u64),
+    Change(Change, oneshot::Sender<Result<(), Error>>),
+    Ask(Peer, Bytes, oneshot::Sender<Result<Bytes, Error>>),
 }
 
 /// The receiving ends that the thread keeps.
@@ -123,41 +130,44 @@ async fn live<S: StateMachine>(
     mut inbox: Inbox,
     ready: Ready,
 ) {
-    let flusher = machine.flusher();
-    let raft = match begin(&options, machine, &log).await {
-        Ok(raft) => raft,
+    let files = machine.files();
+    let (raft, applied) = match start::begin(&options, machine, &log).await {
+        Ok(begun) => begun,
         Err(e) => {
             let _ = ready.send(Err(log.fault().unwrap_or(e)));
             return;
         }
     };
+    let lead = Lead {
+        raft: raft.clone(),
+        counters: inbox.counters.clone(),
+        me: options.identity.node,
+        member: options.member.clone(),
+        changing: Arc::default(),
+        gate: Arc::<Gate>::default(),
+    };
+    if let Err(e) = start::open_gate(&options, &lead).await {
+        let _ = ready.send(Err(e));
+        return;
+    }
+    let dialer = start::dialer(&options);
+    let forward = Arc::new(Forward::new(lead.clone(), dialer, applied));
     let metrics = raft.metrics();
     let mut server = raft.server_metrics();
-    publish(
-        &server.borrow_watched(),
-        &inbox.status,
-        &inbox.counters,
-        &options,
-    );
+    publish(&server.borrow_watched(), &inbox.status, &lead);
     tokio::spawn(batcher::run(
-        raft.clone(),
+        forward.clone(),
         inbox.proposals,
         options.clone(),
         inbox.counters.clone(),
     ));
-    tokio::spawn(barrier::run(raft.clone(), inbox.barriers));
+    tokio::spawn(barrier::run(forward.clone(), inbox.barriers));
     let _ = ready.send(Ok(Started {
         metrics: metrics.clone(),
         log: log.watch(),
     }));
 
-    let mut care = Care {
-        raft: &raft,
-        log: &log,
-        options: &options,
-        bytes: log.bytes_written(),
-        at: Instant::now(),
-    };
+    let mut care = Care::new(&raft, &log, &options);
     let mut fenced = log.fenced();
     let mut tick = tokio::time::interval(CARE_INTERVAL);
     loop {
@@ -169,9 +179,25 @@ async fn live<S: StateMachine>(
                     log.fence(Error::io("raft", "it stopped by itself"));
                     break;
                 }
-                publish(&server.borrow_and_update(), &inbox.status, &inbox.counters, &options);
+                publish(&server.borrow_and_update(), &inbox.status, &lead);
             }
-            Some(order) = inbox.orders.recv() => care.obey(order).await,
+            Some(order) = inbox.orders.recv() => match order {
+                Order::Flush => care.flush().await,
+                Order::Change(change, done) => {
+                    let forward = forward.clone();
+                    tokio::spawn(async move {
+                        // Whoever asked may have gone away.
+                        let _ = done.send(forward.change(change).await);
+                    });
+                }
+                Order::Ask(peer, question, done) => {
+                    let forward = forward.clone();
+                    tokio::spawn(async move {
+                        let asked = forward.question(peer.id, &peer.member, question, ASK_LIMIT);
+                        let _ = done.send(asked.await);
+                    });
+                }
+            },
             _ = tick.tick() => {
                 let now = metrics.borrow_watched().clone();
                 if let Err(e) = &now.running_state {
@@ -179,8 +205,16 @@ async fn live<S: StateMachine>(
                     break;
                 }
                 care.look(&now).await;
+                let quorum = hears_quorum(&raft, &now).await;
+                inbox.status.send_if_modified(|s| std::mem::replace(&mut s.quorum, quorum) != quorum);
             }
         }
+    }
+    if log.fault().is_none()
+        && raft.is_leader()
+        && let Some(heir) = lead.heir()
+    {
+        lead.hand_over(heir).await;
     }
     inbox.counters.alone.store(false, Ordering::Release);
     if let Some(fault) = log.fault() {
@@ -189,74 +223,15 @@ async fn live<S: StateMachine>(
             s.fault = Some(fault);
         });
     }
-    end(&raft, &log, flusher).await;
+    // It holds what it opens, which holds it.
+    lead.gate.forget();
+    end(&raft, &log, files).await;
 }
 
-/// Starts openraft and returns when everything that the log held is applied.
-async fn begin<S: StateMachine>(
-    options: &NodeOptions,
-    machine: S,
-    log: &LogStore,
-) -> Result<TriadRaft<S>, Error> {
-    let stand = machine.flusher().flushed();
-    let applied_end = stand.applied.map_or(0, |p| p.index + 1);
-    let (reached, purged) = (
-        log.last().map_or(0, |l| l.index + 1),
-        log.purged().map_or(0, |l| l.index + 1),
-    );
-    if applied_end > reached {
-        let what =
-            format!("it ends before entry {reached}, but the state holds all before {applied_end}");
-        return Err(Error::corrupt(what, options.log.dir.join("log")));
-    }
-    if applied_end < purged {
-        let what =
-            format!("it holds all before entry {applied_end}, but the log begins at {purged}");
-        return Err(Error::corrupt(what, options.log.dir.join("state")));
-    }
-    let id = options.identity.node;
-    let driver = Driver::new(machine, log.clone());
-    let failed = |e: &dyn std::fmt::Display| Error::Unavailable(format!("starting raft: {e}"));
-    let config = Arc::new(config()?);
-    let raft = Raft::new(id, config, NoPeers, log.clone(), driver)
-        .await
-        .map_err(|e| failed(&e))?;
-    if !raft.is_initialized().await.map_err(|e| failed(&e))? {
-        let members = BTreeMap::from([(id, options.member.clone())]);
-        raft.initialize(members).await.map_err(|e| failed(&e))?;
-    } else if !raft.is_leader() && raft.voter_ids().eq([id]) {
-        // Nobody else can lead: there is no reason to wait for a timeout.
-        raft.trigger().elect(false).await.map_err(|e| failed(&e))?;
-    }
-    raft.wait_for_recovery(Some(RECOVERY_LIMIT))
-        .await
-        .map_err(|e| failed(&e))?;
-    Ok(raft)
-}
-
-fn config() -> Result<Config, Error> {
-    let config = Config {
-        cluster_name: "triad".into(),
-        heartbeat_interval: 100,
-        election_timeout_min: 500,
-        election_timeout_max: 1000,
-        enable_pre_vote: Some(true),
-        snapshot_policy: SnapshotPolicy::Never,
-        max_in_snapshot_log_to_keep: u64::MAX,
-        api_channel_size: Some(1024),
-        notification_channel_size: Some(1024),
-        ..Config::default()
-    };
-    config
-        .validate()
-        .map_err(|e| Error::io("raft's settings", e))
-}
-
-fn publish(
+fn publish<S: StateMachine>(
     now: &RaftServerMetrics<TypeConfig>,
     status: &watch::Sender<Status>,
-    counters: &Counters,
-    options: &NodeOptions,
+    lead: &Lead<S>,
 ) {
     let leading = now.state == ServerState::Leader;
     let members = now.membership_config.membership();
@@ -264,65 +239,46 @@ fn publish(
         .current_leader
         .and_then(|id| members.get_node(&id))
         .map(|m| m.name.clone());
-    let alone = leading && members.voter_ids().eq([options.identity.node]);
-    counters.alone.store(alone, Ordering::Release);
+    let alone = leading
+        && members.voter_ids().eq([lead.me])
+        && !lead.counters.several.load(Ordering::Acquire);
+    lead.counters.alone.store(alone, Ordering::Release);
     status.send_if_modified(|s| {
         let changed = s.leading != leading || s.leader != leader;
         s.leading = leading;
+        s.quorum |= changed && leader.is_some();
         s.leader = leader;
         changed
     });
 }
 
-async fn end<S: StateMachine>(raft: &TriadRaft<S>, log: &LogStore, flusher: Arc<dyn Flusher>) {
+/// Whether a majority stands behind what this member knows: acknowledged lately to the leader, or
+/// the leader was heard from lately.
+async fn hears_quorum<S: StateMachine>(raft: &TriadRaft<S>, now: &RaftMetrics<TypeConfig>) -> bool {
+    if now.current_leader.is_none() {
+        return false;
+    }
+    if now.state == ServerState::Leader {
+        let alone = now.membership_config.membership().voter_ids().eq([now.id]);
+        let heard = now
+            .last_quorum_acked
+            .is_some_and(|at| at.elapsed() < QUORUM_LIMIT);
+        return alone || heard;
+    }
+    let touched = raft.with_raft_state(|state| state.vote_last_modified());
+    // An error means that raft has stopped.
+    matches!(touched.await, Ok(Some(at)) if at.elapsed() < QUORUM_LIMIT)
+}
+
+async fn end<S: StateMachine>(raft: &TriadRaft<S>, log: &LogStore, files: Arc<dyn StateFiles>) {
     if let Err(e) = raft.shutdown().await {
         tracing::error!(error = %e, "raft did not shut down cleanly");
     }
     if log.fault().is_none() {
         // So that the next start has nothing to replay; without it the log has all.
-        let flushed = tokio::task::spawn_blocking(move || flusher.flush()).await;
+        let flushed = tokio::task::spawn_blocking(move || files.flush()).await;
         if let Ok(Err(e)) = flushed {
             tracing::warn!(error = %e, "the state was not flushed at the end, the log will be replayed");
-        }
-    }
-}
-
-/// Sees to it that the state is flushed and the log purged now and then.
-struct Care<'a, S: StateMachine> {
-    raft: &'a TriadRaft<S>,
-    log: &'a LogStore,
-    options: &'a NodeOptions,
-    /// What the log had written, and when, at the last flush.
-    bytes: u64,
-    at: Instant,
-}
-
-impl<S: StateMachine> Care<'_, S> {
-    async fn look(&mut self, now: &RaftMetrics<TypeConfig>) {
-        let flushed = now.snapshot.map_or(0, |p| p.index + 1);
-        if flushed > now.purged.map_or(0, |p| p.index + 1) {
-            // Fails only when raft has stopped, which the loop sees by itself.
-            let _ = self.raft.trigger().purge_log(flushed - 1).await;
-        }
-        let unflushed = now.last_applied.map_or(0, |p| p.index + 1) > flushed;
-        let due = self.log.bytes_written() - self.bytes >= self.options.flush_bytes
-            || self.at.elapsed() >= self.options.flush_interval;
-        if unflushed && due {
-            self.flush().await;
-        }
-    }
-
-    async fn flush(&mut self) {
-        (self.bytes, self.at) = (self.log.bytes_written(), Instant::now());
-        let _ = self.raft.trigger().snapshot().await;
-    }
-
-    async fn obey(&mut self, order: Order) {
-        match order {
-            Order::Flush => self.flush().await,
-            Order::Transfer(to) => {
-                let _ = self.raft.trigger().transfer_leader(to).await;
-            }
         }
     }
 }
