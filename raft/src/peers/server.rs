@@ -196,7 +196,7 @@ async fn route<S: StateMachine>(service: &Arc<Service<S>>, path: &str, body: Inc
         }
         "/peer/v1/state/offer" => {
             let offer = read::<Offer>(body).await?;
-            newest(raft, offer.vote.into()).await?;
+            newest(raft, offer.vote.vote()).await?;
             let dir = service.dir.clone();
             reply(&blocking(move || receive::offer(&dir, &offer)).await?)
         }
@@ -212,7 +212,7 @@ async fn route<S: StateMachine>(service: &Arc<Service<S>>, path: &str, body: Inc
 }
 
 async fn install<S: StateMachine>(service: &Service<S>, offer: Offer) -> Reply {
-    let vote = Vote::from(offer.vote);
+    let vote = offer.vote.vote();
     let (dir, sealed) = (service.dir.clone(), offer.clone());
     let place = blocking(move || receive::seal(&dir, &sealed)).await?;
     let applied = Position::from(offer.applied);

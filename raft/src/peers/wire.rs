@@ -177,14 +177,14 @@ impl From<&Vote> for VoteRecord {
     }
 }
 
-impl From<VoteRecord> for Vote {
-    fn from(record: VoteRecord) -> Self {
-        Self {
+impl VoteRecord {
+    pub(crate) fn vote(self) -> Vote {
+        Vote {
             leader_id: CommittedLeader {
-                term: record.term,
-                node_id: record.node,
+                term: self.term,
+                node_id: self.node,
             },
-            committed: record.committed,
+            committed: self.committed,
         }
     }
 }
@@ -223,7 +223,7 @@ impl Append {
         });
         Ok(AppendEntriesRequest {
             entries: entries.collect::<Result<_, String>>()?,
-            vote: self.vote.into(),
+            vote: self.vote.vote(),
             prev_log_id: take(self.previous),
             leader_commit: take(self.committed),
         })
@@ -252,7 +252,7 @@ impl From<StreamAppendResult<TypeConfig>> for Appended {
 impl From<Appended> for StreamAppendResult<TypeConfig> {
     fn from(answer: Appended) -> Self {
         match (answer.higher, take(answer.conflict)) {
-            (Some(vote), _) => Err(StreamAppendError::HigherVote(vote.into())),
+            (Some(vote), _) => Err(StreamAppendError::HigherVote(vote.vote())),
             (None, Some(at)) => Err(StreamAppendError::Conflict(at)),
             (None, None) => Ok(take(answer.matching)),
         }
@@ -272,7 +272,7 @@ impl From<VoteRequest<TypeConfig>> for Ballot {
 impl From<Ballot> for VoteRequest<TypeConfig> {
     fn from(ballot: Ballot) -> Self {
         Self {
-            vote: ballot.vote.into(),
+            vote: ballot.vote.vote(),
             last_log_id: take(ballot.last),
             leadership_transfer: ballot.flag,
         }
@@ -292,7 +292,7 @@ impl From<VoteResponse<TypeConfig>> for Ballot {
 impl From<Ballot> for VoteResponse<TypeConfig> {
     fn from(ballot: Ballot) -> Self {
         Self {
-            vote: ballot.vote.into(),
+            vote: ballot.vote.vote(),
             last_log_id: take(ballot.last),
             vote_granted: ballot.flag,
         }
@@ -311,7 +311,7 @@ impl From<TransferLeaderRequest<TypeConfig>> for Transfer {
 
 impl From<Transfer> for TransferLeaderRequest<TypeConfig> {
     fn from(transfer: Transfer) -> Self {
-        Self::new(transfer.from.into(), transfer.to, take(transfer.last))
+        Self::new(transfer.from.vote(), transfer.to, take(transfer.last))
     }
 }
 
@@ -337,8 +337,8 @@ impl From<Transferred> for Result<(), TransferLeaderError<TypeConfig>> {
     fn from(answer: Transferred) -> Self {
         match (answer.votes.as_slice(), answer.behind) {
             ([expected, actual], _) => Err(TransferLeaderError::VoteChanged {
-                expected: (*expected).into(),
-                actual: (*actual).into(),
+                expected: expected.vote(),
+                actual: actual.vote(),
             }),
             (_, true) => Err(TransferLeaderError::LogNotFlushed {
                 expected: take(answer.expected),
