@@ -19,6 +19,9 @@ pub struct Identity {
     /// epoch are refused.
     #[prost(uint64, tag = "3")]
     pub epoch: u64,
+    /// It was to be taken into a cluster: it never founds one, whatever became of that.
+    #[prost(bool, tag = "4")]
+    pub joined: bool,
 }
 
 impl Identity {
@@ -43,6 +46,7 @@ impl Identity {
             cluster,
             node: draw(),
             epoch,
+            joined: true,
         };
         sealed::write(&path, &joined.encode_to_vec())?;
         Ok(joined)
@@ -67,6 +71,7 @@ impl Identity {
             cluster: draw(),
             node: draw(),
             epoch: 0,
+            joined: false,
         };
         sealed::write(&path, &drawn.encode_to_vec())?;
         Ok(drawn)

@@ -38,8 +38,6 @@ pub struct NodeOptions {
     pub member: Member,
     /// `None` keeps the member alone for good.
     pub peers: Option<PeerOptions>,
-    /// The member waits to be taken into a cluster instead of forming one.
-    pub joining: bool,
     pub election: Election,
     pub log: LogOptions,
     /// Weight of the commands in one log entry.

@@ -48,7 +48,6 @@ struct Seat {
     disk: Arc<Disk>,
     identity: Identity,
     address: SocketAddr,
-    joining: bool,
 }
 
 struct Bed {
@@ -95,7 +94,6 @@ impl Bed {
             disk: Arc::default(),
             identity,
             address,
-            joining: first.is_some(),
         };
         self.seats.insert(name, seat);
     }
@@ -111,7 +109,6 @@ impl Bed {
                 tls: Arc::new(tls),
                 answer: Arc::new(Echo(seat.name.clone())),
             }),
-            joining: seat.joining,
             election: Election::default(),
             log: LogOptions {
                 dir: seat.dir.path().into(),
@@ -350,7 +347,6 @@ async fn strangers_do_not_get_in() {
         let mut options = bed.options("b");
         options.identity = Identity::join(dir.path(), cluster, 0).unwrap();
         options.log.dir = dir.path().into();
-        options.joining = true;
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()

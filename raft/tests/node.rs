@@ -40,7 +40,6 @@ impl Bed {
                 write_buffer_bytes: 1 << 20,
             },
             peers: None,
-            joining: false,
             election: Election::default(),
             frame_weight: 8,
             frame_bytes: 1 << 20,

@@ -1,3 +1,6 @@
 //! What `triadctl` does, command by command. `main.rs` only parses and reports.
 
+pub mod api;
+pub mod cluster;
 pub mod convert;
+pub mod table;

@@ -1,37 +1,95 @@
 //! `triadctl`: the one client for people and programs. Parses the command line, runs the command, maps its outcome to an exit code.
 
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use triad_tools::api::Client;
+use triad_tools::cluster::{self, Compact, Form, MemberCommand, TokenCommand};
 use triad_tools::convert;
 
-/// Exit codes: 0 done; 1 the input cannot be decoded or converted; 2 wrong usage; 3 a file or stream cannot be read or written.
 #[derive(Parser)]
 #[command(name = "triadctl", version, about = "Client for Triad", after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// Which server, and in what form it answers.
+#[derive(clap::Args)]
+struct Server {
+    /// The kubeconfig that names the server (KUBECONFIG when not given)
+    #[arg(long, global = true, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct Shown {
+    /// How to print it
+    #[arg(short = 'o', long = "output", value_enum, default_value_t)]
+    form: Form,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Convert an object between JSON, YAML and protobuf, and between versions of its group
     Convert(convert::Options),
+    /// Show the members of the cluster: who leads, how far each has come, what troubles it
+    Status(Shown),
+    /// Tokens that let new members in
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// List, remove and hand over to members
+    Member {
+        #[command(subcommand)]
+        command: MemberCommand,
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Give up history before a revision
+    Compact(Compact),
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 the input cannot be decoded or converted; 2 wrong usage; 3 a file or stream cannot be read or written";
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 the input cannot be decoded or converted, or the server refused; 2 wrong usage; 3 a file or stream cannot be read or written";
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
-        Command::Convert(options) => convert::run(&options),
+    let cli = Cli::parse();
+    let (error, code) = match run(&cli) {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(failure) => failure,
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            use std::io::Write;
-            // A closed stderr leaves the exit code to speak.
-            let _ = writeln!(std::io::stderr(), "triadctl: {error}");
-            ExitCode::from(error.exit_code())
+    // A closed stderr leaves the exit code to speak.
+    let _ = writeln!(std::io::stderr(), "triadctl: {error}");
+    ExitCode::from(code)
+}
+
+/// What went wrong, and the exit code for it.
+type Failure = (String, u8);
+
+fn run(cli: &Cli) -> Result<(), Failure> {
+    let client = || Client::new(cli.server.kubeconfig.as_deref());
+    let text = match &cli.command {
+        Command::Convert(options) => {
+            return convert::run(options).map_err(|e| (e.to_string(), e.exit_code()));
         }
-    }
+        Command::Status(shown) => client().and_then(|c| cluster::status(&c, shown.form)),
+        Command::Token { command, shown } => {
+            client().and_then(|c| cluster::token(&c, command, shown.form))
+        }
+        Command::Member { command, shown } => {
+            client().and_then(|c| cluster::member(&c, command, shown.form))
+        }
+        Command::Compact(options) => client().and_then(|c| cluster::compact(&c, options)),
+    };
+    let text = text.map_err(|e| (format!("{e:#}"), 1))?;
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(|e| (format!("standard output: {e}"), 3))
 }

@@ -2,6 +2,7 @@
 
 use crate::admission::Chain;
 use crate::cacher::Cacher;
+use crate::cluster::status::Reporter;
 use crate::discovery::Discovery;
 use crate::endpoint::Endpoints;
 use crate::filters::authenticate::Authenticator;
@@ -18,6 +19,9 @@ pub(crate) struct Api {
     pub(crate) config: Config,
     /// The CA that client certificates are checked against.
     pub(crate) client_ca_file: std::path::PathBuf,
+    /// The CA that signed the serving pair, when it is our own.
+    pub(crate) serving_ca_file: Option<std::path::PathBuf>,
+    pub(crate) reporter: Arc<Reporter>,
     pub(crate) store: Store,
     pub(crate) cacher: Arc<Cacher>,
     pub(crate) endpoints: Endpoints,

@@ -7,6 +7,7 @@ mod body_limit;
 mod bootstrap;
 mod cacher;
 mod clock;
+mod cluster;
 mod controllers;
 mod discovery;
 mod endpoint;

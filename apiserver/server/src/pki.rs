@@ -1,6 +1,6 @@
 //! The server's own PKI: made at the first start, renewed when a pair is near its end or names change.
 //!
-//! Layout under DATA/pki: ca.{crt,key}, apiserver.{crt,key}, admin.{crt,key}, sa.{key,pub}. Keys are ECDSA P-256 in
+//! Layout under DATA/pki: ca.{crt,key}, apiserver.{crt,key}, admin.{crt,key}, sa.{key,pub}, and peer-ca.{crt,key} of cluster::certificates. Keys are ECDSA P-256 in
 //! files of mode 0600. Given files (--tls-cert-file, --client-ca-file, ...) always win and are never written.
 
 use crate::options::Config;
@@ -37,7 +37,7 @@ impl Pki {
         let dir = config.data_dir.join("pki");
         std::fs::create_dir_all(&dir)
             .with_context(|| format!("cannot make the PKI directory {}", dir.display()))?;
-        let ca = Authority::open_or_make(&dir)?;
+        let ca = Authority::open_or_make(&dir, "ca", "triad-ca")?;
         let (serving, serving_ca) = match (&config.tls_pair, &config.cert_dir) {
             (Some(pair), _) => (pair.clone(), None),
             (None, Some(cert_dir)) => {
@@ -120,20 +120,22 @@ impl Pki {
 }
 
 /// The certificate authority with its key.
-struct Authority {
-    cert_path: PathBuf,
+pub(crate) struct Authority {
+    pub(crate) cert_path: PathBuf,
     issuer: Issuer<'static, KeyPair>,
     made: bool,
 }
 
 impl Authority {
-    fn open_or_make(dir: &Path) -> Result<Self> {
-        let (cert_path, key_path) = (dir.join("ca.crt"), dir.join("ca.key"));
+    /// Reads DIR/FILE.crt and DIR/FILE.key, or makes them in the name given.
+    pub(crate) fn open_or_make(dir: &Path, file: &str, common: &str) -> Result<Self> {
+        let cert_path = dir.join(format!("{file}.crt"));
+        let key_path = dir.join(format!("{file}.key"));
         let made = !cert_path.exists();
         if made {
             let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
             let mut params = CertificateParams::default();
-            params.distinguished_name = name("triad-ca", None);
+            params.distinguished_name = name(common, None);
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
             params.key_usages = vec![
                 KeyUsagePurpose::DigitalSignature,
@@ -158,6 +160,15 @@ impl Authority {
             issuer,
             made,
         })
+    }
+
+    /// A certificate for a key, in DER.
+    pub(crate) fn sign(
+        &self,
+        params: &CertificateParams,
+        key: &KeyPair,
+    ) -> Result<rustls::pki_types::CertificateDer<'static>> {
+        Ok(params.signed_by(key, &self.issuer)?.der().clone())
     }
 
     fn issue(&self, pair: &(PathBuf, PathBuf), mut params: CertificateParams) -> Result<()> {
@@ -289,7 +300,7 @@ fn validity(params: &mut CertificateParams, length: Duration) {
 }
 
 /// Writes a secret so that it is never readable by others, not even for a moment.
-fn write_private(path: &Path, text: &str) -> Result<()> {
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<()> {
     let partial = path.with_extension("partial");
     let mut file = std::fs::OpenOptions::new()
         .write(true)

@@ -2,6 +2,9 @@
 
 use crate::api::Api;
 use crate::cacher::{Cacher, Feed};
+use crate::cluster::certificates::Certificates;
+use crate::cluster::join;
+use crate::cluster::status::Reporter;
 use crate::discovery::Discovery;
 use crate::endpoint::{self, Endpoints};
 use crate::filters::authenticate::{Authenticator, Peer};
@@ -21,21 +24,24 @@ use crate::routes::{self, Action};
 use crate::runtime_config::Enabled;
 use crate::service_accounts::{Keys, Tokens};
 use crate::user::User;
-use crate::{admission, body_limit, bootstrap, controllers, listener, paths, tls};
+use crate::{admission, body_limit, bootstrap, cluster, controllers, listener, paths, tls};
 use anyhow::{Context, Result, anyhow};
 use http::header::{CACHE_CONTROL, WARNING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use hyper::body::Incoming;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
-use triad_kv::{History, Store, StoreOptions};
+use triad_kv::{Election, History, PeerOptions, Store, StoreOptions};
 use triad_machinery::status::{GroupResource, Status};
 use triad_machinery::validation::Settings;
 
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 /// An Audit-Id given by the client is cut to this many bytes.
 const AUDIT_ID_MAX: usize = 64;
+/// Between two attempts at the system's own objects while the store takes no writes.
+const BOOTSTRAP_PAUSE: Duration = Duration::from_secs(1);
 
 /// Serves until `stop` completes, then drains.
 pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<()> {
@@ -46,19 +52,32 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<()> {
             config.data_dir.display()
         )
     })?;
-    let mut options = StoreOptions::new(config.data_dir.join("store"), config.node_name.clone());
-    options.sync = config.sync;
-    options.history = History {
-        max_age: config.history_max_age,
-        max_bytes: config.history_max_bytes,
-    };
+    let joining = join::prepare(&config)
+        .await
+        .context("cannot join the cluster")?;
+    let certificates = Arc::new(Certificates::prepare(&config.data_dir.join("pki"))?);
+    let own_api = SocketAddr::new(reachable(&config), config.bind.port()).to_string();
+    let reporter = Arc::new(Reporter::new(certificates.clone(), own_api));
+    let options = store_options(&config, joining, certificates, reporter.clone());
     // The PKI and the store do not need each other: both take their milliseconds at once.
     let (store, pki) = tokio::join!(Store::open(options), async {
         tokio::task::block_in_place(|| Pki::prepare(&config))
     });
     let store = store.context("cannot open the store")?;
+    reporter.watch(&store);
     let result = match pki {
-        Ok(pki) => serve(config, store.clone(), &pki, started, stop).await,
+        Ok(pki) => {
+            tokio::pin!(stop);
+            let joined = tokio::select! {
+                joined = join::become_member(&config, &store) => joined.map(|()| true),
+                () = &mut stop => Ok(false),
+            };
+            match joined {
+                Ok(true) => serve(config, store.clone(), &pki, reporter, started, stop).await,
+                Ok(false) => Ok(()),
+                Err(error) => Err(error),
+            }
+        }
         Err(error) => Err(error),
     };
     // However it ended, what is in the store's hands is written before the process goes.
@@ -66,11 +85,69 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<()> {
     result
 }
 
+/// Makes the system's own objects. Where the store takes no writes (no majority is within reach) reads and watches are
+/// served already, and this goes on until it has succeeded.
+async fn bootstrap(api: &Arc<Api>) -> Result<Option<tokio::task::JoinHandle<()>>> {
+    match bootstrap::run(api).await {
+        Ok(()) => {
+            api.health.set_bootstrapped();
+            Ok(None)
+        }
+        Err(status) if status.code < 500 => {
+            Err(anyhow!("cannot make the system's own objects: {status}"))
+        }
+        Err(status) => {
+            tracing::warn!(%status, "cannot make the system's own objects yet; trying again");
+            let api = api.clone();
+            Ok(Some(tokio::spawn(async move {
+                while let Err(status) = bootstrap::run(&api).await {
+                    tracing::debug!(%status, "cannot make the system's own objects yet");
+                    tokio::time::sleep(BOOTSTRAP_PAUSE).await;
+                }
+                api.health.set_bootstrapped();
+            })))
+        }
+    }
+}
+
+fn store_options(
+    config: &Config,
+    joining: Option<(u64, u64)>,
+    tls: Arc<Certificates>,
+    answer: Arc<Reporter>,
+) -> StoreOptions {
+    let mut options = StoreOptions::new(config.data_dir.join("store"), config.node_name.clone());
+    options.sync = config.sync;
+    options.history = History {
+        max_age: config.history_max_age,
+        max_bytes: config.history_max_bytes,
+    };
+    options.election = Election {
+        timeout_min_ms: config.election.0,
+        timeout_max_ms: config.election.1,
+    };
+    options.peers = Some(PeerOptions {
+        listen: config.peer_listen,
+        advertise: config.peer_advertise.clone(),
+        joining,
+        tls,
+        answer,
+    });
+    options
+}
+
+/// Where the other members reach this one's API: what it listens on, unless that is every address.
+fn reachable(config: &Config) -> IpAddr {
+    let bound = Some(config.bind.ip()).filter(|ip| !ip.is_unspecified());
+    bound.unwrap_or(config.advertise_address)
+}
+
 /// Listens, makes what a cluster has from its first start, serves, drains.
 async fn serve(
     config: Config,
     store: Store,
     pki: &Pki,
+    reporter: Arc<Reporter>,
     started: Instant,
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
@@ -95,16 +172,13 @@ async fn serve(
     )?);
     let kubeconfig = pki.write_admin_kubeconfig(&config, bound.port())?;
 
-    let api = Arc::new(build(config, store, pki, bound)?);
+    let api = Arc::new(build(config, store, pki, reporter, bound)?);
     let feed = tokio::spawn(
         Feed::load(api.cacher.clone())
             .context("cannot load the store's objects")?
             .run(),
     );
-    bootstrap::run(&api)
-        .await
-        .map_err(|status| anyhow!("cannot make the system's own objects: {status}"))?;
-    api.health.set_bootstrapped();
+    let bootstrap = bootstrap(&api).await?;
     let background = controllers::start(&api);
 
     let limits = listener::Limits {
@@ -144,6 +218,9 @@ async fn serve(
     tokio::time::sleep(api.config.shutdown_delay).await;
     api.health.drain();
     background.abort();
+    if let Some(bootstrap) = bootstrap {
+        bootstrap.abort();
+    }
     serving.abort();
     if let Some(insecure) = insecure {
         insecure.abort();
@@ -152,7 +229,13 @@ async fn serve(
     outcome
 }
 
-fn build(config: Config, store: Store, pki: &Pki, bound: std::net::SocketAddr) -> Result<Api> {
+fn build(
+    config: Config,
+    store: Store,
+    pki: &Pki,
+    reporter: Arc<Reporter>,
+    bound: SocketAddr,
+) -> Result<Api> {
     let cacher = Arc::new(Cacher::new(store.clone(), endpoint::layouts()));
     let enabled = Enabled::new(&config.runtime_config).map_err(|exit| anyhow!(exit.text))?;
     let endpoints = Endpoints::new(
@@ -166,7 +249,7 @@ fn build(config: Config, store: Store, pki: &Pki, bound: std::net::SocketAddr) -
     );
     let missing = || anyhow!("the resource table lacks a resource that the server itself needs");
     let lookup = admission::Lookup::new(&cacher).ok_or_else(missing)?;
-    let advertised = std::net::SocketAddr::new(config.advertise_address, bound.port()).to_string();
+    let advertised = SocketAddr::new(config.advertise_address, bound.port()).to_string();
     let keys = Keys::load(&pki.account_key, &config.service_account_key_files)?;
     let tokens = Tokens::new(
         keys,
@@ -186,6 +269,8 @@ fn build(config: Config, store: Store, pki: &Pki, bound: std::net::SocketAddr) -
         health: Health::new(store.clone()),
         metrics: Metrics::default(),
         client_ca_file: pki.client_ca.clone(),
+        serving_ca_file: pki.serving_ca.clone(),
+        reporter,
         endpoints,
         cacher,
         store,
@@ -227,6 +312,10 @@ async fn chain(
     info: &RequestInfo,
     extra: &mut HeaderMap,
 ) -> Reply {
+    if info.path.starts_with(join::PATHS) {
+        // Nobody can be authenticated who has nothing of the cluster yet: the token is the proof.
+        return join::answer(api, head, body).await;
+    }
     let user = if peer.trusted {
         User {
             name: "system:unsecured".to_owned(),
@@ -258,6 +347,9 @@ async fn chain(
             );
             return reply;
         }
+    }
+    if info.path.starts_with(cluster::admin::PATHS) {
+        return cluster::admin::answer(api, head, body).await;
     }
     if !info.is_resource {
         return match paths::answer(api, head, query, info).await {

@@ -105,7 +105,6 @@ fn node_options(options: &StoreOptions, identity: Identity, hashes: Arc<Hashes>)
             tls: peers.tls.clone(),
             answer: Arc::new(Questions::new(hashes, peers.answer.clone())),
         }),
-        joining: peers.is_some_and(|peers| peers.joining.is_some()),
         election: options.election,
         log: LogOptions {
             dir: options.dir.clone(),

@@ -18,8 +18,8 @@ use crate::{Error, Stand, StateMachine};
 
 /// How long the replay of the log may take before the start is given up.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(600);
-/// A third of the shortest election timeout: two heartbeats may be lost.
-const HEARTBEATS_PER_TIMEOUT: u64 = 3;
+/// How often a leader is heard from within the shortest wait for it.
+const HEARTBEATS_PER_TIMEOUT: u64 = 4;
 
 /// A sole voter is returned once everything that the log held is applied.
 pub(super) async fn begin<S: StateMachine>(
@@ -41,7 +41,7 @@ pub(super) async fn begin<S: StateMachine>(
         .map_err(|e| failed(&e))?;
     let founding = !raft.is_initialized().await.map_err(|e| failed(&e))?;
     if founding {
-        if options.joining {
+        if options.identity.joined {
             return Ok((raft, applied));
         }
         // The founder gets an address when a second member comes.
@@ -114,18 +114,21 @@ pub(super) async fn open_gate<S: StateMachine>(
     let gate = lead.gate.clone();
     gate.leads_to(move || listen(service.clone()));
     let others = lead.membership().membership().nodes().count() > 1;
-    if options.joining || others {
+    if options.identity.joined || others {
         gate.open().await?;
     }
     Ok(())
 }
 
 fn config(options: &NodeOptions) -> Result<Config, Error> {
+    let election = options.election;
     let config = Config {
         cluster_name: "triad".into(),
-        heartbeat_interval: options.election.timeout_min_ms / HEARTBEATS_PER_TIMEOUT,
-        election_timeout_min: options.election.timeout_min_ms,
-        election_timeout_max: options.election.timeout_max_ms,
+        heartbeat_interval: election.timeout_min_ms / HEARTBEATS_PER_TIMEOUT,
+        // A follower waits for the leader's lease, which is the longer of these, and then for a
+        // time between both: together no longer than the longest election timeout.
+        election_timeout_min: election.timeout_min_ms / 2,
+        election_timeout_max: election.timeout_max_ms / 2,
         enable_pre_vote: Some(true),
         snapshot_policy: SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: u64::MAX,

@@ -2,6 +2,7 @@
 //! break. A peer that does not answer pings is given up within seconds, whatever TCP believes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -80,6 +81,7 @@ impl Dialer {
             member: member.clone(),
             class,
             open: Arc::default(),
+            lost: Arc::default(),
         }
     }
 }
@@ -92,6 +94,8 @@ pub(crate) struct Connection {
     pub(crate) member: Member,
     class: Class,
     open: Arc<Mutex<Option<http2::SendRequest<Outgoing>>>>,
+    /// The last attempt failed: said once, not at every attempt.
+    lost: Arc<AtomicBool>,
 }
 
 impl Connection {
@@ -177,9 +181,9 @@ impl Connection {
             return Ok(sender);
         }
         let dialled = timeout(CONNECT_LIMIT, self.dial()).await;
-        let sender = dialled
-            .unwrap_or_else(|_| Err("does not answer".into()))
-            .map_err(|why| Failed::Unsent(self.says(&why)))?;
+        let dialled = dialled.unwrap_or_else(|_| Err("does not answer".into()));
+        self.tell(dialled.as_ref().err());
+        let sender = dialled.map_err(|why| Failed::Unsent(self.says(&why)))?;
         *self.open.lock() = Some(sender.clone());
         Ok(sender)
     }
@@ -215,6 +219,19 @@ impl Connection {
             }
         });
         Ok(sender)
+    }
+
+    /// Tells the operator when a member is lost and when it is back.
+    fn tell(&self, why: Option<&String>) {
+        let lost = why.is_some();
+        if self.class != Class::Urgent || self.lost.swap(lost, Ordering::Relaxed) == lost {
+            return;
+        }
+        let Member { name, address } = &self.member;
+        match why {
+            Some(why) => tracing::warn!(member = %name, %address, why, "a member is out of reach"),
+            None => tracing::info!(member = %name, %address, "a member is within reach again"),
+        }
     }
 
     fn says(&self, why: &str) -> String {

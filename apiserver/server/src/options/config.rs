@@ -16,6 +16,12 @@ pub struct Config {
     pub ephemeral: bool,
     pub sync: bool,
     pub node_name: String,
+    /// Where other members reach this one, once there are others.
+    pub peer_listen: SocketAddr,
+    pub peer_advertise: String,
+    /// The token of a cluster to be taken into.
+    pub join: Option<String>,
+    pub election: (u64, u64),
     pub cert_dir: Option<PathBuf>,
     pub tls_pair: Option<(PathBuf, PathBuf)>,
     pub tls_min_13: bool,
@@ -118,6 +124,17 @@ impl Config {
             .then(|| flags.text("cert-dir"))
             .flatten()
             .map(PathBuf::from);
+        let peer_listen = flags.text("peer-listen").unwrap_or_default();
+        // `:2380` is every address, as in Go.
+        let full = match peer_listen.strip_prefix(':') {
+            Some(port) => format!("[::]:{port}"),
+            None => peer_listen.clone(),
+        };
+        let peer_listen: SocketAddr = full.parse().map_err(|_| {
+            refuse(format!(
+                "--peer-listen {peer_listen:?} is not an address such as :2380 or 10.0.0.1:2380\n"
+            ))
+        })?;
         let ephemeral = flags.flag("ephemeral");
         let data_dir = match (flags.text("data-dir"), &cert_dir) {
             (Some(dir), _) => dir.into(),
@@ -134,6 +151,13 @@ impl Config {
             ephemeral,
             sync: !ephemeral && !flags.flag("unsafe-no-fsync"),
             node_name: flags.text("node-name").unwrap_or_else(host_name),
+            peer_listen,
+            peer_advertise: flags.text("peer-advertise").unwrap_or_else(|| {
+                let ip = Some(peer_listen.ip()).filter(|ip| !ip.is_unspecified());
+                SocketAddr::new(ip.unwrap_or(advertise_address), peer_listen.port()).to_string()
+            }),
+            join: flags.text("join"),
+            election: election(flags)?,
             cert_dir,
             tls_pair,
             tls_min_13: match flags.text("tls-min-version").as_deref() {
@@ -214,6 +238,23 @@ impl Config {
         let has = |wanted: &str| list.iter().any(|item| item == wanted);
         !has(&format!("-{name}")) && (has(name) || has("*"))
     }
+}
+
+/// The shortest and the longest election timeout, in milliseconds.
+fn election(flags: &Flags) -> Result<(u64, u64), Exit> {
+    let (min, max) = (
+        flags.duration("election-timeout-min"),
+        flags.duration("election-timeout-max"),
+    );
+    if min < Duration::from_millis(30) || max <= min {
+        return Err(Exit {
+            code: 1,
+            text: format!(
+                "--election-timeout-min {min:?} must be at least 30ms, and --election-timeout-max {max:?} more than that\n"
+            ),
+        });
+    }
+    Ok((min.as_millis() as u64, max.as_millis() as u64))
 }
 
 /// What the `etcd` name understands: the store is built in, so only /health is served.
