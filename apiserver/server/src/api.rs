@@ -22,6 +22,8 @@ pub(crate) struct Api {
     /// The CA that signed the serving pair, when it is our own.
     pub(crate) serving_ca_file: Option<std::path::PathBuf>,
     pub(crate) reporter: Arc<Reporter>,
+    /// The certificates (PEM) that clients inside the cluster trust this server by, where they are known.
+    pub(crate) root_ca: Option<String>,
     pub(crate) store: Store,
     pub(crate) cacher: Arc<Cacher>,
     pub(crate) endpoints: Endpoints,

@@ -6,11 +6,13 @@
 mod cached;
 mod feed;
 mod fields;
+mod lineage;
 mod ring;
 mod watch;
 
 pub(crate) use cached::Cached;
 pub(crate) use feed::Feed;
+pub(crate) use lineage::{FOREGROUND, Lineage, ORPHAN, Owner};
 pub(crate) use ring::{Event, Kind};
 pub(crate) use watch::{CacheWatch, WatchError};
 

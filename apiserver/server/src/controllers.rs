@@ -1,11 +1,28 @@
-//! The controllers that run inside the server; they act through the registry, like any client. Each is switched off by
-//! its name in --controllers.
+//! The controllers that run inside the server; they act through the registry, like any client, and are fed from the
+//! cacher's watches. Each is switched off by its name in --controllers.
 
+mod account_tokens;
+mod aggregation;
+pub(crate) mod client;
+mod event;
+mod garbage;
 mod namespace;
+mod root_ca;
+mod run;
+mod service_accounts;
+mod sources;
+#[cfg(test)]
+mod tests;
+mod work;
 
 use crate::api::Api;
+use crate::registry::Registry;
+use run::{Trouble, run};
+use serde_json::Value;
 use std::sync::Arc;
 use tokio::task::JoinSet;
+use triad_machinery::meta;
+use triad_machinery::status::{Status, reason};
 
 /// The running controllers; dropping or aborting ends them.
 pub(crate) struct Running(JoinSet<()>);
@@ -18,10 +35,52 @@ impl Running {
 
 pub(crate) fn start(api: &Arc<Api>) -> Running {
     let mut tasks = JoinSet::new();
+    let on = |name| api.config.controllers.enabled(name);
     // Part of the API server itself, with no name to switch it off by.
     tasks.spawn(crate::bootstrap::keep(api.clone()));
-    if api.config.controller_enabled("namespace") {
+    if on("namespace-controller") {
         tasks.spawn(namespace::run(api.clone()));
     }
+    if on("garbage-collector-controller") {
+        tasks.spawn(run(api.clone(), garbage::GarbageCollector::new));
+    }
+    if on("serviceaccount-controller") {
+        tasks.spawn(run(api.clone(), service_accounts::DefaultAccounts::new));
+    }
+    if on("serviceaccount-token-controller") {
+        tasks.spawn(run(api.clone(), account_tokens::AccountTokens::new));
+    }
+    if on("root-ca-certificate-publisher-controller") {
+        tasks.spawn(run(api.clone(), root_ca::RootCertificates::new));
+    }
+    if on("clusterrole-aggregation-controller") {
+        tasks.spawn(run(api.clone(), aggregation::Aggregation::new));
+    }
     Running(tasks)
+}
+
+/// Whether a namespace is there and not on its way out: only then is anything made in it.
+fn active(namespaces: &Registry, name: &str) -> Result<bool, Status> {
+    let Some(stored) = namespaces.get_local("", name)? else {
+        return Ok(false);
+    };
+    let phase = stored.object.pointer("/status/phase");
+    Ok(meta::deletion_timestamp(&stored.object).is_empty()
+        && phase.and_then(Value::as_str) == Some("Active"))
+}
+
+/// A write into a namespace that ended meanwhile, or that another made first, has nothing left to do.
+fn unless_ending(result: Result<(), Status>) -> Result<(), Trouble> {
+    let Err(status) = result else {
+        return Ok(());
+    };
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    let ending = causes
+        .into_iter()
+        .any(|cause| cause.reason == "NamespaceTerminating");
+    if ending || status.is(reason::ALREADY_EXISTS) || status.is(reason::NOT_FOUND) {
+        Ok(())
+    } else {
+        Err(status.into())
+    }
 }

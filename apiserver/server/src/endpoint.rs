@@ -199,6 +199,16 @@ impl Endpoints {
         self.by_path.values()
     }
 
+    /// Some endpoint that serves what a registry stores.
+    pub(crate) fn of(&self, registry: &Arc<Registry>) -> Option<&Arc<Endpoint>> {
+        self.all().find(|endpoint| {
+            endpoint
+                .registry
+                .as_ref()
+                .is_some_and(|served| Arc::ptr_eq(served, registry))
+        })
+    }
+
     /// The registry of a resource, whatever version it is stored in.
     pub(crate) fn registry(&self, group: &str, plural: &str) -> Option<&Arc<Registry>> {
         self.registries.iter().find(|registry| {

@@ -29,6 +29,8 @@ mod runtime_config;
 pub mod server;
 mod service_accounts;
 mod storage;
+#[cfg(test)]
+mod testing;
 mod tls;
 mod user;
 mod version;

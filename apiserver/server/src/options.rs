@@ -4,6 +4,7 @@
 //! (options/config.rs) is what the server is built from. Binds nothing, opens nothing but the --config file.
 
 mod config;
+mod controllers;
 mod table;
 
 pub use config::{Config, Etcd, RequestHeader};

@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use time::{Duration, OffsetDateTime};
+use x509_parser::prelude::{ParsedExtension, X509Certificate};
 
 const YEAR: Duration = Duration::days(365);
 /// A pair with less than this left is made anew at the next start.
@@ -85,6 +86,25 @@ impl Pki {
                 .unwrap_or(own_key),
             made: ca.made,
         })
+    }
+
+    /// The certificates that clients trust the serving pair by: our own CA, else the CA of client certificates where it
+    /// issued the pair too, else the pair itself where it is its own issuer. None: it is not known.
+    pub(crate) fn root_ca(&self) -> Result<Option<String>> {
+        let read = |path: &Path| {
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+        };
+        if let Some(own) = &self.serving_ca {
+            return read(own).map(Some);
+        }
+        for file in [&self.client_ca, &self.serving.0] {
+            let text = read(file)?;
+            if issued(&text, &read(&self.serving.0)?) {
+                return Ok(Some(text));
+            }
+        }
+        tracing::warn!(certificate = %self.serving.0.display(), "the CA of the serving certificate is not known: namespaces get no kube-root-ca.crt");
+        Ok(None)
     }
 
     /// Writes DATA/admin.kubeconfig (0600) with everything inline; its path.
@@ -190,6 +210,42 @@ impl Authority {
             self.issue(pair, params)
         }
     }
+}
+
+/// Whether one certificate (the first of each text) signed another.
+fn issued(issuer: &str, certificate: &str) -> bool {
+    let parse = |text: &str| x509_parser::pem::parse_x509_pem(text.as_bytes()).map(|(_, pem)| pem);
+    let (Ok(issuer), Ok(certificate)) = (parse(issuer), parse(certificate)) else {
+        return false;
+    };
+    let (Ok(issuer), Ok(certificate)) = (issuer.parse_x509(), certificate.parse_x509()) else {
+        return false;
+    };
+    certificate.issuer() == issuer.subject()
+        && authority_key(&certificate).is_none_or(|asked| subject_key(&issuer) == Some(asked))
+}
+
+/// The key that a certificate says it was signed with.
+fn authority_key<'a>(certificate: &'a X509Certificate<'_>) -> Option<&'a [u8]> {
+    certificate
+        .extensions()
+        .iter()
+        .find_map(|extension| match extension.parsed_extension() {
+            ParsedExtension::AuthorityKeyIdentifier(id) => {
+                id.key_identifier.as_ref().map(|id| id.0)
+            }
+            _ => None,
+        })
+}
+
+fn subject_key<'a>(certificate: &'a X509Certificate<'_>) -> Option<&'a [u8]> {
+    certificate
+        .extensions()
+        .iter()
+        .find_map(|extension| match extension.parsed_extension() {
+            ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0),
+            _ => None,
+        })
 }
 
 fn still_good(pem: &[u8], names: &[SanType]) -> bool {

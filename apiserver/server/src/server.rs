@@ -229,7 +229,7 @@ async fn serve(
     outcome
 }
 
-fn build(
+pub(crate) fn build(
     config: Config,
     store: Store,
     pki: &Pki,
@@ -271,6 +271,7 @@ fn build(
         client_ca_file: pki.client_ca.clone(),
         serving_ca_file: pki.serving_ca.clone(),
         reporter,
+        root_ca: pki.root_ca()?,
         endpoints,
         cacher,
         store,

@@ -1,5 +1,6 @@
 //! One cached object: its identity and what selectors ask for, its encoded form, and its JSON made on first need.
 
+use crate::cacher::Lineage;
 use crate::cacher::fields::selectable;
 use crate::storage::Layout;
 use bytes::Bytes;
@@ -15,6 +16,7 @@ pub(crate) struct Cached {
     pub(crate) labels: Box<[(Box<str>, Box<str>)]>,
     /// Selectable fields of the storage version, in the table's order.
     pub(crate) fields: Box<[(&'static str, Box<str>)]>,
+    pub(crate) lineage: Lineage,
     pub(crate) revision: Revision,
     /// The stored bytes: an envelope without resourceVersion.
     stored: Bytes,
@@ -36,6 +38,7 @@ impl Cached {
             namespace: meta::namespace(&object).into(),
             labels,
             fields: selectable(layout.resource, &object),
+            lineage: Lineage::of(&object),
             revision: entry.mod_revision,
             stored: entry.value.clone(),
             json: OnceLock::new(),

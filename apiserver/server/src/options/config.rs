@@ -1,5 +1,6 @@
 //! The validated configuration that the server is built from. Every relation between flags is checked here.
 
+use super::controllers::Controllers;
 use super::{Exit, Flags};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -44,7 +45,7 @@ pub struct Config {
     pub disabled_admission: Vec<String>,
     pub enabled_admission: Vec<String>,
     pub toleration_seconds: (i64, i64),
-    pub controllers: Vec<String>,
+    pub controllers: Controllers,
     pub event_ttl: Duration,
     pub request_timeout: Duration,
     pub min_request_timeout: Duration,
@@ -217,7 +218,7 @@ impl Config {
                 flags.integer("default-not-ready-toleration-seconds"),
                 flags.integer("default-unreachable-toleration-seconds"),
             ),
-            controllers: flags.list("controllers"),
+            controllers: Controllers::new(flags.list("controllers"))?,
             event_ttl: flags.duration("event-ttl"),
             request_timeout: flags.duration("request-timeout"),
             min_request_timeout: Duration::from_secs(
@@ -230,13 +231,6 @@ impl Config {
             history_max_bytes: flags.integer("history-max-bytes").max(0) as u64,
             verbosity: flags.integer("v"),
         })
-    }
-
-    /// Whether an in-server controller runs: `-name` beats `name` beats `*` (kube-controller-manager's rule).
-    pub fn controller_enabled(&self, name: &str) -> bool {
-        let list = &self.controllers;
-        let has = |wanted: &str| list.iter().any(|item| item == wanted);
-        !has(&format!("-{name}")) && (has(name) || has("*"))
     }
 }
 

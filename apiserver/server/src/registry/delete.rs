@@ -2,14 +2,13 @@
 //! pkg/registry/rest/delete.go).
 
 use super::{Registry, Stored};
+use crate::cacher::{FOREGROUND, ORPHAN};
 use crate::handlers::params::DeleteOptions;
 use serde_json::{Value, json};
 use triad_machinery::meta;
 use triad_machinery::scheme::GcPolicy;
 use triad_machinery::status::{GroupResource, OBJECT_MODIFIED, Status};
 
-const ORPHAN: &str = "orphan";
-const FOREGROUND: &str = "foregroundDeletion";
 const ATTEMPTS: u32 = 32;
 
 /// How a deletion ended.

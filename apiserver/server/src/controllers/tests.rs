@@ -1,0 +1,5 @@
+//! The controllers in a running server, one file each.
+
+mod accounts;
+mod aggregation;
+mod garbage;
