@@ -1,6 +1,7 @@
 # clients.sh: how each real client is built (once, into CACHE) and how its suite is run. Sourced by run.sh.
 # client_SUITE builds what is missing; run_SUITE RESULTS runs against KUBECONFIG and writes "pass NAME" / "fail NAME<tab>why".
 
+GOFLAGS=${GOFLAGS:-}
 GO_BUILD="nice -n 10 go build"
 KUBECTL_VERSION=$(sed -n 's/^\tk8s.io\/kubectl \(v[0-9.]*\)$/\1/p' "$HERE/go.mod" | sed 's/^v0/v1/')
 
@@ -84,4 +85,52 @@ client_javascript() {
 }
 run_javascript() {
   NODE_MODULES=$NODE_DIR/node_modules timeout -k 5 120 node "$HERE/js/test.mjs" "$1"
+}
+
+HELM=helm.sh/helm/v4/cmd/helm@v4.3.1
+build_helm() { GOFLAGS="$GOFLAGS -p=2" GOBIN=$1 nice -n 10 go install -ldflags "-s -w" "$HELM"; }
+client_helm() {
+  client_kubectl && HELM_DIR=$CACHE/helm-$(echo "$HELM" | key -)
+  cached "$HELM_DIR" build_helm
+}
+run_helm() {
+  C=$HERE/helm/chart PATH=$HELM_DIR:$KUBECTL_DIR:$PATH timeout -k 5 300 python3 "$HERE/kubectl/run_steps.py" "$1" "$HERE/helm/helm.steps"
+}
+
+# The upstream components that a cluster has beside its API server, kwok in the place of kubelets.
+KWOK=sigs.k8s.io/kwok/cmd/kwok@v0.8.0
+build_kwok() { GOFLAGS="$GOFLAGS -p=2" GOBIN=$1 nice -n 10 go install -ldflags "-s -w" "$KWOK"; }
+client_cluster() {
+  client_kubectl && KWOK_DIR=$CACHE/kwok-$(echo "$KWOK" | key -)
+  cached "$KWOK_DIR" build_kwok && COMPONENTS=$(CACHE=${CACHE%/interop} "$HERE/../peers/build.sh" kube-controller-manager kube-scheduler)
+}
+# What kubeadm sets too: without a front proxy's CA the components complain for ever.
+flags_cluster() {
+  local dir=$RUN/cluster
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$dir/front-proxy.key" -out "$dir/front-proxy.crt" -subj /CN=front-proxy-ca -days 2 2>/dev/null
+  echo "--requestheader-client-ca-file=$dir/front-proxy.crt --requestheader-allowed-names=front-proxy-client --requestheader-username-headers=X-Remote-User" \
+    "--requestheader-group-headers=X-Remote-Group --requestheader-extra-headers-prefix=X-Remote-Extra-"
+}
+# beside LOG COMMAND...: a component that runs until the suite ends.
+beside() {
+  local log=$RUN/cluster/$1.log
+  shift
+  timeout -k 5 900 "$@" >"$log" 2>&1 </dev/null &
+  BESIDE+=($!)
+}
+run_cluster() {
+  local dir=$RUN/cluster common
+  common="--kubeconfig=$KUBECONFIG --authentication-kubeconfig=$KUBECONFIG --authorization-kubeconfig=$KUBECONFIG --bind-address=127.0.0.1"
+  PATH=$KUBECTL_DIR:$PATH
+  beside controller-manager "$COMPONENTS/kube-controller-manager" $common --secure-port="$(free_port)" --cert-dir="$dir/kcm" --use-service-account-credentials \
+    --service-account-private-key-file="$DATA/pki/sa.key" --root-ca-file="$DATA/pki/ca.crt" --cluster-signing-cert-file="$DATA/pki/ca.crt" \
+    --cluster-signing-key-file="$DATA/pki/ca.key" --controllers="*,bootstrapsigner,tokencleaner" --horizontal-pod-autoscaler-sync-period=2s
+  beside scheduler "$COMPONENTS/kube-scheduler" $common --secure-port="$(free_port)" --cert-dir="$dir/scheduler"
+  beside kwok "$KWOK_DIR/kwok" --kubeconfig="$KUBECONFIG" --manage-all-nodes=true --server-address="127.0.0.1:$(free_port)" --node-lease-duration-seconds=40 --config="$HERE/cluster/stages.yaml"
+  beside provisioner python3 "$HERE/cluster/provisioner.py" fake
+  STEPS=$HERE/cluster timeout -k 5 800 python3 "$HERE/kubectl/run_steps.py" "$1" "$HERE/cluster/cluster.steps"
+  kill "${BESIDE[@]}"
+  wait "${BESIDE[@]}"
+  BESIDE=()
+  return 0
 }

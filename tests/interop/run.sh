@@ -1,9 +1,10 @@
 #!/bin/bash
 # run.sh [smoke|all] [SUITE...]: the tests with real clients, each suite against a triad of its own with empty data.
 #
-# Suites: kubectl, client-go, envtest, python, javascript. `smoke` is one quick test per client. One line per suite is
-# printed; what failed is shown with it. Exit code 0: everything passed but what known_failures.txt lists, and none of
-# that passed. Clients are built once into CACHE, under a key of what they are built from.
+# Suites: kubectl, client-go, envtest, python, javascript; and, not in `smoke`, helm and cluster.
+# `smoke` is one quick test per client. One line per suite is printed; what failed is shown with it. Exit code 0: everything
+# passed but what known_failures.txt lists, and none of that passed. Clients are built once into CACHE, under a key of what
+# they are built from.
 #
 # TRIAD: the binary (default: the release build); CACHE: built clients; KEEP=1 keeps the run's directory.
 set -u
@@ -15,14 +16,18 @@ MODE=${1:-all}
 case "$MODE" in smoke|all) shift || true ;; *) echo "usage: run.sh [smoke|all] [SUITE...]"; exit 2 ;; esac
 SUITES=("$@")
 [ ${#SUITES[@]} -gt 0 ] || SUITES=(kubectl client-go envtest python javascript)
+[ $# -gt 0 ] || [ "$MODE" = smoke ] || SUITES+=(helm cluster)
 export MODE RUN
 RUN=$(mktemp -d "${TMPDIR:-/tmp}/triad-interop.XXXXXX")
 # A copy: a build that ends meanwhile does not change what is tested.
 cp "$TRIAD" "$RUN/triad" && TRIAD=$RUN/triad
 PID=
+# What a suite runs beside the server.
+BESIDE=()
 . "$HERE/clients.sh"
 
 cleanup() {
+  [ ${#BESIDE[@]} -eq 0 ] || kill "${BESIDE[@]}" 2>/dev/null
   server_down
   if [ "${KEEP:-}" = 1 ]; then echo "kept $RUN"; else rm -rf "$RUN"; fi
 }
@@ -39,7 +44,9 @@ server_up() {
   mkdir -p "$dir"
   export PORT DATA=$dir/data KUBECONFIG=$dir/data/admin.kubeconfig
   PORT=$(free_port)
-  "$TRIAD" serve --data-dir="$DATA" --unsafe-no-fsync --bind-address=127.0.0.1 --secure-port="$PORT" >"$dir/triad.log" 2>&1 </dev/null &
+  local flags=()
+  if declare -F "flags_$1" >/dev/null; then read -ra flags <<<"$("flags_$1")"; fi
+  "$TRIAD" serve --data-dir="$DATA" --unsafe-no-fsync --bind-address=127.0.0.1 --secure-port="$PORT" "${flags[@]}" >"$dir/triad.log" 2>&1 </dev/null &
   PID=$!
   for _ in $(seq 200); do
     [ "$(curl -s -m 5 -o /dev/null -w '%{http_code}' --cacert "$DATA/pki/ca.crt" "https://127.0.0.1:$PORT/readyz")" = 200 ] && return 0

@@ -19,6 +19,8 @@ use triad_machinery::status::{Status, reason};
 const MANAGER: &str = "kube-apiserver";
 /// How soon a deleted one of the API's own objects is made anew.
 const KEEP_EVERY: std::time::Duration = std::time::Duration::from_secs(10);
+/// Says since when it is known which tokens in Secrets are used: kube-controller-manager cleans up by it.
+const TRACKING: &str = "kube-apiserver-legacy-service-account-token-tracking";
 /// Objects written at a time: enough to fill one log write.
 const AT_ONCE: usize = 32;
 
@@ -33,15 +35,15 @@ pub(crate) async fn run(api: &Arc<Api>) -> Result<(), Status> {
     ensure_all(api, others.into_iter().chain(configured(api)).collect()).await
 }
 
-/// Keeps the API's own service and endpoints there for as long as the server runs, as the reference's reconciler does.
+/// Keeps the API's own service, endpoints and token tracking there for as long as the server runs, as the reference's reconciler does.
 pub(crate) async fn keep(api: Arc<Api>) {
     loop {
         tokio::time::sleep(KEEP_EVERY).await;
         let own = configured(&api)
             .into_iter()
-            .filter(|object| meta::name(object) == "kubernetes");
+            .filter(|object| ["kubernetes", TRACKING].contains(&meta::name(object)));
         if let Err(status) = ensure_all(&api, own.collect()).await {
-            tracing::warn!(%status, "cannot make the kubernetes service anew; trying again");
+            tracing::warn!(%status, "cannot make the API's own objects anew; trying again");
         }
     }
 }
@@ -127,6 +129,7 @@ fn configured(api: &Api) -> Vec<Value> {
             "spec": {"clusterIP": ip.to_string(), "clusterIPs": [ip.to_string()], "type": service_type, "sessionAffinity": "None", "ipFamilies": [family], "ipFamilyPolicy": "SingleStack",
                      "internalTrafficPolicy": "Cluster", "ports": [service_port]}}),
         authentication_config(api),
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": TRACKING, "namespace": "kube-system"}, "data": {"since": crate::clock::Clock.today()}}),
     ];
     if config.endpoint_reconciler && config.advertise_address.is_loopback() {
         tracing::warn!(address = %config.advertise_address, "the kubernetes service gets no endpoints: --advertise-address is a loopback address, which no pod can reach");

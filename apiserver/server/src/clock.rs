@@ -12,6 +12,13 @@ impl Clock {
             .map_or(0, |since| since.as_secs() as i64)
     }
 
+    /// The date in UTC, as 2006-01-02.
+    pub(crate) fn today(self) -> String {
+        let mut date = self.now();
+        date.truncate("2006-01-02".len());
+        date
+    }
+
     /// RFC 3339 in whole seconds, as metav1.Time is written.
     pub(crate) fn now(self) -> String {
         triad_machinery::duration::format_time(self.unix_seconds())
