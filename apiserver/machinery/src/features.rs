@@ -15,7 +15,6 @@ const OFF: &[&str] = &[
     "CompositePodGroup",
     "ContainerStopSignals",
     "CoordinatedLeaderElection",
-    "CrossNamespaceVolumeDataSource",
     "DRADerivedAttributes",
     "DRADeviceCompatibilityGroups",
     "DRAListTypeAttributes",
@@ -44,6 +43,11 @@ pub fn drop_disabled(ty: TypeId, object: &mut Value, old: Option<&Value>) {
         collect(&whole, old, &mut used);
     }
     strip(&whole, object, &used);
+}
+
+/// Whether a gate is on.
+pub(crate) fn enabled(gate: &str) -> bool {
+    !OFF.contains(&gate)
 }
 
 fn off(field: &Field) -> Option<&str> {
@@ -83,7 +87,12 @@ fn strip(ty: &FieldType, value: &mut Value, used: &HashSet<&str>) {
                 if off(field).is_some_and(|gate| !used.contains(gate)) {
                     map.shift_remove(&*field.name);
                 } else if let Some(value) = map.get_mut(&*field.name) {
+                    let was_empty = is_empty(value);
                     strip(&field.ty, value, used);
+                    // Hooks go with the last of them (dropContainerStopSignals in pkg/api/pod/util.go).
+                    if field.name == "lifecycle" && is_empty(value) && !was_empty {
+                        map.shift_remove(&*field.name);
+                    }
                 }
             }
         }
@@ -95,6 +104,10 @@ fn strip(ty: &FieldType, value: &mut Value, used: &HashSet<&str>) {
         }
         _ => {}
     }
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.as_object().is_some_and(serde_json::Map::is_empty)
 }
 
 /// Whether a type has such a field anywhere inside.

@@ -150,6 +150,29 @@ pub fn label_key(value: &str) -> Problems {
     problems
 }
 
+/// A label key with a domain.
+pub fn prefixed_label_key(value: &str) -> Problems {
+    let problems = label_key(value);
+    if problems.is_empty() && !value.contains('/') {
+        return vec!["must include a prefix (e.g. 'example.com/key')".into()];
+    }
+    problems
+}
+
+/// An identifier of C.
+pub fn c_identifier(value: &str) -> Problems {
+    let start = |c: char| c.is_ascii_alphabetic() || c == '_';
+    if value.starts_with(start) && value.chars().all(|c| start(c) || c.is_ascii_digit()) {
+        return Vec::new();
+    }
+    vec![pattern(
+        "a valid C identifier must start with alphabetic character or '_', \
+         followed by a string of alphanumeric characters or '_'",
+        "[A-Za-z_][A-Za-z0-9_]*",
+        &["my_name", "MY_NAME", "MyName"],
+    )]
+}
+
 /// A label value; may be empty.
 pub fn label_value(value: &str) -> Problems {
     let mut problems = Vec::new();

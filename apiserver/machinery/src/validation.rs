@@ -6,9 +6,14 @@
 mod at;
 mod autoscaling;
 mod classes;
+mod conditions;
 mod config;
 mod containers;
 mod cron;
+mod declared;
+mod device_capacity;
+mod device_slices;
+mod device_status;
 mod devices;
 mod diff;
 mod discovery;
@@ -24,6 +29,7 @@ mod jobs;
 mod mounts;
 mod networking;
 mod nodes;
+mod ordered;
 mod persistent_volumes;
 mod pod_changes;
 mod pod_resources;
@@ -50,6 +56,9 @@ use serde_json::Value;
 
 use crate::status::FieldError;
 use at::{At, Errors};
+pub use declared::{declared, merged};
+pub use formats::strict_ip;
+pub use ordered::ordered;
 pub use pods::Settings;
 pub use warnings::warnings;
 
@@ -166,6 +175,7 @@ fn create(kind: Kind<'_>, at: &At<'_>, settings: &Settings, errors: &mut Errors)
         ("resource.k8s.io", "resourceclaims") => devices::claim(at, errors),
         ("resource.k8s.io", "resourceclaimtemplates") => devices::claim_template(at, errors),
         ("resource.k8s.io", "deviceclasses") => devices::class(at, errors),
+        ("resource.k8s.io", "resourceslices") => device_slices::slice(at, None, errors),
         ("resource.k8s.io", "devicetaintrules") => devices::taint_rule(at, errors),
         ("apiregistration.k8s.io", "apiservices") => extensions::api_service(at, errors),
         ("storagemigration.k8s.io", "storageversionmigrations") => {
@@ -230,7 +240,7 @@ fn update(kind: Kind<'_>, at: &At<'_>, old: &At<'_>, settings: &Settings, errors
         ("networking.k8s.io", "ingressclasses") => {
             networking::ingress_class_update(at, old, errors)
         }
-        ("networking.k8s.io", "ipaddresses") => networking::ip_address_update(at, old, errors),
+        ("networking.k8s.io", "ipaddresses") => {}
         ("networking.k8s.io", "servicecidrs") => networking::service_cidr_update(at, old, errors),
         ("rbac.authorization.k8s.io", "rolebindings") => {
             rbac::binding_update(at, old, true, errors)
@@ -239,17 +249,20 @@ fn update(kind: Kind<'_>, at: &At<'_>, old: &At<'_>, settings: &Settings, errors
             rbac::binding_update(at, old, false, errors)
         }
         ("discovery.k8s.io", "endpointslices") => discovery::endpoint_slice(at, Some(old), errors),
-        ("storage.k8s.io", "storageclasses") => storage::class_update(at, old, errors),
+        ("storage.k8s.io", "storageclasses") => {}
         ("storage.k8s.io", "volumeattributesclasses") => {
             storage::attributes_class_update(at, old, errors)
         }
-        ("storage.k8s.io", "volumeattachments") => storage::attachment_update(at, old, errors),
         ("storage.k8s.io", "csinodes") => storage::csi_node_update(at, old, errors),
         ("storage.k8s.io", "csidrivers") => storage::csi_driver_update(at, old, errors),
         ("storage.k8s.io", "csistoragecapacities") => storage::capacity_update(at, old, errors),
-        ("node.k8s.io", "runtimeclasses") => classes::runtime_class_update(at, old, errors),
+        ("node.k8s.io", "runtimeclasses") => {}
         ("scheduling.k8s.io", "priorityclasses") => classes::priority_class_update(at, old, errors),
-        ("resource.k8s.io", "resourceclaims") => devices::claim_update(at, old, errors),
+        ("resource.k8s.io", "resourceclaims") => {}
+        ("resource.k8s.io", "resourceclaimtemplates") => {
+            devices::claim_template_update(at, old, errors)
+        }
+        ("resource.k8s.io", "resourceslices") => device_slices::slice(at, Some(old), errors),
         ("storagemigration.k8s.io", "storageversionmigrations") => {
             extensions::migration_update(at, old, errors)
         }
@@ -360,6 +373,12 @@ pub fn validate_subresource(
         ("policy", _, "status") => autoscaling::disruption_budget_status(&status, found),
         ("storage.k8s.io", "volumeattachments", "status") => {
             storage::attachment_status(&status, found)
+        }
+        ("resource.k8s.io", "resourceclaims", "status") => {
+            device_status::status(&at, &before, found)
+        }
+        ("resource.k8s.io", "devicetaintrules", "status") => {
+            devices::taint_rule_status(&status, found)
         }
         ("flowcontrol.apiserver.k8s.io", _, "status") => flowcontrol::conditions(&status, found),
         ("apps" | "", _, "scale") => found.not_negative(&at.get("spec").get("replicas")),

@@ -92,7 +92,7 @@ async fn create(api: &Arc<Api>, registry: &Registry, object: &mut Value) -> Resu
     }
     registry.fill_system_fields(object);
     let mut object = object.clone();
-    registry.before_create(&mut object)?;
+    registry.before_create(registry.resource(), &mut object)?;
     if let Some(status) = status {
         object["status"] = status;
     }

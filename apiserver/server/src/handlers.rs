@@ -44,7 +44,18 @@ pub(crate) struct Call {
     pub(crate) warnings: Vec<String>,
 }
 
+/// Where duplicate owners come from, in their warning.
+const AFTER_ADMISSION: &str = " after mutating admission happens";
+
 impl Call {
+    /// Takes away owners that are named twice, with a warning.
+    fn dedup_owners(&mut self, object: &mut Value, whence: &str) {
+        if let Some(rest) = crate::registry::object_meta::dedup_owners(object) {
+            let what = ".metadata.ownerReferences contains duplicate entries";
+            self.warnings.push(format!("{what}{whence}{rest}"));
+        }
+    }
+
     /// The registry of a resource that is stored; the router has seen to it that it is.
     pub(crate) fn registry(&self) -> Result<&Arc<Registry>, Status> {
         self.endpoint

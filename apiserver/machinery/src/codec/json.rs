@@ -144,7 +144,7 @@ where
     }
 }
 
-fn syntax_message(data: &[u8]) -> String {
+pub(crate) fn syntax_message(data: &[u8]) -> String {
     syntax::check(data)
         .err()
         .unwrap_or_else(|| "unexpected end of JSON input".to_owned())

@@ -24,6 +24,8 @@ pub struct Resource {
     pub name_rule: NameRule,
     /// A tighter bound on the name's length than the rule's.
     pub name_max: Option<usize>,
+    /// generateName is not judged by the rule, the name that comes of it alone.
+    pub any_generate_name: bool,
     pub generation: Generation,
     /// PUT of an absent object makes it.
     pub create_on_update: bool,
@@ -95,6 +97,8 @@ pub enum NameRule {
     TrustBundle,
     /// `<group>.<resource>`.
     StorageVersion,
+    /// Whatever can stand in a path.
+    Any,
 }
 
 /// When metadata.generation moves.

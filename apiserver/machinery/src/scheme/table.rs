@@ -148,6 +148,7 @@ fn blank(group: Name, version: Name, plural: &'static str) -> Resource {
         storage: None,
         name_rule: NameRule::default(),
         name_max: None,
+        any_generate_name: false,
         generation: Generation::default(),
         create_on_update: false,
         unconditional_update: false,
@@ -221,6 +222,7 @@ fn read_attribute(
         ("name-max", _) => {
             resource.name_max = Some(value.parse().map_err(|_| place.error("name-max=NUMBER"))?)
         }
+        ("generate-name", "any") => resource.any_generate_name = true,
         ("generation", "") => resource.generation = both,
         ("generation", "create") => {
             resource.generation = Generation {
@@ -255,6 +257,7 @@ fn read_name_rule(place: Place, value: &str) -> Result<NameRule, TableError> {
         "ip" => NameRule::IpAddress,
         "trust-bundle" => NameRule::TrustBundle,
         "storage-version" => NameRule::StorageVersion,
+        "any" => NameRule::Any,
         _ => return Err(place.error(format!("unknown name rule {value:?}"))),
     })
 }

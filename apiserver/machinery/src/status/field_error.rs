@@ -162,6 +162,12 @@ impl FieldError {
         Self::new(FieldErrorKind::TooLong, field, None, detail)
     }
 
+    /// As `too_long`, of characters.
+    pub fn too_long_characters(field: impl Into<String>, max: i64) -> Self {
+        let detail = format!("may not be more than {max} character{}", plural(max));
+        Self::new(FieldErrorKind::TooLong, field, None, detail)
+    }
+
     pub fn too_short(field: impl Into<String>, min_bytes: i64) -> Self {
         let detail = if min_bytes < 0 {
             "value is too short".to_owned()

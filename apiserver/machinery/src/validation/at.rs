@@ -155,61 +155,13 @@ impl<'a> At<'a> {
     }
 }
 
-/// The errors found so far, in the order found; the second list is of those that upstream finds by declarative rules, which are
-/// told after all others and say no more than their kind.
+/// The errors found so far, in the order found.
 #[derive(Debug, Default)]
-pub(crate) struct Errors(pub(crate) Vec<FieldError>, Vec<FieldError>);
+pub(crate) struct Errors(pub(crate) Vec<FieldError>);
 
 impl Errors {
-    pub(crate) fn into_list(mut self) -> Vec<FieldError> {
-        self.0.append(&mut self.1);
+    pub(crate) fn into_list(self) -> Vec<FieldError> {
         self.0
-    }
-
-    /// A declarative rule: required. Says whether it is there.
-    pub(crate) fn declared_need(&mut self, at: &At<'_>) -> bool {
-        if at.empty() {
-            self.1.push(FieldError::required(&at.path, ""));
-        }
-        !at.empty()
-    }
-
-    /// A declarative rule: one of a closed set.
-    pub(crate) fn declared_one_of(&mut self, at: &At<'_>, supported: &[&str]) {
-        if !supported.contains(&at.text()) {
-            self.1
-                .push(FieldError::not_supported(&at.path, at.text(), supported));
-        }
-    }
-
-    /// A declarative rule: a format.
-    pub(crate) fn declared_each(&mut self, at: &At<'_>, problems: Vec<String>) {
-        let found = problems
-            .into_iter()
-            .map(|problem| FieldError::invalid(&at.path, at.text(), problem));
-        self.1.extend(found);
-    }
-
-    /// A declarative rule: entries of a list differ by their keys.
-    pub(crate) fn declared_duplicate(&mut self, at: &At<'_>) {
-        self.1
-            .push(FieldError::duplicate(&at.path, at.value.clone()));
-    }
-
-    /// A declarative rule: must not be given.
-    pub(crate) fn declared_forbidden(&mut self, at: &At<'_>) {
-        self.1.push(FieldError::forbidden(&at.path, ""));
-    }
-
-    /// A declarative rule: stays as it was. The value is not shown.
-    pub(crate) fn declared_immutable(&mut self, new: &At<'_>, old: &At<'_>) {
-        if !super::same(new.value, old.value) {
-            self.1.push(FieldError::invalid(
-                &new.path,
-                Value::Null,
-                super::formats::IMMUTABLE,
-            ));
-        }
     }
 
     /// The value as it stands there; an absent one shows as an empty text.
@@ -326,6 +278,14 @@ impl Errors {
     pub(crate) fn immutable(&mut self, new: &At<'_>, old: &At<'_>) {
         if !super::same(new.value, old.value) {
             self.invalid_value(new, new.value.clone(), super::formats::IMMUTABLE);
+        }
+    }
+
+    /// The same for a struct, shown as Go shows the internal type.
+    pub(crate) fn immutable_internal(&mut self, ty: &str, new: &At<'_>, old: &At<'_>) {
+        if !super::same(new.value, old.value) {
+            let shown = super::go_value::internal(ty, new.value);
+            self.invalid_value(new, shown, super::formats::IMMUTABLE);
         }
     }
 }

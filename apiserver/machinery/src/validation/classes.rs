@@ -33,9 +33,6 @@ fn lease_strategy(at: &At<'_>, errors: &mut Errors) {
 }
 
 pub(crate) fn runtime_class(object: &At<'_>, errors: &mut Errors) {
-    if errors.declared_need(&object.get("handler")) {
-        formats::label(&object.get("handler"), errors);
-    }
     let overhead = object.get("overhead");
     for (resource, amount) in overhead.get("podFixed").entries() {
         let at = amount.shown_at(format!("{}.limits[{resource}]", overhead.path));
@@ -57,10 +54,6 @@ pub(crate) fn runtime_class(object: &At<'_>, errors: &mut Errors) {
         }
         seen.push(key);
     }
-}
-
-pub(crate) fn runtime_class_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
-    errors.declared_immutable(&object.get("handler"), &old.get("handler"));
 }
 
 /// The highest value that is not the system's own.

@@ -116,19 +116,9 @@ fn json(at: &At<'_>, errors: &mut Errors) {
             };
             format!("json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}")
         }
-        Err(error) if bytes.is_empty() || error.is_eof() => {
-            "unexpected end of JSON input".to_owned()
-        }
-        Err(_) => syntax_problem(&bytes),
+        Err(_) => crate::codec::json::syntax_message(&bytes),
     };
     errors.invalid_value(at, "<secret contents redacted>", problem);
-}
-
-/// What Go's parser says of text that does not begin as JSON does.
-fn syntax_problem(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let first = text.trim_start().chars().next().unwrap_or(' ');
-    format!("invalid character '{first}' looking for beginning of value")
 }
 
 pub(crate) fn secret_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {

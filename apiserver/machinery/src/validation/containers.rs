@@ -63,7 +63,7 @@ impl Pod<'_, '_> {
         let list = self.spec.get("initContainers");
         for container in list.items() {
             self.common(&container, errors);
-            restart_policy(&container, errors);
+            init_restart_policy(&container, errors);
             let name = container.get("name");
             if names.contains(name.text()) {
                 errors.duplicate(&name);
@@ -183,12 +183,12 @@ const NOT_EPHEMERAL: &[&str] = &[
     "ports",
     "resources",
     "resizePolicy",
+    "restartPolicy",
     "restartPolicyRules",
     "livenessProbe",
     "readinessProbe",
     "startupProbe",
     "lifecycle",
-    "restartPolicy",
 ];
 
 pub(crate) fn trimmed_image(container: &At<'_>, errors: &mut Errors) {
@@ -263,6 +263,17 @@ fn resize_policy(at: &At<'_>, pod_policy: &str, errors: &mut Errors) {
     }
 }
 
+/// Rules without a policy are not looked into.
+fn init_restart_policy(container: &At<'_>, errors: &mut Errors) {
+    if container.get("restartPolicy").given() {
+        restart_policy(container, errors);
+    } else if !container.get("restartPolicyRules").empty() {
+        errors.required(&container.get("restartPolicy"), RULES_WITHOUT_POLICY);
+    }
+}
+
+const RULES_WITHOUT_POLICY: &str = "must specify restartPolicy when restart rules are used";
+
 /// A restart policy of the container's own, and its rules.
 fn restart_policy(container: &At<'_>, errors: &mut Errors) {
     let (policy, rules) = (
@@ -273,10 +284,7 @@ fn restart_policy(container: &At<'_>, errors: &mut Errors) {
         if rules.empty() {
             return;
         }
-        errors.required(
-            &policy,
-            "must specify restartPolicy when restart rules are used",
-        );
+        errors.required(&policy, RULES_WITHOUT_POLICY);
     } else {
         errors.one_of(&policy, &["Always", "Never", "OnFailure"]);
     }

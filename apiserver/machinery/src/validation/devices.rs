@@ -1,25 +1,22 @@
 //! Claims for devices, their templates, device classes and taints (pkg/apis/resource/validation/validation.go), all but the
-//! compilation of selectors.
+//! compilation of selectors. What markers of the schema table demand is not repeated here.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
 use super::at::{At, Errors};
-use super::{formats, resources, volumes};
+use super::{conditions, formats, volumes};
 use crate::names;
 
-const EFFECTS: &[&str] = &["NoExecute", "NoSchedule", "None"];
-const LIST_MAX: usize = 32;
+pub(crate) const LIST_MAX: usize = 32;
 const FIRST_MAX: usize = 8;
+const BINDINGS_MAX: usize = 4;
 const PARAMETERS_MAX_BYTES: usize = 10 * 1024;
+const RULE_CONDITIONS_MAX: usize = 8;
 
 pub(crate) fn claim(object: &At<'_>, errors: &mut Errors) {
     claim_spec(&object.get("spec"), errors);
-}
-
-pub(crate) fn claim_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
-    errors.declared_immutable(&object.get("spec"), &old.get("spec"));
 }
 
 pub(crate) fn claim_template(object: &At<'_>, errors: &mut Errors) {
@@ -28,59 +25,94 @@ pub(crate) fn claim_template(object: &At<'_>, errors: &mut Errors) {
     claim_spec(&spec.get("spec"), errors);
 }
 
+pub(crate) fn claim_template_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
+    errors.immutable_internal(
+        "resource/v1.ResourceClaimTemplateSpec",
+        &object.get("spec"),
+        &old.get("spec"),
+    );
+}
+
 fn claim_spec(spec: &At<'_>, errors: &mut Errors) {
     let devices = spec.get("devices");
-    let requests = devices.get("requests");
-    if bounded(&requests, LIST_MAX, errors) {
-        let mut seen = HashSet::new();
-        for request in requests.items() {
-            self::request(&request, errors);
-            if !seen.insert(request.get("name").text()) {
-                errors.declared_duplicate(&request);
-            }
-        }
+    let (requests, constraints, config) = (
+        devices.get("requests"),
+        devices.get("constraints"),
+        devices.get("config"),
+    );
+    let known = request_names(spec);
+    let used = Used::by(&constraints);
+    for request in up_to(&requests, LIST_MAX) {
+        self::request(&request, &used, errors);
     }
-    let known = request_names(&requests);
-    if bounded(&devices.get("constraints"), LIST_MAX, errors) {
-        for constraint in devices.get("constraints").items() {
-            self::constraint(&constraint, &known, errors);
-        }
+    for constraint in up_to(&constraints, LIST_MAX) {
+        self::constraint(&constraint, &known, errors);
     }
-    if bounded(&devices.get("config"), LIST_MAX, errors) {
-        for config in devices.get("config").items() {
-            request_refs(&config.get("requests"), &known, errors);
-            configuration(&config, errors);
-        }
+    for config in up_to(&config, LIST_MAX) {
+        request_refs(&config.get("requests"), &known, errors);
+        configuration(&config, errors);
     }
 }
 
-/// Whether a list is short enough to be looked into.
-fn bounded(at: &At<'_>, max: usize, errors: &mut Errors) -> bool {
+/// The elements of a list, none where there are more than may be: those are not looked into.
+pub(crate) fn up_to<'a>(at: &At<'a>, max: usize) -> impl Iterator<Item = At<'a>> + use<'a> {
     let fits = at.count() <= max;
-    if !fits {
-        errors.too_many(at, at.count(), max);
-    }
-    fits
+    at.items().filter(move |_| fits)
 }
 
-fn request_names(requests: &At<'_>) -> HashSet<String> {
+pub(crate) fn request_names(spec: &At<'_>) -> HashSet<String> {
     let mut known = HashSet::new();
-    for request in requests.items() {
+    for request in spec.get("devices").get("requests").items() {
         let name = request.get("name").text();
         known.insert(name.to_owned());
+        let subs = request.get("firstAvailable");
         known.extend(
-            request
-                .get("firstAvailable")
-                .items()
+            subs.items()
                 .map(|sub| format!("{name}/{}", sub.get("name").text())),
         );
     }
     known
 }
 
-fn request(at: &At<'_>, errors: &mut Errors) {
+/// Which attributes constraints name, by request; the empty request stands for all.
+struct Used<'a>(HashMap<&'a str, HashSet<&'a str>>);
+
+impl<'a> Used<'a> {
+    fn by(constraints: &At<'a>) -> Self {
+        let mut used: HashMap<&str, HashSet<&str>> = HashMap::new();
+        for constraint in constraints.items() {
+            let attribute = match constraint.get("matchAttribute") {
+                same if same.given() => same.text(),
+                _ if constraint.get("distinctAttribute").given() => {
+                    constraint.get("distinctAttribute").text()
+                }
+                _ => continue,
+            };
+            let mut requests = constraint.get("requests").strings();
+            if requests.is_empty() {
+                requests.push("");
+            }
+            for request in requests {
+                used.entry(request).or_default().insert(attribute);
+            }
+        }
+        Used(used)
+    }
+
+    fn contains(&self, attribute: &str, request: &str) -> bool {
+        let parent = request.split('/').next().unwrap_or("");
+        ["", request, parent].iter().any(|request| {
+            self.0
+                .get(request)
+                .is_some_and(|set| set.contains(attribute))
+        })
+    }
+}
+
+fn request(at: &At<'_>, used: &Used<'_>, errors: &mut Errors) {
     formats::label(&at.get("name"), errors);
     let (exact, first) = (at.get("exactly"), at.get("firstAvailable"));
+    let name = at.get("name").text();
     match (exact.given(), !first.empty()) {
         (false, false) => errors.required(
             at,
@@ -91,23 +123,18 @@ fn request(at: &At<'_>, errors: &mut Errors) {
             Value::Null,
             "exactly one of `exactly` or `firstAvailable` is required, but multiple fields are set",
         ),
-        (true, false) => request_body(&exact, errors),
+        (true, false) => request_body(&exact, name, used, errors),
         (false, true) => {
-            if bounded(&first, FIRST_MAX, errors) {
-                let mut seen = HashSet::new();
-                for sub in first.items() {
-                    formats::label(&sub.get("name"), errors);
-                    request_body(&sub, errors);
-                    if !seen.insert(sub.get("name").text()) {
-                        errors.declared_duplicate(&sub);
-                    }
-                }
+            for sub in up_to(&first, FIRST_MAX) {
+                formats::label(&sub.get("name"), errors);
+                let name = format!("{name}/{}", sub.get("name").text());
+                request_body(&sub, &name, used, errors);
             }
         }
     }
 }
 
-fn request_body(at: &At<'_>, errors: &mut Errors) {
+fn request_body(at: &At<'_>, name: &str, used: &Used<'_>, errors: &mut Errors) {
     let (class, mode, count) = (
         at.get("deviceClassName"),
         at.get("allocationMode"),
@@ -117,14 +144,14 @@ fn request_body(at: &At<'_>, errors: &mut Errors) {
         formats::subdomain(&class, errors);
     }
     selectors(&at.get("selectors"), errors);
+    derived_attributes(&at.get("derivedAttributes"), name, used, errors);
     match mode.text() {
         "All" if count.int() != 0 => {
             errors.invalid(&count, "must not be specified when allocationMode is 'All'")
         }
         "All" => {}
-        "ExactCount" if count.int() <= 0 => errors.invalid_int(&count, "must be greater than zero"),
-        "ExactCount" => {}
-        _ => errors.declared_one_of(&mode, &["All", "ExactCount"]),
+        "ExactCount" => errors.positive(&count),
+        _ => errors.unsupported(&mode, &["All", "ExactCount"]),
     }
     for toleration in at.get("tolerations").items() {
         self::toleration(&toleration, errors);
@@ -132,135 +159,90 @@ fn request_body(at: &At<'_>, errors: &mut Errors) {
 }
 
 fn selectors(at: &At<'_>, errors: &mut Errors) {
-    if bounded(at, LIST_MAX, errors) {
-        for selector in at.items().filter(|selector| !selector.get("cel").given()) {
-            errors.required(&selector.get("cel"), "");
+    for selector in up_to(at, LIST_MAX).filter(|selector| !selector.get("cel").given()) {
+        errors.required(&selector.get("cel"), "");
+    }
+}
+
+fn derived_attributes(at: &At<'_>, request: &str, used: &Used<'_>, errors: &mut Errors) {
+    let mut seen = HashSet::new();
+    for attribute in at.items() {
+        let name = attribute.get("name");
+        if !name.empty() && !used.contains(name.text(), request) {
+            errors.invalid(&name, "must be referenced by at least one matchAttribute or distinctAttribute constraint targeting this request");
+        }
+    }
+    for attribute in at.items() {
+        let name = attribute.get("name").text();
+        if !seen.insert(name) {
+            errors.duplicate_value(&attribute, name);
         }
     }
 }
 
-fn toleration(at: &At<'_>, errors: &mut Errors) {
-    let (key, operator, value, effect) = (
-        at.get("key"),
-        at.get("operator"),
-        at.get("value"),
-        at.get("effect"),
-    );
+pub(crate) fn toleration(at: &At<'_>, errors: &mut Errors) {
+    let (operator, value) = (at.get("operator"), at.get("value"));
     match operator.text() {
         "Exists" if !value.empty() => errors.invalid(&value, "must be empty for operator `Exists`"),
         "Equal" => errors.each(&value, names::label_value(value.text())),
         _ => {}
     }
-    if !key.empty() {
-        errors.declared_each(&key, names::label_key(key.text()));
-    }
-    if errors.declared_need(&operator) {
-        errors.declared_one_of(&operator, &["Equal", "Exists"]);
-    }
-    if !effect.empty() {
-        errors.declared_one_of(&effect, EFFECTS);
-    }
 }
 
 fn constraint(at: &At<'_>, known: &HashSet<String>, errors: &mut Errors) {
     request_refs(&at.get("requests"), known, errors);
-    let (same, distinct) = (at.get("matchAttribute"), at.get("distinctAttribute"));
-    let name = if same.given() { same } else { distinct };
-    if !name.given() {
-        return errors.required(at, "exactly one of \"matchAttribute\" or \"distinctAttribute\" is required, but multiple fields are set");
+    if !at.get("matchAttribute").given() && !at.get("distinctAttribute").given() {
+        errors.required(at, "exactly one of \"matchAttribute\" or \"distinctAttribute\" is required, but multiple fields are set");
     }
-    errors.declared_each(&name, full_name(name.text()));
 }
 
-/// `domain/name`, the name being an identifier of C.
-fn full_name(text: &str) -> Vec<String> {
-    let mut problems = Vec::new();
-    match text.split_once('/') {
-        None => {
-            problems.extend(c_identifier(text));
-            problems.push(
-                "a fully qualified name must be a domain and a name separated by a slash".into(),
-            );
-        }
-        Some((domain, name)) if !name.contains('/') => {
-            problems.extend(names::dns1123_subdomain(&domain.to_lowercase()));
-            problems.extend(c_identifier(name));
-        }
-        Some(_) => {}
+pub(crate) fn request_refs(at: &At<'_>, known: &HashSet<String>, errors: &mut Errors) {
+    for reference in up_to(at, LIST_MAX) {
+        request_ref(&reference, known, errors);
     }
-    problems
 }
 
-fn c_identifier(text: &str) -> Vec<String> {
-    let start = |c: char| c.is_ascii_alphabetic() || c == '_';
-    if text.starts_with(start) && text.chars().all(|c| start(c) || c.is_ascii_digit()) {
-        return Vec::new();
-    }
-    let what = "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_'";
-    vec![names::pattern(
-        what,
-        "[A-Za-z_][A-Za-z0-9_]*",
-        &["my_name", "MY_NAME", "MyName"],
-    )]
-}
-
-fn request_refs(at: &At<'_>, known: &HashSet<String>, errors: &mut Errors) {
+pub(crate) fn request_ref(at: &At<'_>, known: &HashSet<String>, errors: &mut Errors) {
     const UNKNOWN: &str = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'";
-    for reference in at.items() {
-        let parts: Vec<&str> = reference.text().split('/').collect();
-        if parts.len() > 2 {
-            errors.invalid(&reference, UNKNOWN);
-            continue;
+    let parts: Vec<&str> = at.text().split('/').collect();
+    if parts.len() > 2 {
+        return errors.invalid(at, UNKNOWN);
+    }
+    for part in parts {
+        for problem in names::dns1123_label(part) {
+            errors.invalid_value(at, part, problem);
         }
-        for part in parts {
-            for problem in names::dns1123_label(part) {
-                errors.invalid_value(&reference, part, problem);
-            }
-        }
-        if !known.contains(reference.text()) {
-            errors.invalid(&reference, UNKNOWN);
-        }
+    }
+    if !known.contains(at.text()) {
+        errors.invalid(at, UNKNOWN);
     }
 }
 
-fn configuration(at: &At<'_>, errors: &mut Errors) {
+pub(crate) fn configuration(at: &At<'_>, errors: &mut Errors) {
     let opaque = at.get("opaque");
-    if !opaque.given() {
-        return errors.required(&opaque, "");
+    if opaque.given() {
+        raw_object(&opaque.get("parameters"), PARAMETERS_MAX_BYTES, errors);
+    } else {
+        errors.required(&opaque, "");
     }
-    let (driver, parameters) = (opaque.get("driver"), opaque.get("parameters"));
-    if !parameters.given() {
-        errors.required(&parameters, "");
-    } else if parameters.value.to_string().len() > PARAMETERS_MAX_BYTES {
-        errors.too_long(&parameters, PARAMETERS_MAX_BYTES);
-    } else if !parameters.value.is_object() {
-        errors.invalid_value(
-            &parameters,
-            "<value omitted>",
-            "must be a valid JSON object",
-        );
-    }
-    if errors.declared_need(&driver) {
-        errors.declared_each(&driver, names::dns1123_subdomain_caseless(driver.text()));
+}
+
+/// A JSON object that is not looked into.
+pub(crate) fn raw_object(at: &At<'_>, max_bytes: usize, errors: &mut Errors) {
+    if !at.given() {
+        errors.required(at, "");
+    } else if at.value.to_string().len() > max_bytes {
+        errors.too_long(at, max_bytes);
+    } else if !at.value.is_object() {
+        errors.invalid_value(at, "<value omitted>", "must be a valid JSON object");
     }
 }
 
 pub(crate) fn class(object: &At<'_>, errors: &mut Errors) {
     let spec = object.get("spec");
     selectors(&spec.get("selectors"), errors);
-    for config in spec.get("config").items() {
+    for config in up_to(&spec.get("config"), LIST_MAX) {
         configuration(&config, errors);
-    }
-    let name = spec.get("extendedResourceName");
-    if name.given() && !resources::is_extended(name.text()) {
-        let mut problems = Vec::new();
-        if !name.text().contains('/') {
-            problems.push(
-                "a name must be a domain-prefixed path, such as 'example.com/my-prop'".to_owned(),
-            );
-        }
-        problems.extend(names::label_key(&format!("requests.{}", name.text())));
-        errors.declared_each(&name, problems);
     }
 }
 
@@ -284,7 +266,15 @@ pub(crate) fn taint_rule(object: &At<'_>, errors: &mut Errors) {
     taint(&spec.get("taint"), errors);
 }
 
-fn pool_name(at: &At<'_>, errors: &mut Errors) {
+pub(crate) fn taint_rule_status(status: &At<'_>, errors: &mut Errors) {
+    let list = status.get("conditions");
+    conditions::all(&list, errors);
+    if list.count() > RULE_CONDITIONS_MAX {
+        errors.too_many(&list, list.count(), RULE_CONDITIONS_MAX);
+    }
+}
+
+pub(crate) fn pool_name(at: &At<'_>, errors: &mut Errors) {
     if !errors.need(at) {
         return;
     }
@@ -298,13 +288,55 @@ fn pool_name(at: &At<'_>, errors: &mut Errors) {
     }
 }
 
-fn taint(at: &At<'_>, errors: &mut Errors) {
-    let (value, effect) = (at.get("value"), at.get("effect"));
+pub(crate) fn taint(at: &At<'_>, errors: &mut Errors) {
     formats::label_key(&at.get("key"), errors);
+    let value = at.get("value");
     if !value.empty() {
         errors.each(&value, names::label_value(value.text()));
     }
-    if errors.declared_need(&effect) {
-        errors.declared_one_of(&effect, EFFECTS);
+}
+
+/// Conditions under which a device is bound, and under which binding failed: both or none, without overlap.
+pub(crate) fn bindings(at: &At<'_>, errors: &mut Errors) {
+    let (bound, failed) = (
+        at.get("bindingConditions"),
+        at.get("bindingFailureConditions"),
+    );
+    for list in [&bound, &failed] {
+        for condition in up_to(list, BINDINGS_MAX) {
+            formats::label_key(&condition, errors);
+        }
+    }
+    let wanted: HashSet<&str> = bound.strings().into_iter().collect();
+    for (list, apart) in [(&bound, false), (&failed, true)] {
+        let mut seen = HashSet::new();
+        for condition in list.items() {
+            if !seen.insert(condition.text()) {
+                errors.duplicate(&condition);
+            }
+            if apart && wanted.contains(condition.text()) {
+                let detail = "bindingFailureConditions must not overlap with bindingConditions";
+                errors.invalid(&condition, detail);
+            }
+        }
+    }
+    if bound.empty() && !failed.empty() {
+        let detail = "bindingConditions are required to use bindingFailureConditions";
+        errors.invalid_value(&bound, Value::Null, detail);
+    }
+    if failed.empty() && !bound.empty() {
+        let detail = "bindingFailureConditions are required to use bindingConditions";
+        errors.invalid_value(&failed, Value::Null, detail);
+    }
+}
+
+/// Preparing cannot be left out unless what undoes it is left out too.
+pub(crate) fn skipped_operations(at: &At<'_>, errors: &mut Errors) {
+    let skipped = at.strings();
+    let has = |operation: &str| skipped.contains(&operation);
+    if has("NodePrepareResources") && !has("NodeUnprepareResources") && !has("*") {
+        let detail =
+            "NodePrepareResources cannot be skipped unless NodeUnprepareResources is also skipped";
+        errors.invalid(at, detail);
     }
 }

@@ -7,16 +7,12 @@ use super::{endpoints, formats, same, selectors};
 use crate::names;
 
 const ENDPOINTS_MAX: usize = 1000;
-const ADDRESSES_MAX: usize = 100;
 const PORTS_MAX: usize = 20_000;
 const HINTS_MAX: usize = 8;
 const TOPOLOGY_MAX: usize = 16;
 
 pub(crate) fn endpoint_slice(object: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors) {
     let (kind, endpoints) = (object.get("addressType"), object.get("endpoints"));
-    if errors.declared_need(&kind) {
-        errors.one_of(&kind, &["FQDN", "IPv4", "IPv6"]);
-    }
     ports(&object.get("ports"), errors);
     let kept = old.is_some_and(|old| same(old.get("endpoints").value, endpoints.value));
     if kept {
@@ -28,18 +24,10 @@ pub(crate) fn endpoint_slice(object: &At<'_>, old: Option<&At<'_>>, errors: &mut
             endpoint(&at, kind.text(), errors);
         }
     }
-    if let Some(old) = old {
-        errors.declared_immutable(&kind, &old.get("addressType"));
-    }
 }
 
 fn endpoint(at: &At<'_>, kind: &str, errors: &mut Errors) {
     let addresses = at.get("addresses");
-    if addresses.empty() {
-        errors.declared_need(&addresses);
-    } else if addresses.count() > ADDRESSES_MAX {
-        errors.too_many(&addresses, addresses.count(), ADDRESSES_MAX);
-    }
     for address in addresses.items() {
         match kind {
             "IPv4" | "IPv6" => match formats::parse_ip(address.text()) {

@@ -241,25 +241,9 @@ pub(crate) fn level(object: &At<'_>, errors: &mut Errors) {
         errors.invalid(&kind, "must be 'Exempt' if and only if `name` is 'exempt'");
     }
     match kind.text() {
-        "Exempt" => {
-            if limited.given() {
-                errors.declared_forbidden(&limited);
-            }
-            shares(&exempt, errors);
-        }
-        "Limited" => {
-            if exempt.given() {
-                errors.declared_forbidden(&exempt);
-            }
-            if limited.given() {
-                self::limited(&limited, errors);
-            } else {
-                errors.declared_need(&limited);
-            }
-        }
-        "" => {
-            errors.declared_need(&kind);
-        }
+        "Exempt" => shares(&exempt, errors),
+        "Limited" if limited.given() => self::limited(&limited, errors),
+        "Limited" | "" => {}
         _ => errors.unsupported(&kind, &["Exempt", "Limited"]),
     }
     conditions(&object.get("status"), errors);
@@ -289,15 +273,8 @@ fn limited(at: &At<'_>, errors: &mut Errors) {
     let response = at.get("limitResponse");
     let (kind, queuing) = (response.get("type"), response.get("queuing"));
     match kind.text() {
-        "Reject" if queuing.given() => errors.declared_forbidden(&queuing),
-        "Reject" => {}
-        "Queue" if !queuing.given() => {
-            errors.declared_need(&queuing);
-        }
-        "Queue" => self::queuing(&queuing, errors),
-        "" => {
-            errors.declared_need(&kind);
-        }
+        "Queue" if queuing.given() => self::queuing(&queuing, errors),
+        "Queue" | "Reject" | "" => {}
         _ => errors.unsupported(&kind, &["Queue", "Reject"]),
     }
     lendable(at, errors);

@@ -18,6 +18,14 @@ pub(crate) fn range(first: i64, last: i64) -> String {
     format!("must be between {first} and {last}, inclusive")
 }
 
+pub(crate) fn at_least(least: i64) -> String {
+    format!("must be greater than or equal to {least}")
+}
+
+pub(crate) fn at_most(most: i64) -> String {
+    format!("must be less than or equal to {most}")
+}
+
 pub(crate) fn port(number: i64) -> Problems {
     if (1..=65535).contains(&number) {
         Vec::new()
@@ -153,6 +161,36 @@ pub(crate) fn parse_cidr(text: &str) -> Option<(IpAddr, u8)> {
 pub(crate) fn ip(at: &At<'_>, errors: &mut Errors) {
     if parse_ip(at.text()).is_none() {
         errors.invalid(at, IP);
+    }
+}
+
+/// What is wrong with an address that must be written as it is printed.
+pub fn strict_ip(text: &str) -> Problems {
+    let problem = match parse_ip(text) {
+        None => IP.to_owned(),
+        Some(IpAddr::V4(_)) if text.parse::<IpAddr>().is_err() => {
+            "must not have leading 0s".to_owned()
+        }
+        Some(IpAddr::V6(address)) if address.to_ipv4_mapped().is_some() => {
+            "must not be an IPv4-mapped IPv6 address".to_owned()
+        }
+        Some(address) if address.to_string() != text => {
+            format!("must be in canonical form (\"{address}\")")
+        }
+        Some(_) => return Vec::new(),
+    };
+    vec![problem]
+}
+
+/// An address with its network's length, written as it is printed.
+pub(crate) fn interface_address(at: &At<'_>, errors: &mut Errors) {
+    let Some((address, bits)) = parse_cidr(at.text()) else {
+        let detail = "must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)";
+        return errors.invalid(at, detail);
+    };
+    let canonical = format!("{address}/{bits}");
+    if at.text() != canonical {
+        errors.invalid(at, format!("must be in canonical form (\"{canonical}\")"));
     }
 }
 

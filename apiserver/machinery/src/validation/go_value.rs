@@ -13,6 +13,12 @@ pub(crate) fn internal(type_name: &str, value: &Value) -> Value {
     }
 }
 
+/// The same for a list of the named type.
+pub(crate) fn internal_list(type_name: &str, list: &Value) -> Value {
+    let items = list.as_array().into_iter().flatten();
+    items.map(|item| internal(type_name, item)).collect()
+}
+
 fn of(ty: &FieldType, value: &Value) -> Value {
     match (ty, value) {
         (FieldType::Struct(id), Value::Object(map)) => {

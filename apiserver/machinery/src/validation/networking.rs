@@ -75,7 +75,6 @@ fn policy_peer(at: &At<'_>, errors: &mut Errors) {
 fn ip_block(at: &At<'_>, errors: &mut Errors) {
     let cidr = at.get("cidr");
     if cidr.empty() {
-        errors.declared_need(&cidr);
         return;
     }
     formats::cidr(&cidr, errors);
@@ -196,7 +195,7 @@ fn ingress_backend(at: &At<'_>, errors: &mut Errors) {
             errors.invalid_value(at, "", "cannot set both resource and service backends")
         }
         (false, false) => errors.invalid_value(at, "", "resource or service backend is required"),
-        (true, false) => reference(&resource, false, errors),
+        (true, false) => reference(&resource, errors),
         (false, true) => {
             if errors.need(&service.get("name")) {
                 formats::label(&service.get("name"), errors);
@@ -217,18 +216,13 @@ fn ingress_backend(at: &At<'_>, errors: &mut Errors) {
     }
 }
 
-/// An object by group, kind and name; `declared`: that they must be given is a declarative rule.
-fn reference(at: &At<'_>, declared: bool, errors: &mut Errors) {
+/// An object by group, kind and name.
+fn reference(at: &At<'_>, errors: &mut Errors) {
     if at.get("apiGroup").given() {
         formats::subdomain(&at.get("apiGroup"), errors);
     }
     for field in ["kind", "name"] {
-        let given = if declared {
-            errors.declared_need(&at.get(field))
-        } else {
-            errors.need(&at.get(field))
-        };
-        if given {
+        if errors.need(&at.get(field)) {
             errors.each(&at.get(field), names::path_segment(at.get(field).text()));
         }
     }
@@ -247,7 +241,7 @@ pub(crate) fn ingress_class(object: &At<'_>, errors: &mut Errors) {
     if !parameters.given() {
         return;
     }
-    reference(&parameters, true, errors);
+    reference(&parameters, errors);
     let (scope, namespace) = (parameters.get("scope"), parameters.get("namespace"));
     if !scope.given() {
         return errors.required(&scope, "");
@@ -289,15 +283,11 @@ pub(crate) fn balancer_status(at: &At<'_>, errors: &mut Errors) {
 /// The object that an address belongs to.
 pub(crate) fn ip_address(object: &At<'_>, errors: &mut Errors) {
     let parent = object.get("spec").get("parentRef");
-    if !parent.given() {
-        errors.declared_need(&parent);
-        return;
-    }
     if !parent.get("group").empty() {
         formats::subdomain(&parent.get("group"), errors);
     }
     for field in ["resource", "name"] {
-        if errors.declared_need(&parent.get(field)) {
+        if !parent.get(field).empty() {
             errors.each(
                 &parent.get(field),
                 names::path_segment(parent.get(field).text()),
@@ -308,13 +298,6 @@ pub(crate) fn ip_address(object: &At<'_>, errors: &mut Errors) {
     if !namespace.empty() {
         errors.each(&namespace, names::path_segment(namespace.text()));
     }
-}
-
-pub(crate) fn ip_address_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
-    errors.declared_immutable(
-        &object.get("spec").get("parentRef"),
-        &old.get("spec").get("parentRef"),
-    );
 }
 
 /// Address blocks that services draw from, at most one of each family.

@@ -21,7 +21,16 @@ pub(crate) fn node(object: &At<'_>, errors: &mut Errors) {
     if swap.given() {
         errors.positive(&swap);
     }
+    pod_blocks(object, errors);
+}
+
+fn pod_blocks(object: &At<'_>, errors: &mut Errors) {
     let blocks = object.get("spec").get("podCIDRs");
+    let single = object.get("spec").get("podCIDR");
+    // The older field wins where the two say different things.
+    if !single.empty() && single.text() != blocks.index(0).text() {
+        return formats::cidr(&single.shown_at(blocks.index(0).path), errors);
+    }
     for block in blocks.items() {
         formats::cidr(&block, errors);
     }

@@ -278,12 +278,7 @@ pub(crate) fn binding(object: &At<'_>, validating: bool, errors: &mut Errors) {
         spec.get("paramRef"),
         spec.get("matchResources"),
     );
-    let named = if validating {
-        errors.declared_need(&policy)
-    } else {
-        errors.need(&policy)
-    };
-    if named {
+    if errors.need(&policy) {
         formats::subdomain(&policy, errors);
     }
     if parameters.given() {
@@ -310,7 +305,6 @@ fn actions(at: &At<'_>, errors: &mut Errors) {
     if seen.contains("Deny") && seen.contains("Warn") {
         errors.invalid(at, "must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)");
     }
-    errors.declared_need(at);
 }
 
 fn param_ref(at: &At<'_>, errors: &mut Errors) {

@@ -193,12 +193,7 @@ fn trust_bundle_name(name: &str) -> Vec<String> {
 fn pod_certificate<'a>(at: &At<'a>, paths: &mut Paths<'a, '_>, errors: &mut Errors) {
     let signer = at.get("signerName");
     signer_name(&signer, errors);
-    for (key, value) in at.get("userAnnotations").entries() {
-        let _ = value;
-        for problem in domain_prefixed_key(&key.to_lowercase()) {
-            errors.invalid_value(&at.get("userAnnotations"), key, problem);
-        }
-    }
+    user_annotations(&at.get("userAnnotations"), errors);
     formats::user_id(&at.get("user"), errors);
     errors.one_of(&at.get("keyType"), KEY_TYPES);
     let seconds = at.get("maxExpirationSeconds");
@@ -243,15 +238,27 @@ fn pod_certificate<'a>(at: &At<'a>, paths: &mut Paths<'a, '_>, errors: &mut Erro
     }
 }
 
-fn domain_prefixed_key(key: &str) -> Vec<String> {
-    match key.split_once('/') {
-        Some((domain, name)) if !name.is_empty() => {
-            let mut problems = names::dns1123_subdomain(domain);
-            problems.extend(names::label_key(key));
-            problems.dedup();
-            problems
+/// Annotations that a signer is given: domain-prefixed keys, whatever their case.
+pub(crate) fn user_annotations(at: &At<'_>, errors: &mut Errors) {
+    const MAX_BYTES: usize = 256 * 1024;
+    let mut size = 0;
+    for (key, value) in at.entries() {
+        size += key.len() + value.text().len();
+        let key = key.to_lowercase();
+        let mut problems = names::label_key(&key);
+        if key.is_empty() {
+            errors.required(at, "");
+            continue;
         }
-        _ => vec!["must be a domain-prefixed key (such as \"acme.io/foo\")".into()],
+        if problems.is_empty() && !key.contains('/') {
+            problems.push("must be a domain-prefixed key (such as \"acme.io/foo\")".into());
+        }
+        for problem in problems {
+            errors.invalid_value(at, key.as_str(), problem);
+        }
+    }
+    if size > MAX_BYTES {
+        errors.too_long(at, MAX_BYTES);
     }
 }
 

@@ -34,7 +34,6 @@ pub(crate) fn role(object: &At<'_>, namespaced: bool, errors: &mut Errors) {
 }
 
 fn policy_rule(at: &At<'_>, namespaced: bool, errors: &mut Errors) {
-    errors.declared_need(&at.get("verbs"));
     let urls = at.get("nonResourceURLs");
     if !urls.empty() {
         if namespaced {
@@ -70,7 +69,7 @@ pub(crate) fn binding(object: &At<'_>, namespaced: bool, errors: &mut Errors) {
         &["ClusterRole"]
     };
     errors.one_of(&role.get("kind"), kinds);
-    if errors.declared_need(&role.get("name")) {
+    if !role.get("name").empty() {
         errors.each(
             &role.get("name"),
             names::path_segment(role.get("name").text()),
@@ -82,7 +81,6 @@ pub(crate) fn binding(object: &At<'_>, namespaced: bool, errors: &mut Errors) {
             subject.get("apiGroup"),
             subject.get("namespace"),
         );
-        errors.declared_need(&name);
         match subject.get("kind").text() {
             "ServiceAccount" => {
                 if !name.empty() {
@@ -107,10 +105,7 @@ pub(crate) fn binding(object: &At<'_>, namespaced: bool, errors: &mut Errors) {
 pub(crate) fn binding_update(object: &At<'_>, old: &At<'_>, namespaced: bool, errors: &mut Errors) {
     binding(object, namespaced, errors);
     let (now, then) = (object.get("roleRef"), old.get("roleRef"));
-    if !namespaced {
-        return errors.declared_immutable(&now, &then);
-    }
-    if !same(now.value, then.value) {
+    if namespaced && !same(now.value, then.value) {
         let shown = go_value::internal("rbac/v1.RoleRef", now.value);
         errors.invalid_value(&now, shown, formats::IMMUTABLE);
     }

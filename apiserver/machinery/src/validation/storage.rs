@@ -51,7 +51,7 @@ pub(crate) fn class(object: &At<'_>, errors: &mut Errors) {
 }
 
 fn provisioner(at: &At<'_>, errors: &mut Errors) {
-    if errors.declared_need(at) {
+    if !at.empty() {
         let name = at.text().to_lowercase();
         for problem in names::label_key(&name) {
             errors.invalid_value(at, name.as_str(), problem);
@@ -78,18 +78,8 @@ fn parameters(at: &At<'_>, may_be_empty: bool, errors: &mut Errors) {
     }
 }
 
-pub(crate) fn class_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
-    for field in [
-        "parameters",
-        "provisioner",
-        "reclaimPolicy",
-        "volumeBindingMode",
-    ] {
-        errors.declared_immutable(&object.get(field), &old.get(field));
-    }
-}
-
 pub(crate) fn attributes_class(object: &At<'_>, errors: &mut Errors) {
+    errors.need(&object.get("driverName"));
     provisioner(&object.get("driverName"), errors);
     parameters(&object.get("parameters"), false, errors);
 }
@@ -150,11 +140,6 @@ pub(crate) fn attachment_status(status: &At<'_>, errors: &mut Errors) {
             errors.invalid(&at.get("errorCode"), formats::range(0, i64::from(i32::MAX)));
         }
     }
-}
-
-pub(crate) fn attachment_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
-    attachment(object, errors);
-    errors.declared_immutable(&object.get("spec"), &old.get("spec"));
 }
 
 pub(crate) fn csi_node(object: &At<'_>, errors: &mut Errors) {

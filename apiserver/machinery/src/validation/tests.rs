@@ -2,7 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{Kind, Settings, validate, validate_update, warnings};
+use super::{Kind, Settings, declared, merged, warnings};
+use super::{validate, validate_subresource, validate_update};
+use crate::schema::{TypeId, schema};
+use crate::scheme::scheme;
+
+mod devices;
 
 fn kind<'a>(group: &'a str, resource: &'a str) -> Kind<'a> {
     Kind {
@@ -12,14 +17,35 @@ fn kind<'a>(group: &'a str, resource: &'a str) -> Kind<'a> {
     }
 }
 
+/// Own rules and declared ones, as the registry puts them together.
 fn said(group: &str, resource: &str, object: &Value) -> Vec<String> {
-    let errors = validate(kind(group, resource), object, &Settings::default());
+    let own = validate(kind(group, resource), object, &Settings::default());
+    let errors = merged(own, declared(stored_type(group, resource), object, None));
     errors.iter().map(ToString::to_string).collect()
 }
 
 fn said_of_update(group: &str, resource: &str, object: &Value, old: &Value) -> Vec<String> {
-    let errors = validate_update(kind(group, resource), object, old, &Settings::default());
+    let own = validate_update(kind(group, resource), object, old, &Settings::default());
+    let errors = merged(
+        own,
+        declared(stored_type(group, resource), object, Some(old)),
+    );
     errors.iter().map(ToString::to_string).collect()
+}
+
+fn said_of_status(group: &str, resource: &str, object: &Value, old: &Value) -> Vec<String> {
+    let kind = kind(group, resource);
+    let own = validate_subresource(kind, "status", object, old, &Settings::default());
+    own.iter().map(ToString::to_string).collect()
+}
+
+fn stored_type(group: &str, resource: &str) -> TypeId {
+    let mut all = scheme().resources().iter();
+    let found = all.find(|r| r.group == group && r.plural == resource);
+    let found = found.expect("a resource");
+    let storage = found.storage.as_ref().expect("stored");
+    let stored = schema().kind(&storage.group, &storage.version, &found.kind);
+    stored.expect("a type")
 }
 
 fn pod(container: Value) -> Value {

@@ -8,74 +8,56 @@ use crate::names;
 
 type Check = fn(&At<'_>, &mut Errors);
 
-/// JSON name, the name in "more than one" errors, the name in the paths of its own errors, the rule; in upstream's order.
-const SOURCES: &[(&str, &str, &str, Check)] = &[
-    ("emptyDir", "emptyDir", "emptyDir", empty_dir),
-    ("hostPath", "hostPath", "hostPath", host_path),
-    ("gitRepo", "gitRepo", "gitRepo", git_repo),
-    (
-        "gcePersistentDisk",
-        "gcePersistentDisk",
-        "persistentDisk",
-        gce_disk,
-    ),
-    (
-        "awsElasticBlockStore",
-        "awsElasticBlockStore",
-        "awsElasticBlockStore",
-        aws_disk,
-    ),
-    ("secret", "secret", "secret", secret),
-    ("nfs", "nfs", "nfs", nfs),
-    ("iscsi", "iscsi", "iscsi", iscsi),
-    ("glusterfs", "glusterfs", "glusterfs", glusterfs),
-    ("flocker", "flocker", "flocker", flocker),
-    (
-        "persistentVolumeClaim",
-        "persistentVolumeClaim",
-        "persistentVolumeClaim",
-        claim,
-    ),
-    ("rbd", "rbd", "rbd", rbd),
-    ("cinder", "cinder", "cinder", cinder),
-    ("cephfs", "cephFS", "cephfs", cephfs),
-    ("quobyte", "quobyte", "quobyte", quobyte),
-    (
-        "downwardAPI",
-        "downwarAPI",
-        "downwardAPI",
-        projected_volumes::downward_api,
-    ),
-    ("fc", "fc", "fc", fibre_channel),
-    ("flexVolume", "flexVolume", "flexVolume", flex),
-    ("configMap", "configMap", "configMap", config_map),
-    ("azureFile", "azureFile", "azureFile", azure_file),
-    ("vsphereVolume", "vsphereVolume", "vsphereVolume", vsphere),
-    (
-        "photonPersistentDisk",
-        "photonPersistentDisk",
-        "photonPersistentDisk",
-        photon,
-    ),
-    ("azureDisk", "azureDisk", "azureDisk", azure_disk),
-    (
-        "portworxVolume",
-        "portworxVolume",
-        "portworxVolume",
-        portworx,
-    ),
-    ("storageos", "storageos", "storageos", storage_os),
-    (
-        "projected",
-        "projected",
-        "projected",
-        projected_volumes::projected,
-    ),
-    ("scaleIO", "scaleIO", "scaleIO", scale_io),
-    ("csi", "csi", "csi", csi),
-    ("ephemeral", "ephemeral", "ephemeral", ephemeral),
-    ("image", "image", "image", image),
+/// Sources by their JSON names, in upstream's order.
+const SOURCES: &[(&str, Check)] = &[
+    ("emptyDir", empty_dir),
+    ("hostPath", host_path),
+    ("gitRepo", git_repo),
+    ("gcePersistentDisk", gce_disk),
+    ("awsElasticBlockStore", aws_disk),
+    ("secret", secret),
+    ("nfs", nfs),
+    ("iscsi", iscsi),
+    ("glusterfs", glusterfs),
+    ("flocker", flocker),
+    ("persistentVolumeClaim", claim),
+    ("rbd", rbd),
+    ("cinder", cinder),
+    ("cephfs", cephfs),
+    ("quobyte", quobyte),
+    ("downwardAPI", projected_volumes::downward_api),
+    ("fc", fibre_channel),
+    ("flexVolume", flex),
+    ("configMap", config_map),
+    ("azureFile", azure_file),
+    ("vsphereVolume", vsphere),
+    ("photonPersistentDisk", photon),
+    ("portworxVolume", portworx),
+    ("azureDisk", azure_disk),
+    ("storageos", storage_os),
+    ("projected", projected_volumes::projected),
+    ("scaleIO", scale_io),
+    ("csi", csi),
+    ("ephemeral", ephemeral),
+    ("image", image),
 ];
+
+/// What upstream calls a source in the paths of its own errors.
+fn own_path(source: &str) -> &str {
+    match source {
+        "gcePersistentDisk" => "persistentDisk",
+        _ => source,
+    }
+}
+
+/// What upstream calls it where there is one source too many.
+fn path_in_excess(source: &str) -> &str {
+    match source {
+        "cephfs" => "cephFS",
+        "downwardAPI" => "downwarAPI",
+        _ => source,
+    }
+}
 
 /// Validates all volumes; returns those that are right, which mounts may name.
 pub(crate) fn volumes<'a>(at: &At<'a>, pod_name: &str, errors: &mut Errors) -> Vec<At<'a>> {
@@ -118,15 +100,15 @@ pub(crate) fn volumes<'a>(at: &At<'a>, pod_name: &str, errors: &mut Errors) -> V
 fn source(volume: &At<'_>, pod_name: &str, errors: &mut Errors) {
     let mut found = 0;
     let name = volume.get("name");
-    for (field, in_excess, shown, check) in SOURCES {
-        let at = volume.get_as(field, shown);
+    for (field, check) in SOURCES {
+        let at = volume.get_as(field, own_path(field));
         if !at.given() {
             continue;
         }
         found += 1;
         if found > 1 {
             errors.forbidden(
-                &volume.get_as(field, in_excess),
+                &volume.get_as(field, path_in_excess(field)),
                 "may not specify more than 1 volume type",
             );
         } else {
@@ -506,7 +488,9 @@ pub(crate) fn template_metadata(at: &At<'_>, errors: &mut Errors) {
     selectors::annotations(&at.get("annotations"), errors);
     selectors::labels(&at.get("labels"), errors);
     for field in OTHER_METADATA {
-        let value = at.get(field);
+        // Upstream makes the path of the Go name, of which it writes the first letter small.
+        let shown = if *field == "uid" { "uID" } else { *field };
+        let value = at.get_as(field, shown);
         if value.given() && *value.value != Value::String(String::new()) {
             errors.forbidden(&value, "cannot be set");
         }

@@ -41,6 +41,7 @@ pub fn warnings(kind: Kind<'_>, object: &Value, old: Option<&Value>) -> Vec<Stri
                 &mut out,
             );
         }
+        ("", "secrets") if at.get("type").text() == "kubernetes.io/tls" => key_pair(&at, &mut out),
         ("", "services") => service(&at, before.as_ref(), &mut out),
         ("discovery.k8s.io", "endpointslices")
             if old.is_none() && at.get("addressType").text() == "FQDN" =>
@@ -332,4 +333,50 @@ fn ports(spec: &At<'_>, out: &mut Vec<String>) {
         }
     }
     out.append(&mut repeated);
+}
+
+/// Whether a certificate and a key are there at all, in the words of Go's crypto/tls; whether they fit is not looked at.
+fn key_pair(secret: &At<'_>, out: &mut Vec<String>) {
+    let blocks = |key: &str| {
+        let text = secret.get("data").key(key).text();
+        pem_blocks(&crate::codec::base64::decode(text).unwrap_or_default())
+    };
+    let (certificates, keys) = (blocks("tls.crt"), blocks("tls.key"));
+    let is_key = |kind: &String| kind == "PRIVATE KEY" || kind.ends_with(" PRIVATE KEY");
+    let skipped = |kinds: &[String]| {
+        format!(
+            "after skipping PEM blocks of the following types: [{}]",
+            kinds.join(" ")
+        )
+    };
+    if !certificates.iter().any(|kind| kind == "CERTIFICATE") {
+        out.push(match &certificates[..] {
+            [] => "tls: failed to find any PEM data in certificate input".to_owned(),
+            [only] if is_key(only) => "tls: failed to find certificate PEM data in certificate input, but did find a private key; PEM inputs may have been switched".to_owned(),
+            all => format!("tls: failed to find \"CERTIFICATE\" PEM block in certificate input {}", skipped(all)),
+        });
+    } else if !keys.iter().any(is_key) {
+        out.push(match &keys[..] {
+            [] => "tls: failed to find any PEM data in key input".to_owned(),
+            [only] if only == "CERTIFICATE" => {
+                "tls: found a certificate rather than a key in the PEM for the private key"
+                    .to_owned()
+            }
+            all => format!(
+                "tls: failed to find PEM block with type ending in \"PRIVATE KEY\" in key input {}",
+                skipped(all)
+            ),
+        });
+    }
+}
+
+/// The types of the PEM blocks in a text.
+fn pem_blocks(bytes: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let begun = text
+        .lines()
+        .filter_map(|line| line.trim_end().strip_prefix("-----BEGIN "));
+    let kinds = begun.filter_map(|rest| rest.strip_suffix("-----"));
+    let ended = |kind: &&str| text.contains(&format!("-----END {kind}-----"));
+    kinds.filter(ended).map(str::to_owned).collect()
 }

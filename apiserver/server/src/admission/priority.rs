@@ -85,7 +85,11 @@ impl Plugin for Priority {
             .and_then(Value::as_i64)
             .is_some_and(|given| given != priority)
         {
-            let why = "the integer value of priority must not be provided in pod spec; priority admission controller computes it from the given PriorityClass name";
+            let given = &object["spec"]["priority"];
+            let why = format!(
+                "the integer value of priority ({given}) must not be provided in pod spec; \
+                 priority admission controller computed {priority} from the given PriorityClass name"
+            );
             return Err(attributes.forbidden(Some(object), why));
         }
         if object
@@ -96,8 +100,10 @@ impl Plugin for Priority {
                 .pointer("/spec/preemptionPolicy")
                 .and_then(Value::as_str)
                 .unwrap_or("");
+            let computed = policy.as_str().unwrap_or("");
             let why = format!(
-                "the string value of PreemptionPolicy ({given}) must not be provided in pod spec; priority admission controller computes it from the given PriorityClass name"
+                "the string value of PreemptionPolicy ({given}) must not be provided in pod spec; \
+                 priority admission controller computed {computed} from the given PriorityClass name"
             );
             return Err(attributes.forbidden(Some(object), why));
         }

@@ -34,6 +34,7 @@ pub(crate) async fn insert(call: &mut Call, object: Value, dry_run: bool) -> Res
     registry.fill_system_fields(&mut object);
     let generated = !meta::generate_name(&object).is_empty() && call_names_nothing(call);
     registry.strategy.attribute_to(&mut object, &call.user);
+    call.dedup_owners(&mut object, "");
     let attributes = Attributes::new(call, Operation::Create, "");
     call.warnings.extend(
         call.api
@@ -42,13 +43,14 @@ pub(crate) async fn insert(call: &mut Call, object: Value, dry_run: bool) -> Res
             .admit(&attributes, &mut object, None)
             .await?,
     );
+    call.dedup_owners(&mut object, super::AFTER_ADMISSION);
     let mut attempt = 0;
     let warned = call.warnings.len();
     loop {
         call.warnings.truncate(warned);
         let mut candidate = object.clone();
         call.warnings
-            .extend(registry.before_create(&mut candidate)?);
+            .extend(registry.before_create(call.endpoint.resource, &mut candidate)?);
         call.warnings.extend(
             call.api
                 .clone()
@@ -119,6 +121,16 @@ pub(crate) fn track(
     manager: &str,
     subresource: &str,
 ) {
+    if let (None, Some(metadata)) = (live, meta::metadata_mut(object)) {
+        // Nobody creates what is on its way out (rest.WipeObjectMetaSystemFields).
+        for field in [
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "selfLink",
+        ] {
+            metadata.shift_remove(field);
+        }
+    }
     in_context(&call.endpoint, manager, subresource, |context| {
         managed_fields::update(live, object, context)
     });

@@ -38,6 +38,7 @@ pub(crate) async fn update(call: &mut Call, part: Part<'_>) -> Result<Reply, Sta
     };
     let changed = modify(call, part, options.dry_run, true, old, |call, live| {
         let mut object = object.clone();
+        call.dedup_owners(&mut object, "");
         track(call, Some(live), &mut object, &manager, &subresource);
         Ok(object)
     })
@@ -97,8 +98,13 @@ pub(crate) async fn modify(
                 .admit(&attributes, &mut object, Some(&old.object))
                 .await?,
         );
-        call.warnings
-            .extend(registry.before_update(part, &mut object, &old.object)?);
+        call.dedup_owners(&mut object, super::AFTER_ADMISSION);
+        call.warnings.extend(registry.before_update(
+            call.endpoint.resource,
+            part,
+            &mut object,
+            &old.object,
+        )?);
         call.warnings.extend(
             api.admission
                 .validate(&attributes, Some(&object), Some(&old.object))

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use triad_machinery::features;
 use triad_machinery::meta;
 use triad_machinery::names;
+use triad_machinery::scheme::Resource;
 use triad_machinery::status::{FieldError, GroupKind, Status};
 use triad_machinery::validation;
 
@@ -31,13 +32,16 @@ impl Registry {
         }
     }
 
-    /// Prepares and validates a new object.
-    pub(crate) fn before_create(&self, object: &mut Value) -> Result<Vec<String>, Status> {
+    /// Prepares and validates a new object, written through the version `served`.
+    pub(crate) fn before_create(
+        &self,
+        served: &Resource,
+        object: &mut Value,
+    ) -> Result<Vec<String>, Status> {
         if let Some(metadata) = meta::metadata_mut(object) {
             metadata.shift_remove("deletionTimestamp");
             metadata.shift_remove("deletionGracePeriodSeconds");
             metadata.shift_remove("selfLink");
-            metadata.shift_remove("generation");
         }
         let resource = self.resource();
         if has_status(resource) && !self.strategy.keeps_status_on_create() {
@@ -48,15 +52,11 @@ impl Registry {
         }
         features::drop_disabled(self.layout.ty, object, None);
         self.strategy.prepare_for_create(object);
-        let mut errors = object_meta::validate(object, resource);
-        errors.extend(validation::validate(
-            self.validated(),
-            object,
-            &self.settings,
-        ));
-        errors.extend(self.strategy.validate(object));
-        self.refuse(object, errors)?;
-        let mut warnings = validation::warnings(self.validated(), object, None);
+        if !self.judge_new(served, object).is_empty() {
+            let shown = validation::ordered(self.layout.ty, object);
+            self.refuse(object, self.judge_new(served, &shown))?;
+        }
+        let mut warnings = validation::warnings(self.validated(served), object, None);
         warnings.extend(self.strategy.warnings(object, None));
         Ok(warnings)
     }
@@ -64,6 +64,7 @@ impl Registry {
     /// Prepares and validates a changed object. Preconditions have been judged already.
     pub(crate) fn before_update(
         &self,
+        served: &Resource,
         part: Part<'_>,
         object: &mut Value,
         old: &Value,
@@ -97,33 +98,53 @@ impl Registry {
             }
         }
         object_meta::carry_over(object, old);
-        let mut errors = object_meta::validate_update(object, old);
-        errors.extend(match part {
-            Part::Main => {
-                validation::validate_update(self.validated(), object, old, &self.settings)
-            }
-            Part::Sub(subresource) => validation::validate_subresource(
-                self.validated(),
-                subresource,
-                object,
-                old,
-                &self.settings,
-            ),
-        });
-        errors.extend(match part {
-            Part::Main => self.strategy.validate_update(object, old),
-            Part::Sub(subresource) => {
-                self.strategy
-                    .validate_subresource_update(subresource, object, old)
-            }
-        });
-        self.refuse(object, errors)?;
+        if !self.judge_change(served, part, object, old).is_empty() {
+            let shown = validation::ordered(self.layout.ty, object);
+            self.refuse(object, self.judge_change(served, part, &shown, old))?;
+        }
         if part != Part::Main {
             return Ok(Vec::new());
         }
-        let mut warnings = validation::warnings(self.validated(), object, Some(old));
+        let mut warnings = validation::warnings(self.validated(served), object, Some(old));
         warnings.extend(self.strategy.warnings(object, Some(old)));
         Ok(warnings)
+    }
+
+    /// Everything wrong with a new object, in upstream's order (rest.ValidateCreate).
+    fn judge_new(&self, served: &Resource, object: &Value) -> Vec<FieldError> {
+        let mut errors = object_meta::validate(object, served);
+        let kind = self.validated(served);
+        errors.extend(validation::validate(kind, object, &self.settings));
+        errors.extend(self.strategy.validate(object));
+        if errors.is_empty() {
+            errors = object_meta::validate_common(object, self.resource());
+        }
+        validation::merged(errors, self.declared(served, object, None))
+    }
+
+    /// Everything wrong with a changed object, in upstream's order (rest.ValidateUpdate).
+    fn judge_change(
+        &self,
+        served: &Resource,
+        part: Part<'_>,
+        object: &Value,
+        old: &Value,
+    ) -> Vec<FieldError> {
+        let mut errors = object_meta::validate_update(object, old, self.resource());
+        let (kind, settings) = (self.validated(served), &self.settings);
+        match part {
+            Part::Main => {
+                errors.extend(validation::validate_update(kind, object, old, settings));
+                errors.extend(self.strategy.validate_update(object, old));
+            }
+            Part::Sub(sub) => {
+                let own = validation::validate_subresource(kind, sub, object, old, settings);
+                errors.extend(own);
+                let own = self.strategy.validate_subresource_update(sub, object, old);
+                errors.extend(own);
+            }
+        }
+        validation::merged(errors, self.declared(served, object, Some(old)))
     }
 
     /// Whether anything but metadata and status changed, as it would be stored: what generation counts.
@@ -143,12 +164,26 @@ impl Registry {
     }
 
     /// What the rules of validation go by.
-    fn validated(&self) -> validation::Kind<'_> {
+    fn validated<'a>(&'a self, served: &'a Resource) -> validation::Kind<'a> {
         let resource = self.resource();
         validation::Kind {
             group: &resource.group,
             resource: &resource.plural,
-            served_group: &resource.group,
+            served_group: &served.group,
+        }
+    }
+
+    /// What the markers of the served version find: paths are those that the client wrote.
+    fn declared(&self, served: &Resource, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+        let stored = self.resource();
+        let ty = served.type_id().filter(|ty| *ty != self.layout.ty);
+        match ty {
+            Some(ty) => {
+                let seen =
+                    |object: &Value| crate::endpoint::convert(object.clone(), stored, served);
+                validation::declared(ty, &seen(object), old.map(seen).as_ref())
+            }
+            None => validation::declared(self.layout.ty, object, old),
         }
     }
 

@@ -3,25 +3,33 @@
 use serde_json::Value;
 use triad_machinery::scheme::{NameRule, Resource};
 use triad_machinery::status::FieldError;
-use triad_machinery::{goformat, meta, names};
+use triad_machinery::{goformat, meta, names, validation};
 
 /// All annotations of an object together, keys and values.
 const ANNOTATIONS_MAX_BYTES: usize = 256 * 1024;
 const IMMUTABLE: &str = "field is immutable";
 
 /// What is wrong with a name (or, with `prefix`, with the front part of a generated one) by the resource's rule.
-pub(crate) fn name_problems(resource: &Resource, name: &str, prefix: bool) -> Vec<String> {
+fn name_problems(resource: &Resource, object: &Value, name: &str, prefix: bool) -> Vec<String> {
     let masked = if prefix {
         names::mask_trailing_dash(name)
     } else {
         name.to_owned()
     };
+    let spec = |field: &str| {
+        let value = object.pointer(&format!("/spec/{field}"));
+        value.and_then(Value::as_str).unwrap_or("")
+    };
     let mut problems = match resource.name_rule {
-        NameRule::Subdomain => names::dns1123_subdomain(&masked),
+        NameRule::Subdomain | NameRule::CustomResourceDefinition | NameRule::StorageVersion => {
+            names::dns1123_subdomain(&masked)
+        }
         NameRule::Label => names::dns1123_label(&masked),
-        _ if prefix => names::path_segment_prefix(name),
-        // The other rules need more of the object than its name: the strategies know them.
-        _ => names::path_segment(name),
+        NameRule::PathSegment => path_segment(name, prefix),
+        NameRule::ApiService => api_service(name, spec("version"), spec("group")),
+        NameRule::IpAddress => validation::strict_ip(name),
+        NameRule::TrustBundle => trust_bundle(name, &masked, spec("signerName")),
+        NameRule::Any => Vec::new(),
     };
     if let Some(max) = resource.name_max.filter(|max| name.len() > *max) {
         problems.push(format!("must be no more than {max} characters"));
@@ -29,51 +37,97 @@ pub(crate) fn name_problems(resource: &Resource, name: &str, prefix: bool) -> Ve
     problems
 }
 
-/// Validates the metadata of a new object.
-pub(crate) fn validate(object: &Value, resource: &Resource) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    let (name, generate_name, namespace) = (
-        meta::name(object),
-        meta::generate_name(object),
-        meta::namespace(object),
-    );
-    if !generate_name.is_empty() {
-        let problems = name_problems(resource, generate_name, true);
-        errors.extend(
-            problems.into_iter().map(|problem| {
-                FieldError::invalid("metadata.generateName", generate_name, problem)
-            }),
-        );
-    }
-    if name.is_empty() {
-        errors.push(FieldError::required(
-            "metadata.name",
-            "name or generateName is required",
-        ));
+fn path_segment(name: &str, prefix: bool) -> Vec<String> {
+    if prefix {
+        names::path_segment_prefix(name)
     } else {
-        let problems = name_problems(resource, name, false);
-        errors.extend(
-            problems
-                .into_iter()
-                .map(|problem| FieldError::invalid("metadata.name", name, problem)),
+        names::path_segment(name)
+    }
+}
+
+fn api_service(name: &str, version: &str, group: &str) -> Vec<String> {
+    let problems = names::path_segment(name);
+    let wanted = format!("{version}.{group}");
+    if !problems.is_empty() || name == wanted {
+        return problems;
+    }
+    let wanted = goformat::quote(&wanted);
+    vec![format!("must be `spec.version+\".\"+spec.group`: {wanted}")]
+}
+
+/// Bundles of a signer bear its name (pkg/apis/core/validation/names.go).
+fn trust_bundle(name: &str, masked: &str, signer: &str) -> Vec<String> {
+    if signer.is_empty() {
+        if name.contains(':') {
+            let why = "ClusterTrustBundle without signer name must not have \":\" in its name";
+            return vec![why.to_owned()];
+        }
+        return names::dns1123_subdomain(masked);
+    }
+    let prefix = format!("{}:", signer.replace('/', ":"));
+    match masked.strip_prefix(&prefix) {
+        Some(rest) => names::dns1123_subdomain(rest),
+        None => vec![format!(
+            "ClusterTrustBundle for signerName {signer} must be named with prefix {prefix}"
+        )],
+    }
+}
+
+/// Judges the metadata of a new object by its resource's rules. Events of the core group have none of their own.
+pub(crate) fn validate(object: &Value, resource: &Resource) -> Vec<FieldError> {
+    if resource.group.is_empty() && resource.plural == "events" {
+        return Vec::new();
+    }
+    let problems = |name: &str, prefix| {
+        if prefix && resource.any_generate_name {
+            return Vec::new();
+        }
+        name_problems(resource, object, name, prefix)
+    };
+    named(object, resource, &problems)
+}
+
+/// Judges the metadata of any object, whatever its kind (rest.ValidateCreate and validateCommonFields of rest/update.go).
+pub(crate) fn validate_common(object: &Value, resource: &Resource) -> Vec<FieldError> {
+    named(object, resource, &path_segment)
+}
+
+fn named(
+    object: &Value,
+    resource: &Resource,
+    problems: &dyn Fn(&str, bool) -> Vec<String>,
+) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let namespace = meta::namespace(object);
+    let mut each = |field: &str, text: &str, problems: Vec<String>| {
+        let told = |problem| FieldError::invalid(field, text, problem);
+        errors.extend(problems.into_iter().map(told));
+    };
+    let (name, generate_name) = (meta::name(object), meta::generate_name(object));
+    if !generate_name.is_empty() {
+        each(
+            "metadata.generateName",
+            generate_name,
+            problems(generate_name, true),
         );
     }
-    if resource.namespaced {
-        if namespace.is_empty() {
-            errors.push(FieldError::required("metadata.namespace", ""));
-        } else {
-            let problems = names::dns1123_label(namespace);
-            errors.extend(
-                problems
-                    .into_iter()
-                    .map(|problem| FieldError::invalid("metadata.namespace", namespace, problem)),
-            );
+    if !name.is_empty() {
+        each("metadata.name", name, problems(name, false));
+    } else {
+        let why = "name or generateName is required";
+        errors.push(FieldError::required("metadata.name", why));
+    }
+    match (resource.namespaced, namespace.is_empty()) {
+        (true, true) => errors.push(FieldError::required("metadata.namespace", "")),
+        (true, false) => {
+            let told = |problem| FieldError::invalid("metadata.namespace", namespace, problem);
+            errors.extend(names::dns1123_label(namespace).into_iter().map(told));
         }
-    } else if !namespace.is_empty() {
-        errors.push(FieldError::forbidden(
+        (false, false) => errors.push(FieldError::forbidden(
             "metadata.namespace",
             "not allowed on this type",
-        ));
+        )),
+        (false, true) => {}
     }
     common(object, &mut errors);
     errors
@@ -97,18 +151,6 @@ fn common(object: &Value, errors: &mut Vec<FieldError>) {
                 .into_iter()
                 .map(|problem| FieldError::invalid("metadata.finalizers", finalizer, problem)),
         );
-    }
-    for (at, finalizer) in meta::finalizers(object).enumerate() {
-        if !finalizer.contains('/')
-            && !["kubernetes", "orphan", "foregroundDeletion"].contains(&finalizer)
-            && names::label_key(finalizer).is_empty()
-        {
-            errors.push(FieldError::invalid(
-                format!("metadata.finalizers[{at}]"),
-                finalizer,
-                "name is neither a standard finalizer name nor is it fully qualified",
-            ));
-        }
     }
     if meta::finalizers(object).any(|f| f == "orphan")
         && meta::finalizers(object).any(|f| f == "foregroundDeletion")
@@ -175,6 +217,12 @@ fn owner_references(object: &Value, errors: &mut Vec<FieldError>) {
                 format!("{path}.apiVersion"),
                 "must not be empty",
             ));
+        } else if owner.api_version.matches('/').count() > 1 || owner.api_version.ends_with('/') {
+            errors.push(FieldError::invalid(
+                format!("{path}.apiVersion"),
+                owner.api_version,
+                "must be <group>/<version> or <version>",
+            ));
         }
         for (field, text) in [
             ("kind", owner.kind),
@@ -188,33 +236,72 @@ fn owner_references(object: &Value, errors: &mut Vec<FieldError>) {
                 ));
             }
         }
-        if owner.kind == "Event" && matches!(owner.api_version, "v1" | "events.k8s.io/v1") {
-            errors.push(FieldError::invalid(
-                path.clone(),
-                meta::kind(object),
-                format!(
-                    "{}, Kind=Event is disallowed from being an owner",
-                    owner.api_version
-                ),
-            ));
+        let references = references(object);
+        if owner.kind == "Event" && matches!(owner.api_version, "v1" | "/v1") {
+            let why = "/v1, Kind=Event is disallowed from being an owner";
+            errors.push(FieldError::invalid(path, references[at].clone(), why));
         }
         if owner.controller {
+            let this = format!("{}/{}", owner.kind, owner.name);
             match &controller {
                 Some(first) => {
                     let why = format!(
-                        "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {}",
-                        owner.name
+                        "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {this}"
                     );
                     errors.push(FieldError::invalid(
                         "metadata.ownerReferences",
-                        at_value(object, "ownerReferences"),
+                        references,
                         why,
                     ));
                 }
-                None => controller = Some(owner.name.to_owned()),
+                None => controller = Some(this),
             }
         }
     }
+}
+
+/// Owner references as Go shows them.
+fn references(object: &Value) -> Value {
+    const FIELDS: &[&str] = &[
+        "apiVersion",
+        "kind",
+        "name",
+        "uid",
+        "controller",
+        "blockOwnerDeletion",
+    ];
+    let list = at_value(object, "ownerReferences");
+    let ordered = |owner: &Value| -> Value {
+        let given = |field: &&&str| owner.get(**field).is_some_and(|value| !value.is_null());
+        let fields = FIELDS.iter().filter(given);
+        let pairs = fields.map(|field| ((*field).to_owned(), owner[*field].clone()));
+        Value::Object(pairs.collect())
+    };
+    list.as_array().into_iter().flatten().map(ordered).collect()
+}
+
+/// Takes away owners that are named twice, and says whose: a warning's end.
+pub(crate) fn dedup_owners(object: &mut Value) -> Option<String> {
+    let list = object
+        .pointer_mut("/metadata/ownerReferences")?
+        .as_array_mut()?;
+    let mut kept: Vec<Value> = Vec::new();
+    let mut twice = Vec::new();
+    for owner in std::mem::take(list) {
+        if kept.contains(&owner) {
+            twice.push(owner["uid"].as_str().unwrap_or("").to_owned());
+        } else {
+            kept.push(owner);
+        }
+    }
+    *list = kept;
+    (!twice.is_empty()).then(|| {
+        format!(
+            "; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; \
+             please fix your requests; duplicate UID(s) observed: {}",
+            twice.join(", ")
+        )
+    })
 }
 
 fn managed_fields(object: &Value, errors: &mut Vec<FieldError>) {
@@ -266,11 +353,13 @@ pub(crate) fn carry_over(object: &mut Value, old: &Value) {
         return;
     };
     metadata.shift_remove("selfLink");
+    let unnamed = metadata
+        .get("uid")
+        .and_then(Value::as_str)
+        .unwrap_or("")
+        .is_empty();
     for field in ["uid", "creationTimestamp"] {
-        let empty = metadata
-            .get(field)
-            .is_none_or(|value| value.as_str() == Some(""));
-        if let (true, Some(value)) = (empty, old_value(field)) {
+        if let (true, Some(value)) = (unnamed || field != "uid", old_value(field)) {
             metadata.insert(field.to_owned(), value);
         }
     }
@@ -286,33 +375,8 @@ pub(crate) fn carry_over(object: &mut Value, old: &Value) {
 }
 
 /// Validates changed metadata against the old.
-pub(crate) fn validate_update(object: &Value, old: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    let field = |object: &Value, name: &str| at_value(object, name);
-    for name in [
-        "name",
-        "namespace",
-        "uid",
-        "creationTimestamp",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-    ] {
-        let new = field(object, name);
-        if new != field(old, name) {
-            errors.push(FieldError::invalid(
-                format!("metadata.{name}"),
-                new,
-                IMMUTABLE,
-            ));
-        }
-    }
-    if meta::generation(object) < meta::generation(old) {
-        errors.push(FieldError::invalid(
-            "metadata.generation",
-            meta::generation(object),
-            "must not be decremented",
-        ));
-    }
+pub(crate) fn validate_update(object: &Value, old: &Value, resource: &Resource) -> Vec<FieldError> {
+    let mut errors = validate_common(object, resource);
     if !meta::deletion_timestamp(old).is_empty() {
         let added: Vec<String> = meta::finalizers(object)
             .filter(|f| !meta::finalizers(old).any(|o| o == *f))
@@ -326,6 +390,29 @@ pub(crate) fn validate_update(object: &Value, old: &Value) -> Vec<FieldError> {
             errors.push(FieldError::forbidden("metadata.finalizers", why));
         }
     }
-    common(object, &mut errors);
+    if meta::generation(object) < meta::generation(old) {
+        errors.push(FieldError::invalid(
+            "metadata.generation",
+            meta::generation(object),
+            "must not be decremented",
+        ));
+    }
+    for name in [
+        "name",
+        "namespace",
+        "uid",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+    ] {
+        let new = at_value(object, name);
+        if new != at_value(old, name) {
+            errors.push(FieldError::invalid(
+                format!("metadata.{name}"),
+                new,
+                IMMUTABLE,
+            ));
+        }
+    }
     errors
 }
