@@ -8,6 +8,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
+type Pair = (Arc<ClientConfig>, Arc<ServerConfig>);
 pub(crate) type Authority = Arc<CertifiedIssuer<'static, KeyPair>>;
 
 pub(crate) fn authority() -> Authority {
@@ -22,7 +23,7 @@ pub(crate) struct Tls {
     trusted: Authority,
     /// What a member is called in its certificate.
     name: fn(u64) -> String,
-    made: Mutex<HashMap<u64, (Arc<ClientConfig>, Arc<ServerConfig>)>>,
+    made: Mutex<HashMap<u64, Pair>>,
 }
 
 impl Tls {
@@ -35,12 +36,12 @@ impl Tls {
         }
     }
 
-    pub(crate) fn of(&self, node: u64) -> (Arc<ClientConfig>, Arc<ServerConfig>) {
+    pub(crate) fn of(&self, node: u64) -> Pair {
         let mut made = self.made.lock().unwrap();
         made.entry(node).or_insert_with(|| self.make(node)).clone()
     }
 
-    fn make(&self, node: u64) -> (Arc<ClientConfig>, Arc<ServerConfig>) {
+    fn make(&self, node: u64) -> Pair {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![(self.name)(node)]).unwrap();

@@ -4,6 +4,8 @@
 use crate::api::Api;
 use crate::bootstrap;
 use crate::cacher::Feed;
+use crate::cluster::certificates::Certificates;
+use crate::cluster::status::Reporter;
 use crate::controllers::client::{Client, Target};
 use crate::controllers::{self, Running};
 use crate::options::{Config, Flags};
@@ -73,7 +75,10 @@ impl Server {
         let store = Store::open(options).await.expect("the store opens");
         let pki = Pki::prepare(&config).expect("the PKI is made");
         let bound = ([127, 0, 0, 1], 0).into();
-        let api = server::build(config, store.clone(), &pki, bound).expect("the server is built");
+        let certificates = Certificates::prepare(&dir.path().join("pki")).expect("certificates");
+        let reporter = Reporter::new(Arc::new(certificates), "127.0.0.1:0".into());
+        let api = server::build(config, store.clone(), &pki, Arc::new(reporter), bound);
+        let api = api.expect("the server is built");
         let api = Arc::new(api);
         let feed = Feed::load(api.cacher.clone()).expect("the caches are filled");
         let feed = tokio::spawn(feed.run());
