@@ -43,6 +43,7 @@ interop: build
 
 torture: rocksdb
 	TRIAD_TORTURE_RUNS=$${TRIAD_TORTURE_RUNS:-1000} $(CARGO) test --release -p triad-fault -- --nocapture
+	TRIAD_CLUSTER_RUNS=$${TRIAD_CLUSTER_RUNS:-60} $(CARGO) test --release -p triad-server --test cluster -- --nocapture
 
 lint: rocksdb
 	cargo fmt --all --check

@@ -127,7 +127,7 @@ fn log_to_stderr(verbosity: i64) {
     use tracing_subscriber::EnvFilter;
     let level = match verbosity {
         // openraft repeats itself while a member is away, and complains of being stopped.
-        i64::MIN..=1 => "info,openraft=error,openraft::raft::raft_inner=off",
+        i64::MIN..=1 => "info,openraft=off",
         2..=4 => "debug,openraft=warn,hyper=info,h2=info,rustls=info",
         _ => "trace,openraft=info,hyper=info,h2=info,rustls=info",
     };

@@ -1,0 +1,85 @@
+//! What is done to the members while clients are at work, as the dice fall.
+
+use std::time::Duration;
+
+use crate::bed::Bed;
+
+/// `splitmix64`: good enough to choose what breaks.
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.roll() % end as u64).unwrap()
+    }
+}
+
+/// One fault: it is done, lasts a while, and is undone. Its name is printed.
+pub(crate) async fn strike(bed: &mut Bed, dice: &mut Dice) -> String {
+    let count = bed.count();
+    let one = dice.below(count);
+    let other = (one + 1 + dice.below(count - 1)) % count;
+    let a_while = Duration::from_millis(200 + dice.roll() % 900);
+    let kinds = if bed.net.real { 7 } else { 3 };
+    match dice.below(kinds) {
+        0 => {
+            bed.kill(one);
+            tokio::time::sleep(a_while).await;
+            bed.start(one, None);
+            format!("kill m{one}")
+        }
+        1 => {
+            bed.pause(one);
+            tokio::time::sleep(a_while).await;
+            bed.resume(one);
+            format!("pause m{one}")
+        }
+        2 => {
+            bed.stop(one);
+            tokio::time::sleep(a_while / 4).await;
+            bed.start(one, None);
+            format!("restart m{one}")
+        }
+        3 => {
+            // Off from everybody else.
+            for n in (0..count).filter(|n| *n != one) {
+                bed.net.cut(one, n);
+                bed.net.cut(n, one);
+            }
+            tokio::time::sleep(a_while).await;
+            bed.net.heal();
+            format!("cut m{one} off")
+        }
+        4 => {
+            bed.net.cut(one, other);
+            tokio::time::sleep(a_while).await;
+            bed.net.heal();
+            format!("cut m{one} off m{other}, one way")
+        }
+        5 => {
+            // The third is a bridge between the two.
+            bed.net.cut(one, other);
+            bed.net.cut(other, one);
+            tokio::time::sleep(a_while).await;
+            bed.net.heal();
+            format!("cut m{one} and m{other} apart")
+        }
+        _ => {
+            let done = bed.net.slow(one, 20 + dice.roll() % 80, dice.roll() % 20);
+            tokio::time::sleep(a_while).await;
+            bed.net.heal();
+            if done {
+                format!("slow m{one}")
+            } else {
+                "nothing: this kernel cannot slow a link down".to_owned()
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! A network of its own for each run: a namespace per member, joined by a bridge, so that members can be cut off from each
+//! other, one way too, while clients still reach all of them.
+
+use std::process::{Command, Stdio};
+
+pub(crate) struct Net {
+    /// Names of namespaces and links begin with this.
+    tag: String,
+    /// The third number of the addresses.
+    subnet: u8,
+    members: usize,
+    pub(crate) real: bool,
+}
+
+fn ip(words: &str) -> bool {
+    run("ip", words)
+}
+
+fn run(program: &str, words: &str) -> bool {
+    let status = Command::new(program)
+        .args(words.split(' '))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    status.is_ok_and(|status| status.success())
+}
+
+impl Net {
+    pub(crate) fn new(members: usize) -> Self {
+        let id = std::process::id();
+        let mut net = Self {
+            tag: format!("td{id}"),
+            subnet: u8::try_from(id % 250).unwrap_or(0),
+            members,
+            real: false,
+        };
+        net.real = net.make();
+        if !net.real {
+            net.remove();
+        }
+        net
+    }
+
+    fn make(&self) -> bool {
+        let Self { tag, .. } = self;
+        let bridge = format!("{tag}b");
+        let made = ip(&format!("link add {bridge} type bridge"))
+            && ip(&format!("addr add {}/24 dev {bridge}", self.outside()))
+            && ip(&format!("link set {bridge} up"));
+        made && (0..self.members).all(|n| {
+            let (space, link) = (self.space(n), format!("{tag}v{n}"));
+            ip(&format!("netns add {space}"))
+                && ip(&format!(
+                    "link add {link} type veth peer name eth0 netns {space}"
+                ))
+                && ip(&format!("link set {link} master {bridge} up"))
+                && ip(&format!(
+                    "-n {space} addr add {}/24 dev eth0",
+                    self.inside(n)
+                ))
+                && ip(&format!("-n {space} link set eth0 up"))
+                && ip(&format!("-n {space} link set lo up"))
+                // What is dropped by its source must be looked up before what is local.
+                && ip(&format!("-n {space} rule add pref 10 lookup local"))
+                && ip(&format!("-n {space} rule del pref 0"))
+        })
+    }
+
+    fn remove(&self) {
+        for n in 0..self.members {
+            ip(&format!("netns del {}", self.space(n)));
+            ip(&format!("link del {}v{n}", self.tag));
+        }
+        ip(&format!("link del {}b", self.tag));
+    }
+
+    fn space(&self, n: usize) -> String {
+        format!("{}n{n}", self.tag)
+    }
+
+    fn outside(&self) -> String {
+        format!("10.231.{}.254", self.subnet)
+    }
+
+    fn inside(&self, n: usize) -> String {
+        format!("10.231.{}.{}", self.subnet, n + 1)
+    }
+
+    pub(crate) fn address(&self, n: usize) -> String {
+        if self.real {
+            self.inside(n)
+        } else {
+            format!("127.0.0.{}", n + 1)
+        }
+    }
+
+    /// The command that starts a program where a member lives.
+    pub(crate) fn command(&self, n: usize, program: &str) -> Command {
+        if !self.real {
+            return Command::new(program);
+        }
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.space(n), program]);
+        command
+    }
+
+    /// What `from` sends no longer reaches `to`.
+    pub(crate) fn cut(&self, from: usize, to: usize) {
+        let (space, source) = (self.space(to), self.address(from));
+        let rule = format!("-n {space} rule add pref 1 from {source} blackhole");
+        assert!(ip(&rule), "cannot cut {from} off {to}");
+    }
+
+    /// What a member sends is late, and some of it is lost; whether the kernel can do that.
+    pub(crate) fn slow(&self, n: usize, delay_ms: u64, loss_percent: u64) -> bool {
+        let space = self.space(n);
+        let rule = format!(
+            "-n {space} qdisc replace dev eth0 root netem delay {delay_ms}ms {}ms loss {loss_percent}%",
+            delay_ms / 2
+        );
+        run("tc", &rule)
+    }
+
+    pub(crate) fn heal(&self) {
+        for n in 0..self.members {
+            let space = self.space(n);
+            while ip(&format!("-n {space} rule del pref 1")) {}
+            // There is nothing to remove unless it was slowed down.
+            run("tc", &format!("-n {space} qdisc del dev eth0 root"));
+        }
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        if self.real {
+            self.remove();
+        }
+    }
+}
