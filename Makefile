@@ -9,7 +9,7 @@ CARGO := ROCKSDB_LIB_DIR=$(ROCKSDB) ROCKSDB_STATIC=1 cargo
 RELEASE := $(CARGO_TARGET_DIR)/release
 export TRIAD := $(RELEASE)/triad
 
-.PHONY: run build setup rocksdb test unit golden interop interop-smoke torture lint deny bench peers
+.PHONY: run build setup rocksdb test unit golden interop interop-smoke torture lint deny bench peers fuzz
 
 run: build
 	bin/triad serve
@@ -58,3 +58,8 @@ bench: build
 # The reference, for the figures beside ours: kube-apiserver and etcd from the Go module proxy.
 peers: setup
 	tests/peers/build.sh
+
+# Each fuzz target for a while (FUZZ_SECONDS); needs a nightly toolchain and cargo-fuzz.
+fuzz:
+	cd apiserver/machinery/fuzz && for target in json yaml protobuf patches selectors; do \
+	  CARGO_TARGET_DIR=$(CACHE)/fuzz cargo +nightly fuzz run $$target -- -max_total_time=$${FUZZ_SECONDS:-60} -rss_limit_mb=2048 || exit 1; done
