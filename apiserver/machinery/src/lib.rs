@@ -19,4 +19,5 @@ pub mod schema;
 pub mod scheme;
 pub mod selector;
 pub mod status;
+pub mod usage;
 pub mod validation;

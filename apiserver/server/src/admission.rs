@@ -6,6 +6,7 @@
 mod default_toleration_seconds;
 mod namespace_lifecycle;
 mod priority;
+pub(crate) mod resource_quota;
 mod service_account;
 mod storage_in_use;
 mod taint_nodes;
@@ -168,6 +169,7 @@ impl Lookup {
 
 pub(crate) struct Chain {
     plugins: Vec<Box<dyn Plugin>>,
+    pub(crate) turns: resource_quota::Turns,
 }
 
 impl Chain {
@@ -212,6 +214,7 @@ impl Chain {
                 unreachable: config.toleration_seconds.1,
             }),
             Box::new(storage_in_use::StorageObjectInUseProtection),
+            Box::new(resource_quota::ResourceQuota),
         ];
         for name in &config.enabled_admission {
             if !all.iter().any(|plugin| plugin.name() == name) {
@@ -230,7 +233,15 @@ impl Chain {
                     .any(|name| name == plugin.name())
             })
             .collect();
-        Ok(Chain { plugins })
+        Ok(Chain {
+            plugins,
+            turns: resource_quota::Turns::new(),
+        })
+    }
+
+    /// Whether a plugin is on.
+    fn has(&self, name: &str) -> bool {
+        self.plugins.iter().any(|plugin| plugin.name() == name)
     }
 
     /// Lets every plugin change the object. Returns warnings for the client.

@@ -7,6 +7,7 @@ pub(crate) mod client;
 mod event;
 mod garbage;
 mod namespace;
+mod quota;
 mod root_ca;
 mod run;
 mod service_accounts;
@@ -55,6 +56,9 @@ pub(crate) fn start(api: &Arc<Api>) -> Running {
     }
     if on("clusterrole-aggregation-controller") {
         tasks.spawn(run(api.clone(), aggregation::Aggregation::new));
+    }
+    if on("resourcequota-controller") {
+        tasks.spawn(run(api.clone(), quota::Quotas::new));
     }
     Running(tasks)
 }

@@ -129,6 +129,18 @@ impl Server {
         patched.unwrap_or_else(|status| panic!("{resource} {name}: {status}"));
     }
 
+    pub(crate) async fn patch_status(
+        &self,
+        resource: &str,
+        namespace: &str,
+        name: &str,
+        patch: Value,
+    ) {
+        let target = Target::new(self.registry(resource), namespace, name).status();
+        let patched = self.client.patch(target, &patch).await;
+        patched.unwrap_or_else(|status| panic!("{resource} {name}: {status}"));
+    }
+
     pub(crate) async fn delete(&self, resource: &str, namespace: &str, name: &str, policy: &str) {
         let target = Target::new(self.registry(resource), namespace, name);
         let options = json!({"propagationPolicy": policy, "gracePeriodSeconds": 0});

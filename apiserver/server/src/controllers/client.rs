@@ -46,6 +46,13 @@ impl<'a> Target<'a> {
             subresource: "",
         }
     }
+
+    pub(crate) fn status(self) -> Self {
+        Target {
+            subresource: "status",
+            ..self
+        }
+    }
 }
 
 impl Client {

@@ -3,3 +3,4 @@
 mod accounts;
 mod aggregation;
 mod garbage;
+mod quota;

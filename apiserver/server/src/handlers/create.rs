@@ -2,6 +2,7 @@
 
 use super::Call;
 use super::params::WriteOptions;
+use crate::admission::resource_quota::charge;
 use crate::admission::{Attributes, Operation};
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
@@ -58,12 +59,16 @@ pub(crate) async fn insert(call: &mut Call, object: Value, dry_run: bool) -> Res
                 .validate(&attributes, Some(&candidate), None)
                 .await?,
         );
-        let extra = registry
+        let mut extra = registry
             .strategy
             .allocate(&call.api, &mut candidate, None, dry_run)?;
         attempt += 1;
         call.check_escalation(&candidate, None)?;
-        match registry.insert(candidate, extra, dry_run).await {
+        let mut charge = charge(&call.api, &attributes, &candidate, None, dry_run).await?;
+        charge.guard(&call.api, &mut extra);
+        let inserted = registry.insert(candidate, extra, dry_run).await;
+        charge.settle(&call.api, inserted.is_ok()).await;
+        match inserted {
             Err(status)
                 if status.is(reason::ALREADY_EXISTS)
                     && generated

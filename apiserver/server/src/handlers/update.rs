@@ -3,6 +3,7 @@
 use super::Call;
 use super::create::{insert, match_namespace, track};
 use super::params::WriteOptions;
+use crate::admission::resource_quota::charge;
 use crate::admission::{Attributes, Operation};
 use crate::negotiate::Offer;
 use crate::registry::Stored;
@@ -112,9 +113,10 @@ pub(crate) async fn modify(
         );
         call.check_escalation(&object, Some(&old.object))?;
         managed_fields::keep_times(&old.object, &mut object);
-        let extra = registry
-            .strategy
-            .allocate(&api, &mut object, Some(&old.object), dry_run)?;
+        let mut extra =
+            registry
+                .strategy
+                .allocate(&api, &mut object, Some(&old.object), dry_run)?;
         let ends = !meta::deletion_timestamp(&object).is_empty()
             && meta::finalizers(&object).next().is_none()
             && !registry.strategy.held(&object)
@@ -129,7 +131,13 @@ pub(crate) async fn modify(
                     .map(|_| object.clone())
             }
         } else {
-            registry.replace(&old, object, extra, dry_run).await?
+            let before = Some(&old.object);
+            let mut charge = charge(&api, &attributes, &object, before, dry_run).await?;
+            charge.guard(&api, &mut extra);
+            let replaced = registry.replace(&old, object, extra, dry_run).await;
+            let stored = matches!(replaced, Ok(Some(_)));
+            charge.settle(&api, stored).await;
+            replaced?
         };
         match done {
             Some(object) => return Ok(object),
