@@ -1,6 +1,7 @@
 //! Conversion between versions of a kind. Fields of equal name carry over; what versions say differently is a function per pair of
 //! kinds under `conversion/`. Versions are compared by the tree's normal form, so a field that the target lacks is dropped.
 
+pub(crate) mod apiextensions;
 mod autoscaling;
 mod events;
 
@@ -47,6 +48,16 @@ pub fn convert(value: Value, from: TypeId, to: TypeId) -> Result<Value, Conversi
                     | "autoscaling/v1.HorizontalPodAutoscalerList",
                 ) if s.starts_with("autoscaling/v2.") => {
                     autoscaling::v2_to_v1(object);
+                }
+                ("apiextensions/v1.CustomResourceDefinition", t)
+                    if t.starts_with("apiextensions/v1beta1.") =>
+                {
+                    apiextensions::v1_to_v1beta1(object)
+                }
+                (s, "apiextensions/v1.CustomResourceDefinition")
+                    if s.starts_with("apiextensions/v1beta1.") =>
+                {
+                    apiextensions::v1beta1_to_v1(object)
                 }
                 (s, t) if s.starts_with("core/v1.Event") && t.starts_with("events/") => {
                     events::core_to_events(object)

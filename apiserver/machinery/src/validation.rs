@@ -5,12 +5,17 @@
 
 mod at;
 mod autoscaling;
+mod claims;
 mod classes;
 mod conditions;
 mod config;
 mod containers;
 mod cron;
 mod declared;
+mod definition_schema;
+mod definition_structure;
+mod definition_warnings;
+mod definitions;
 mod device_capacity;
 mod device_slices;
 mod device_status;
@@ -25,6 +30,7 @@ mod flowcontrol;
 mod formats;
 mod go_value;
 mod indexes;
+mod job_status;
 mod jobs;
 mod mounts;
 mod networking;
@@ -45,6 +51,7 @@ mod scheduling;
 mod security;
 mod selectors;
 mod services;
+mod signing;
 mod storage;
 mod volumes;
 mod warnings;
@@ -113,7 +120,7 @@ fn create(kind: Kind<'_>, at: &At<'_>, settings: &Settings, errors: &mut Errors)
         ("", "pods") => pods::create(at, settings, errors),
         ("", "podtemplates") => pods::template(&at.get("template"), settings, errors),
         ("", "persistentvolumes") => persistent_volumes::volume(at, errors),
-        ("", "persistentvolumeclaims") => persistent_volumes::claim(at, errors),
+        ("", "persistentvolumeclaims") => claims::claim(at, errors),
         ("", "replicationcontrollers") => workloads::replication_controller(at, settings, errors),
         ("", "services") => services::service(at, errors),
         ("", "endpoints") => endpoints::endpoints(at, None, errors),
@@ -177,14 +184,13 @@ fn create(kind: Kind<'_>, at: &At<'_>, settings: &Settings, errors: &mut Errors)
         ("resource.k8s.io", "deviceclasses") => devices::class(at, errors),
         ("resource.k8s.io", "resourceslices") => device_slices::slice(at, None, errors),
         ("resource.k8s.io", "devicetaintrules") => devices::taint_rule(at, errors),
+        ("apiextensions.k8s.io", "customresourcedefinitions") => definitions::create(at, errors),
         ("apiregistration.k8s.io", "apiservices") => extensions::api_service(at, errors),
         ("storagemigration.k8s.io", "storageversionmigrations") => {
             extensions::migration(at, errors)
         }
-        ("certificates.k8s.io", "certificatesigningrequests") => {
-            extensions::signing_request(at, errors)
-        }
-        ("certificates.k8s.io", "clustertrustbundles") => extensions::trust_bundle(at, errors),
+        ("certificates.k8s.io", "certificatesigningrequests") => signing::request(at, errors),
+        ("certificates.k8s.io", "clustertrustbundles") => signing::trust_bundle(at, errors),
         _ => {}
     }
 }
@@ -212,7 +218,7 @@ fn update(kind: Kind<'_>, at: &At<'_>, old: &At<'_>, settings: &Settings, errors
     match (kind.group, kind.resource) {
         ("", "pods") => pod_update::update(at, old, settings, errors),
         ("", "persistentvolumes") => persistent_volumes::volume_update(at, old, errors),
-        ("", "persistentvolumeclaims") => persistent_volumes::claim_update(at, old, errors),
+        ("", "persistentvolumeclaims") => claims::update(at, old, errors),
         ("", "services") => services::update(at, old, errors),
         ("", "endpoints") => endpoints::endpoints(at, Some(old), errors),
         ("", "configmaps") => config::config_map_update(at, old, errors),
@@ -263,11 +269,17 @@ fn update(kind: Kind<'_>, at: &At<'_>, old: &At<'_>, settings: &Settings, errors
             devices::claim_template_update(at, old, errors)
         }
         ("resource.k8s.io", "resourceslices") => device_slices::slice(at, Some(old), errors),
+        ("apiextensions.k8s.io", "customresourcedefinitions") => {
+            definitions::update(at, old, errors)
+        }
         ("storagemigration.k8s.io", "storageversionmigrations") => {
             extensions::migration_update(at, old, errors)
         }
+        ("certificates.k8s.io", "certificatesigningrequests") => {
+            signing::update(at, old, signing::Writes::Neither, errors)
+        }
         ("certificates.k8s.io", "clustertrustbundles") => {
-            extensions::trust_bundle_update(at, old, errors)
+            signing::trust_bundle_update(at, old, errors)
         }
         _ => create(kind, at, settings, errors),
     }
@@ -374,12 +386,28 @@ pub fn validate_subresource(
         ("storage.k8s.io", "volumeattachments", "status") => {
             storage::attachment_status(&status, found)
         }
+        ("certificates.k8s.io", "certificatesigningrequests", "status") => {
+            signing::update(&at, &before, signing::Writes::Certificate, found)
+        }
+        ("certificates.k8s.io", "certificatesigningrequests", "approval") => {
+            signing::update(&at, &before, signing::Writes::Approval, found)
+        }
+        ("batch", "jobs", "status") => job_status::update(&at, &before, found),
+        ("", "namespaces", "status") => nodes::namespace_status(&at, found),
+        ("", "persistentvolumeclaims", "status") => claims::status(&at, found),
+        ("storagemigration.k8s.io", "storageversionmigrations", "status") => {
+            extensions::migration_status(&at, &before, found)
+        }
+        ("admissionregistration.k8s.io", "validatingadmissionpolicies", "status") => {
+            policies::validating_status(&status, found)
+        }
         ("resource.k8s.io", "resourceclaims", "status") => {
             device_status::status(&at, &before, found)
         }
         ("resource.k8s.io", "devicetaintrules", "status") => {
             devices::taint_rule_status(&status, found)
         }
+        ("apiextensions.k8s.io", _, "status") => definitions::status_update(&at, found),
         ("flowcontrol.apiserver.k8s.io", _, "status") => flowcontrol::conditions(&status, found),
         ("apps" | "", _, "scale") => found.not_negative(&at.get("spec").get("replicas")),
         _ => {}

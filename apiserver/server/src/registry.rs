@@ -3,6 +3,7 @@
 //! Strategies (registry/<group>/<resource>.rs) say what is special about a kind; whatever is regular comes from the
 //! resource table. Works on trees in the storage version; knows nothing of HTTP.
 
+mod apiextensions;
 mod apps;
 mod batch;
 pub(crate) mod before;

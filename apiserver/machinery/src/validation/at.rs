@@ -183,6 +183,11 @@ impl Errors {
         self.0.push(FieldError::invalid(&at.path, value, detail));
     }
 
+    /// Without the value.
+    pub(crate) fn invalid_omitted(&mut self, at: &At<'_>, detail: &str) {
+        self.0.push(FieldError::invalid_omitted(&at.path, detail));
+    }
+
     /// A number; an absent one shows as 0.
     pub(crate) fn invalid_int(&mut self, at: &At<'_>, detail: impl Into<String>) {
         self.invalid_value(at, at.int(), detail);
@@ -230,6 +235,12 @@ impl Errors {
 
     pub(crate) fn unsupported(&mut self, at: &At<'_>, supported: &[&str]) {
         let error = FieldError::not_supported(&at.path, at.text(), supported);
+        self.0.push(error);
+    }
+
+    /// The same for a value that does not stand there.
+    pub(crate) fn unsupported_value(&mut self, at: &At<'_>, value: &str, supported: &[&str]) {
+        let error = FieldError::not_supported(&at.path, value, supported);
         self.0.push(error);
     }
 

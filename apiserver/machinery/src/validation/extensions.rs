@@ -1,51 +1,13 @@
-//! API services, storage migrations, signing requests and trust bundles (kube-aggregator pkg/apis/apiregistration/validation,
-//! pkg/apis/storagemigration/validation, pkg/apis/certificates/validation). Certificates themselves are not parsed.
-
-use std::collections::HashSet;
+//! API services and storage migrations (kube-aggregator pkg/apis/apiregistration/validation,
+//! pkg/apis/storagemigration/validation).
 
 use super::at::{At, Errors};
-use super::{formats, go_value, projected_volumes, same};
+use super::{conditions, formats, go_value, same};
 use crate::names;
 
-const USAGES: &[&str] = &[
-    "any",
-    "cert sign",
-    "client auth",
-    "code signing",
-    "content commitment",
-    "crl sign",
-    "data encipherment",
-    "decipher only",
-    "digital signature",
-    "email protection",
-    "encipher only",
-    "ipsec end system",
-    "ipsec tunnel",
-    "ipsec user",
-    "key agreement",
-    "key encipherment",
-    "microsoft sgc",
-    "netscape sgc",
-    "ocsp signing",
-    "s/mime",
-    "server auth",
-    "signing",
-    "timestamping",
-];
-
 pub(crate) fn api_service(object: &At<'_>, errors: &mut Errors) {
-    let (name, spec) = (object.get("metadata").get("name"), object.get("spec"));
+    let spec = object.get("spec");
     let (group, version) = (spec.get("group"), spec.get("version"));
-    let wanted = format!("{}.{}", version.text(), group.text());
-    if !name.empty() && name.text() != wanted && names::path_segment(name.text()).is_empty() {
-        errors.invalid(
-            &name,
-            format!(
-                "must be `spec.version+\".\"+spec.group`: {}",
-                crate::goformat::quote(&wanted)
-            ),
-        );
-    }
     if group.empty() && version.text() != "v1" {
         errors.required(
             &group,
@@ -127,71 +89,31 @@ pub(crate) fn migration_update(object: &At<'_>, old: &At<'_>, errors: &mut Error
     }
 }
 
-pub(crate) fn signing_request(object: &At<'_>, errors: &mut Errors) {
-    let spec = object.get("spec");
-    let (request, usages) = (spec.get("request"), spec.get("usages"));
-    let bytes = crate::codec::base64::decode(request.text()).unwrap_or_default();
-    if !String::from_utf8_lossy(&bytes).contains("-----BEGIN CERTIFICATE REQUEST-----") {
-        let shown = if request.given() {
-            request.value.clone()
-        } else {
-            serde_json::Value::Null
-        };
-        errors.invalid_value(
-            &request,
-            shown,
-            "PEM block type must be CERTIFICATE REQUEST",
-        );
+pub(crate) fn migration_status(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
+    let (status, was) = (object.get("status"), old.get("status"));
+    let (version, before) = (status.get("resourceVersion"), was.get("resourceVersion"));
+    if !version.empty() && !version.text().bytes().all(|b| b.is_ascii_digit()) {
+        let detail = format!("resource version is not well formed: {}", version.text());
+        errors.invalid(&version, detail);
     }
-    errors.need(&usages);
-    for usage in usages.items() {
-        errors.one_of(&usage, USAGES);
+    let list = status.get("conditions");
+    conditions::all(&list, errors);
+    if !before.empty() && before.text() != version.text() {
+        errors.invalid(&version, formats::IMMUTABLE);
     }
-    let mut seen = HashSet::new();
-    for usage in usages.items() {
-        if !seen.insert(usage.text()) {
-            errors.duplicate(&usage);
-        }
+    let is = |status: &At<'_>, kind: &str| {
+        status.get("conditions").items().any(|condition| {
+            condition.get("type").text() == kind && condition.get("status").text() == "True"
+        })
+    };
+    let mut refuse = |detail: &str| errors.invalid_value(&list, list.value.clone(), detail);
+    if is(&status, "Succeeded") && is(&status, "Failed") {
+        refuse("Both success and failed conditions cannot be true at the same time");
     }
-    let signer = spec.get("signerName");
-    if signer.text() == "kubernetes.io/legacy-unknown" {
-        errors.invalid(
-            &signer,
-            "the legacy signerName is not allowed via this API version",
-        );
-    } else {
-        projected_volumes::signer_name(&signer, errors);
+    if is(&was, "Succeeded") && !is(&status, "Succeeded") {
+        refuse("Success condition cannot be set to false once it is true");
     }
-    let seconds = spec.get("expirationSeconds");
-    if seconds.given() && seconds.int() < 600 {
-        errors.invalid(
-            &seconds,
-            "may not specify a duration less than 600 seconds (10 minutes)",
-        );
+    if is(&was, "Failed") && !is(&status, "Failed") {
+        refuse("Failed condition cannot be set to false once it is true");
     }
-}
-
-pub(crate) fn trust_bundle(object: &At<'_>, errors: &mut Errors) {
-    let (signer, bundle) = (
-        object.get("spec").get("signerName"),
-        object.get("spec").get("trustBundle"),
-    );
-    if !signer.empty() {
-        projected_volumes::signer_name(&signer, errors);
-    }
-    if !bundle.text().contains("-----BEGIN ") {
-        errors.invalid_value(
-            &bundle,
-            "<value omitted>",
-            "at least one trust anchor must be provided",
-        );
-    }
-}
-
-pub(crate) fn trust_bundle_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
-    trust_bundle(object, errors);
-    errors.immutable(
-        &object.get("spec").get("signerName"),
-        &old.get("spec").get("signerName"),
-    );
 }

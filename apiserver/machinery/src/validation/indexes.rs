@@ -54,3 +54,21 @@ fn interval(text: &str, completions: i64) -> Result<(i64, i64), String> {
     }
     Ok((first, end))
 }
+
+/// The first index that both lists name; parts that cannot be read are passed over.
+pub(crate) fn overlap(a: &str, b: &str, completions: i64) -> Option<i64> {
+    let intervals = |list: &str| -> Vec<(i64, i64)> {
+        let parts = list.split(',').filter(|part| !part.is_empty());
+        parts
+            .filter_map(|part| interval(part, completions).ok())
+            .collect()
+    };
+    let (a, b) = (intervals(a), intervals(b));
+    let shared = a
+        .iter()
+        .flat_map(|x| b.iter().map(move |y| (x.0.max(y.0), x.1.min(y.1))));
+    shared
+        .filter(|(first, last)| first <= last)
+        .map(|(first, _)| first)
+        .min()
+}

@@ -159,6 +159,23 @@ pub(crate) fn namespace(object: &At<'_>, errors: &mut Errors) {
     }
 }
 
+/// Its phase is what its deletion says.
+pub(crate) fn namespace_status(object: &At<'_>, errors: &mut Errors) {
+    let phase = object.get("status").get_as("phase", "Phase");
+    let ends = object.get("metadata").get("deletionTimestamp").given();
+    if !ends && phase.text() != "Active" {
+        errors.invalid_value(
+            &phase,
+            phase.text(),
+            "may only be 'Active' if `deletionTimestamp` is empty",
+        );
+    }
+    if ends && phase.text() != "Terminating" {
+        let detail = "may only be 'Terminating' if `deletionTimestamp` is not empty";
+        errors.invalid_value(&phase, phase.text(), detail);
+    }
+}
+
 pub(crate) fn namespace_finalize(object: &At<'_>, errors: &mut Errors) {
     for finalizer in object.get("spec").get("finalizers").items() {
         finalizer_name(&finalizer, errors);

@@ -3,8 +3,7 @@
 use serde_json::Value;
 
 use super::at::{At, Errors};
-use super::{diff, formats, go_value, resources, same, selectors, volumes};
-use crate::names;
+use super::{diff, formats, go_value, same, selectors, volumes};
 
 const MODES: &[&str] = &[
     "ReadOnlyMany",
@@ -12,60 +11,34 @@ const MODES: &[&str] = &[
     "ReadWriteOnce",
     "ReadWriteOncePod",
 ];
-const VOLUME_MODES: &[&str] = &["Block", "Filesystem"];
-const BETA_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
+pub(super) const VOLUME_MODES: &[&str] = &["Block", "Filesystem"];
 
 type Check = fn(&At<'_>, &mut Errors);
 
-/// As in `volumes.rs`: JSON name, name in "more than one", name in paths, rule; in upstream's order.
-const SOURCES: &[(&str, &str, &str, Check)] = &[
-    ("hostPath", "hostPath", "hostPath", volumes::host_path),
-    (
-        "gcePersistentDisk",
-        "gcePersistentDisk",
-        "persistentDisk",
-        volumes::gce_disk,
-    ),
-    (
-        "awsElasticBlockStore",
-        "awsElasticBlockStore",
-        "awsElasticBlockStore",
-        volumes::aws_disk,
-    ),
-    ("glusterfs", "glusterfs", "glusterfs", glusterfs),
-    ("flocker", "flocker", "flocker", volumes::flocker),
-    ("nfs", "nfs", "nfs", volumes::nfs),
-    ("rbd", "rbd", "rbd", volumes::rbd),
-    ("quobyte", "quobyte", "quobyte", volumes::quobyte),
-    ("cephfs", "cephFS", "cephfs", volumes::cephfs),
-    ("iscsi", "iscsi", "iscsi", iscsi),
-    ("cinder", "cinder", "cinder", cinder),
-    ("fc", "fc", "fc", volumes::fibre_channel),
-    ("flexVolume", "flexVolume", "flexVolume", volumes::flex),
-    ("azureFile", "azureFile", "azureFile", azure_file),
-    (
-        "vsphereVolume",
-        "vsphereVolume",
-        "vsphereVolume",
-        volumes::vsphere,
-    ),
-    (
-        "photonPersistentDisk",
-        "photonPersistentDisk",
-        "photonPersistentDisk",
-        volumes::photon,
-    ),
-    (
-        "portworxVolume",
-        "portworxVolume",
-        "portworxVolume",
-        volumes::portworx,
-    ),
-    ("azureDisk", "azureDisk", "azureDisk", volumes::azure_disk),
-    ("scaleIO", "scaleIO", "scaleIO", volumes::scale_io),
-    ("local", "local", "local", local),
-    ("storageos", "storageos", "storageos", storage_os),
-    ("csi", "csi", "csi", csi),
+/// Sources by their JSON names, in upstream's order.
+const SOURCES: &[(&str, Check)] = &[
+    ("hostPath", volumes::host_path),
+    ("gcePersistentDisk", volumes::gce_disk),
+    ("awsElasticBlockStore", volumes::aws_disk),
+    ("glusterfs", glusterfs),
+    ("flocker", volumes::flocker),
+    ("nfs", volumes::nfs),
+    ("rbd", volumes::rbd),
+    ("quobyte", volumes::quobyte),
+    ("cephfs", volumes::cephfs),
+    ("iscsi", iscsi),
+    ("cinder", cinder),
+    ("fc", volumes::fibre_channel),
+    ("flexVolume", volumes::flex),
+    ("azureFile", azure_file),
+    ("vsphereVolume", volumes::vsphere),
+    ("photonPersistentDisk", volumes::photon),
+    ("portworxVolume", volumes::portworx),
+    ("azureDisk", volumes::azure_disk),
+    ("scaleIO", volumes::scale_io),
+    ("local", local),
+    ("storageos", storage_os),
+    ("csi", csi),
 ];
 
 pub(crate) fn volume(object: &At<'_>, errors: &mut Errors) {
@@ -188,15 +161,15 @@ fn is_root(path: &str) -> bool {
 
 fn source(spec: &At<'_>, name: &str, errors: &mut Errors) {
     let mut found = 0;
-    for (field, in_excess, shown, check) in SOURCES {
-        let at = spec.get_as(field, shown);
+    for (field, check) in SOURCES {
+        let at = spec.get_as(field, volumes::own_path(field));
         if !at.given() {
             continue;
         }
         found += 1;
         if found > 1 && *field != "flexVolume" {
             errors.forbidden(
-                &spec.get_as(field, in_excess),
+                &spec.get_as(field, volumes::path_in_excess(field)),
                 "may not specify more than 1 volume type",
             );
             continue;
@@ -217,7 +190,7 @@ fn source(spec: &At<'_>, name: &str, errors: &mut Errors) {
     }
 }
 
-fn access_modes(at: &At<'_>, errors: &mut Errors) {
+pub(super) fn access_modes(at: &At<'_>, errors: &mut Errors) {
     let modes = at.strings();
     for mode in modes.iter().filter(|mode| !MODES.contains(mode)) {
         errors.0.push(crate::status::FieldError::not_supported(
@@ -378,177 +351,5 @@ pub(crate) fn volume_update(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     let class = spec.get("volumeAttributesClassName");
     if before.get("volumeAttributesClassName").given() && !class.given() {
         errors.forbidden(&class, "update from non-nil value to nil is forbidden");
-    }
-}
-
-pub(crate) fn claim(object: &At<'_>, errors: &mut Errors) {
-    claim_spec(&object.get("spec"), errors);
-}
-
-pub(crate) fn claim_spec(spec: &At<'_>, errors: &mut Errors) {
-    let modes = spec.get("accessModes");
-    if modes.empty() {
-        errors.required(&modes, "at least 1 access mode is required");
-    }
-    selectors::label_selector(&spec.get("selector"), errors);
-    access_modes(&modes, errors);
-    let asked = spec.get("resources").get("requests").get("storage");
-    let storage = asked.shown_at(format!("{}.resources[storage]", spec.path));
-    if !storage.given() {
-        errors.required(&storage, "");
-    } else if storage.quantity().sign() <= 0 {
-        errors.invalid(&storage, "must be greater than zero");
-    } else {
-        resources::amount(&storage, "storage", errors);
-    }
-    for field in ["storageClassName"] {
-        if !spec.get(field).empty() {
-            formats::subdomain(&spec.get(field), errors);
-        }
-    }
-    if spec.get("volumeMode").given() {
-        errors.one_of(&spec.get("volumeMode"), VOLUME_MODES);
-    }
-    data_sources(spec, errors);
-    if !spec.get("volumeAttributesClassName").empty() {
-        formats::subdomain(&spec.get("volumeAttributesClassName"), errors);
-    }
-}
-
-fn data_sources(spec: &At<'_>, errors: &mut Errors) {
-    let (source, reference) = (spec.get("dataSource"), spec.get("dataSourceRef"));
-    for at in [&source, &reference] {
-        if !at.given() {
-            continue;
-        }
-        errors.need(&at.get("name"));
-        errors.need(&at.get("kind"));
-        let group = at.get("apiGroup");
-        if group.empty() && at.get("kind").text() != "PersistentVolumeClaim" {
-            errors.invalid_value(
-                at,
-                at.get("kind").text(),
-                "must be 'PersistentVolumeClaim' when referencing the default apiGroup",
-            );
-        }
-        if !group.empty() {
-            formats::subdomain(&group, errors);
-        }
-        if !at.get("namespace").empty() {
-            errors.each(
-                &at.get("namespace"),
-                names::dns1123_label(at.get("namespace").text()),
-            );
-        }
-    }
-    if !source.given() || !reference.given() {
-        return;
-    }
-    // Upstream shows the path itself as the value: a struct without exported fields.
-    let empty = serde_json::json!({});
-    let alike = ["apiGroup", "kind", "name"]
-        .iter()
-        .all(|field| same(source.get(field).value, reference.get(field).value));
-    if !reference.get("namespace").empty() {
-        errors.invalid_value(
-            spec,
-            empty,
-            "may not be specified when dataSourceRef.namespace is specified",
-        );
-    } else if !alike {
-        errors.invalid_value(spec, empty, "must match dataSourceRef");
-    }
-}
-
-/// A claim may grow once it is bound, and may get its class and volume once.
-pub(crate) fn claim_update(new: &At<'_>, old: &At<'_>, errors: &mut Errors) {
-    claim(new, errors);
-    let (spec, before) = (new.get("spec"), old.get("spec"));
-    let (mut now, mut then) = (spec.value.clone(), before.value.clone());
-    if before.get("volumeName").empty() {
-        then["volumeName"] = spec.get("volumeName").value.clone();
-    }
-    let class = |at: &At<'_>| {
-        at.get("spec")
-            .get("storageClassName")
-            .value
-            .as_str()
-            .map(str::to_owned)
-    };
-    let note = |at: &At<'_>| {
-        at.get("metadata")
-            .get("annotations")
-            .get(BETA_CLASS)
-            .value
-            .as_str()
-            .map(str::to_owned)
-    };
-    let (class_now, class_then, note_now, note_then) =
-        (class(new), class(old), note(new), note(old));
-    let upgraded = note_then.is_some()
-        && class_then.is_none()
-        && class_now == note_then
-        && (note_now.is_none() || note_now == note_then);
-    if upgraded {
-        now["storageClassName"] = Value::Null;
-    } else {
-        if note_now.as_deref().unwrap_or("") != note_then.as_deref().unwrap_or("") {
-            let at = At::absent(&format!("metadata.annotations.{BETA_CLASS}"));
-            errors.invalid_value(&at, note_now.unwrap_or_default(), formats::IMMUTABLE);
-        }
-        if class_now.is_some()
-            && class_then.is_none()
-            && (note_then.is_none() || class_now == note_then)
-        {
-            now["storageClassName"] = before.get("storageClassName").value.clone();
-        }
-    }
-    if new.get("status").get("phase").text() == "Bound" {
-        if now.pointer("/resources/requests").is_some() {
-            now["resources"]["requests"]["storage"] = before
-                .get("resources")
-                .get("requests")
-                .get("storage")
-                .value
-                .clone();
-        }
-        now["volumeAttributesClassName"] = before.get("volumeAttributesClassName").value.clone();
-    }
-    if !same(&now, &then) {
-        let shown = |spec: &Value| go_value::internal("core/v1.PersistentVolumeClaimSpec", spec);
-        let difference = diff::unified(&shown(&then), &shown(&now));
-        errors.forbidden(&spec, format!("spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n{difference}"));
-    }
-    let has = old.get("status").get("capacity").get("storage").quantity();
-    let size = spec.get("resources").get("requests").get("storage");
-    let was = before
-        .get("resources")
-        .get("requests")
-        .get("storage")
-        .quantity();
-    if size.quantity() < was && size.quantity() <= has {
-        errors.forbidden(&size, "field can not be less than status.capacity");
-    }
-    errors.immutable(
-        &spec.get("volumeMode").shown_at("volumeMode"),
-        &before.get("volumeMode"),
-    );
-    let attributes = spec.get("volumeAttributesClassName");
-    if !same(
-        attributes.value,
-        before.get("volumeAttributesClassName").value,
-    ) && old
-        .get("status")
-        .get("currentVolumeAttributesClassName")
-        .given()
-    {
-        let what = if attributes.given() {
-            "empty string"
-        } else {
-            "nil"
-        };
-        if attributes.empty() {
-            errors.forbidden(&attributes, format!("update to {what} is forbidden when status.currentVolumeAttributesClassName is not nil"));
-        }
     }
 }

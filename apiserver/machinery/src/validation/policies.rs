@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::at::{At, Errors};
-use super::{formats, selectors, webhooks};
+use super::{conditions, formats, selectors, webhooks};
 use crate::names;
 use crate::status::FieldError;
 
@@ -328,4 +328,16 @@ fn param_ref(at: &At<'_>, errors: &mut Errors) {
         errors.required(at, "one of name or selector must be specified");
     }
     errors.need_one_of(&action, &["Deny", "Allow"]);
+}
+
+/// What type checking found of a policy.
+pub(crate) fn validating_status(status: &At<'_>, errors: &mut Errors) {
+    for warning in status.get("typeChecking").get("expressionWarnings").items() {
+        errors.need(&warning.get("warning"));
+        let field = warning.get("fieldRef");
+        if field.text().trim().is_empty() {
+            errors.required(&field, "");
+        }
+    }
+    conditions::all(&status.get("conditions"), errors);
 }

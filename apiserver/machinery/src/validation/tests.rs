@@ -7,7 +7,9 @@ use super::{validate, validate_subresource, validate_update};
 use crate::schema::{TypeId, schema};
 use crate::scheme::scheme;
 
+mod definitions;
 mod devices;
+mod status;
 
 fn kind<'a>(group: &'a str, resource: &'a str) -> Kind<'a> {
     Kind {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::at::{At, Errors};
-use super::{formats, persistent_volumes, projected_volumes, selectors};
+use super::{claims, formats, projected_volumes, selectors};
 use crate::names;
 
 type Check = fn(&At<'_>, &mut Errors);
@@ -43,7 +43,7 @@ const SOURCES: &[(&str, Check)] = &[
 ];
 
 /// What upstream calls a source in the paths of its own errors.
-fn own_path(source: &str) -> &str {
+pub(super) fn own_path(source: &str) -> &str {
     match source {
         "gcePersistentDisk" => "persistentDisk",
         _ => source,
@@ -51,7 +51,7 @@ fn own_path(source: &str) -> &str {
 }
 
 /// What upstream calls it where there is one source too many.
-fn path_in_excess(source: &str) -> &str {
+pub(super) fn path_in_excess(source: &str) -> &str {
     match source {
         "cephfs" => "cephFS",
         "downwardAPI" => "downwarAPI",
@@ -480,7 +480,7 @@ fn ephemeral(at: &At<'_>, errors: &mut Errors) {
         return;
     }
     template_metadata(&template.get("metadata"), errors);
-    persistent_volumes::claim_spec(&template.get("spec"), errors);
+    claims::spec(&template.get("spec"), errors);
 }
 
 /// Metadata of a template may have labels and annotations, nothing else.

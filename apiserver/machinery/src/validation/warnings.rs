@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::at::At;
-use super::{Kind, containers, same};
+use super::{Kind, containers, definition_warnings, same};
 
 const SECCOMP: &str = "seccomp.security.alpha.kubernetes.io/pod";
 const SECCOMP_CONTAINER: &str = "container.seccomp.security.alpha.kubernetes.io/";
@@ -40,6 +40,9 @@ pub fn warnings(kind: Kind<'_>, object: &Value, old: Option<&Value>) -> Vec<Stri
                 true,
                 &mut out,
             );
+        }
+        ("apiextensions.k8s.io", "customresourcedefinitions") => {
+            definition_warnings::warnings(&at, before.as_ref(), &mut out);
         }
         ("", "secrets") if at.get("type").text() == "kubernetes.io/tls" => key_pair(&at, &mut out),
         ("", "services") => service(&at, before.as_ref(), &mut out),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::at::{At, Errors};
 use super::pods::{self, Settings};
-use super::{formats, go_value, persistent_volumes, same, selectors};
+use super::{claims, formats, go_value, same, selectors};
 use crate::selector::label::LabelSelector;
 
 const MISMATCH: &str = "`selector` does not match template `labels`";
@@ -291,7 +291,7 @@ pub(crate) fn stateful_set(object: &At<'_>, settings: &Settings, errors: &mut Er
         }
     }
     for claim in spec.get("volumeClaimTemplates").items() {
-        persistent_volumes::claim_spec(&claim.get("spec"), errors);
+        claims::spec(&claim.get("spec"), errors);
     }
     errors.not_negative(&spec.get("replicas"));
     errors.not_negative(&spec.get("minReadySeconds"));

@@ -1,7 +1,7 @@
 //! What a kind may do differently. Every method has a default that does nothing; the regular rules (generation, status
 //! kept apart, names) are applied around it from the resource table.
 
-use super::{apps, batch, certificates, core};
+use super::{apiextensions, apps, batch, certificates, core};
 use crate::api::Api;
 use crate::user::User;
 use serde_json::Value;
@@ -150,6 +150,9 @@ pub(crate) fn for_resource(resource: &Resource) -> Box<dyn Strategy> {
         ("", "limitranges") => Box::new(core::limit_ranges::LimitRanges),
         ("certificates.k8s.io", "certificatesigningrequests") => {
             Box::new(certificates::signing_requests::SigningRequests)
+        }
+        ("apiextensions.k8s.io", "customresourcedefinitions") => {
+            Box::new(apiextensions::definitions::Definitions)
         }
         ("apps", "daemonsets") => Box::new(apps::daemon_sets::DaemonSets),
         ("batch", "jobs") => Box::new(batch::jobs::Jobs),
