@@ -5,6 +5,7 @@
 mod apply;
 mod clock;
 mod command;
+mod copy;
 mod entry;
 mod error;
 mod expiry;
@@ -20,12 +21,14 @@ mod store;
 mod txn;
 mod watch;
 
+pub use copy::{Copy, restore};
 pub use entry::{Entry, Range, prefix_end};
 pub use error::Error;
 pub use health::{Health, Metrics};
 pub use options::{History, Limits, PeerOptions, StoreOptions};
 pub use revision::Revision;
-pub use store::Store;
+pub use state::Contents;
+pub use store::{Copied, Store};
 pub use triad_raft::{Answer, Election, Identity, Member, Peer, PeerTls, peer_name};
 pub use txn::{Change, Compare, Condition, Txn, TxnOutcome};
 pub use watch::{Batch, Event, Progress, Watch};

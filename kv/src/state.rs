@@ -6,6 +6,7 @@ mod open;
 mod read;
 mod slot;
 mod sweep;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -18,6 +19,7 @@ use crate::layout::record::StandRecord;
 use crate::layout::{FAMILIES, META, STAND_KEY, record};
 
 pub(crate) use slot::Slot;
+pub use verify::Contents;
 
 /// An open state database.
 pub(crate) struct State {

@@ -7,6 +7,7 @@ mod running;
 mod shared;
 
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,6 +21,13 @@ use crate::{
 
 pub(crate) use running::Running;
 use shared::{Shared, WeakSource};
+
+/// What a copy of the state is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copied {
+    pub revision: Revision,
+    pub cluster: u64,
+}
 
 #[derive(Clone)]
 pub struct Store {
@@ -207,6 +215,22 @@ impl Store {
             .node
             .ask(peer, questions::for_user(question))
             .await?)
+    }
+
+    /// Copies the state, as it is after some write, into a new directory on the same disk: hard
+    /// links to its tables, made while writes go on.
+    ///
+    /// # Errors
+    /// `Io`, `Unavailable`.
+    pub async fn checkpoint(&self, to: &Path) -> Result<Copied, Error> {
+        let running = self.shared.running()?;
+        let (slot, to) = (running.slot.clone(), to.to_path_buf());
+        let copied = tokio::task::spawn_blocking(move || slot.copy(&to)).await;
+        let revision = copied.map_err(|e| Error::Unavailable { why: e.to_string() })??;
+        Ok(Copied {
+            revision,
+            cluster: running.identity.cluster,
+        })
     }
 
     /// Compares this member's state with the others' at the same place in the log, now. It

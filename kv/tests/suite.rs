@@ -1,6 +1,7 @@
 //! All tests of the store's front door, in one program.
 
 mod cluster;
+mod copies;
 mod damage;
 mod model;
 mod store;

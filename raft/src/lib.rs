@@ -15,8 +15,8 @@ mod type_config;
 
 pub use error::Error;
 pub use identity::Identity;
-pub use log_store::{LogOptions, SyncTimes};
-pub use member::Member;
+pub use log_store::{LogOptions, SyncTimes, seed_log};
+pub use member::{Member, founding_membership};
 pub use node::{Election, Node, NodeMetrics, NodeOptions, Peer, Status};
 pub use peers::{Answer, PeerOptions, PeerTls, peer_name};
 pub use position::Position;

@@ -24,8 +24,8 @@ use parking_lot::RwLock;
 use rocksdb::{DB, IteratorMode, ReadOptions};
 use tokio::sync::{oneshot, watch};
 
-use crate::Error;
-use crate::type_config::{Entry, LogId, TypeConfig, Vote};
+use crate::type_config::{CommittedLeader, Entry, LogId, TypeConfig, Vote};
+use crate::{Error, Position};
 
 pub(crate) use record::{decode_entry, encode_entry};
 pub use sync_times::SyncTimes;
@@ -86,6 +86,38 @@ pub(crate) struct LogMetrics {
     pub(crate) syncs: SyncTimes,
     pub(crate) db_bytes: u64,
     pub(crate) memtable_bytes: u64,
+}
+
+/// Makes an empty log that begins behind a position, for a state that stands there. The next term
+/// is above the position's, so that entries go on rising.
+///
+/// # Errors
+/// `Io`.
+pub fn seed_log(options: LogOptions, node: u64, at: Position) -> Result<(), Error> {
+    let failed = |e: io::Error| Error::io("seeding the log", e);
+    let (log, writer) = LogStore::open(options)?;
+    let leader_id = CommittedLeader {
+        term: at.term,
+        node_id: node,
+    };
+    let vote = Vote {
+        leader_id,
+        committed: false,
+    };
+    let (voted, vote_written) = oneshot::channel();
+    let (purged, purge_written) = oneshot::channel();
+    log.send(Request::Vote { vote, done: voted })
+        .map_err(failed)?;
+    let upto = at.log_id();
+    log.send(Request::Purge { upto, done: purged })
+        .map_err(failed)?;
+    drop(log);
+    for written in [vote_written, purge_written] {
+        written.blocking_recv().unwrap_or(Err(Error::Closed))?;
+    }
+    writer
+        .join()
+        .map_err(|_| Error::io("seeding the log", "its thread panicked"))
 }
 
 impl LogStore {

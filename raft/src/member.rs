@@ -97,3 +97,15 @@ impl MembershipRecord {
         Some(StoredMembership::new(at, self.membership()?))
     }
 }
+
+/// The record of a membership whose only member is this one, as if an entry at `at` had made it:
+/// what a state is given that begins a cluster anew.
+#[must_use]
+pub fn founding_membership(node: u64, member: &Member, at: Position) -> Vec<u8> {
+    let record = MembershipRecord {
+        configs: vec![ConfigRecord { voters: vec![node] }],
+        nodes: vec![NodeRecord::new(node, member)],
+        at: Some(at.into()),
+    };
+    record.encode_to_vec()
+}

@@ -230,6 +230,12 @@ impl View<'_> {
             .map_err(|e| self.state.trouble("reading the state", &e))
     }
 
+    /// Whether a row of `versions` says what its key says.
+    pub(super) fn check_version(&self, row: &[u8], bytes: &[u8]) -> Result<(), Error> {
+        let (key, revision) = self.split_version(row)?;
+        self.decode_at(&Bytes::from(key), revision, bytes).map(drop)
+    }
+
     fn split_version(&self, row: &[u8]) -> Result<(Vec<u8>, u64), Error> {
         layout::split_version(row).ok_or_else(|| self.state.damaged("versions", "an unknown key"))
     }

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use triad_raft::{Stand, StateFiles, sealed};
 
 use super::State;
-use crate::{Error, Limits};
+use crate::{Error, Limits, Revision};
 
 /// The first state lies here; each that is installed gets a name of its own.
 const FIRST: &str = "state";
@@ -40,6 +40,14 @@ impl Slot {
 
     pub(crate) fn state(&self) -> Arc<State> {
         self.state.load_full()
+    }
+
+    /// Copies the current state; the revision that the copy is at.
+    pub(crate) fn copy(&self, to: &Path) -> Result<Revision, Error> {
+        self.state().checkpoint(to, &self.limits)?;
+        let copy = State::open_copy(to, &self.limits)?;
+        let revision = copy.view()?.stand.revision;
+        Ok(Revision(revision))
     }
 
     /// Makes the state in a directory, which lies beside this one, the current one.
