@@ -100,6 +100,12 @@ impl Client {
 
     /// One call and its JSON answer; the server's own words when it refuses.
     pub fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+        let bytes = self.bytes(method, path, body)?;
+        serde_json::from_slice(&bytes).context("the server's answer is no JSON")
+    }
+
+    /// One call and its answer as it is.
+    pub fn bytes(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Bytes> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -107,10 +113,9 @@ impl Client {
         let body = body.map(Value::to_string).unwrap_or_default();
         let exchange = self.exchange(method, path, body.into());
         let answer = runtime.block_on(async { tokio::time::timeout(CALL_LIMIT, exchange).await });
-        let bytes = answer
+        answer
             .map_err(|_| anyhow!("the server does not answer in time"))?
-            .with_context(|| format!("asking {}:{}", self.host, self.port))?;
-        serde_json::from_slice(&bytes).context("the server's answer is no JSON")
+            .with_context(|| format!("asking {}:{}", self.host, self.port))
     }
 
     async fn exchange(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes> {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use triad_tools::api::Client;
+use triad_tools::backup::{self, BackupCommand, Restore};
 use triad_tools::cluster::{self, Compact, Form, MemberCommand, TokenCommand};
 use triad_tools::convert;
 
@@ -55,6 +56,13 @@ enum Command {
     },
     /// Give up history before a revision
     Compact(Compact),
+    /// Back a cluster up while it serves; list, check, prune and look into backups
+    Backup {
+        #[command(subcommand)]
+        command: BackupCommand,
+    },
+    /// Make a new cluster of a backup, in an empty data directory
+    Restore(Restore),
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 the input cannot be decoded or converted, or the server refused; 2 wrong usage; 3 a file or stream cannot be read or written";
@@ -86,6 +94,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Member { command, shown } => {
             client().and_then(|c| cluster::member(&c, command, shown.form))
         }
+        Command::Backup { command } => backup::run(client, command),
+        Command::Restore(options) => backup::restore(options),
         Command::Compact(options) => client().and_then(|c| cluster::compact(&c, options)),
     };
     let text = text.map_err(|e| (format!("{e:#}"), 1))?;

@@ -2,6 +2,7 @@
 //! and the paths under /triad/v1/ that triadctl uses. Replication itself is the store's business.
 
 pub(crate) mod admin;
+pub(crate) mod backup;
 pub(crate) mod certificates;
 pub(crate) mod join;
 mod pinned;

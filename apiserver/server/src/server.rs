@@ -55,6 +55,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<()> {
     let joining = join::prepare(&config)
         .await
         .context("cannot join the cluster")?;
+    cluster::backup::clear(&config.data_dir);
     let certificates = Arc::new(Certificates::prepare(&config.data_dir.join("pki"))?);
     let own_api = SocketAddr::new(reachable(&config), config.bind.port()).to_string();
     let reporter = Arc::new(Reporter::new(certificates.clone(), own_api));
@@ -350,7 +351,7 @@ async fn chain(
         }
     }
     if info.path.starts_with(cluster::admin::PATHS) {
-        return cluster::admin::answer(api, head, body).await;
+        return cluster::admin::answer(api, head, query, body).await;
     }
     if !info.is_resource {
         return match paths::answer(api, head, query, info).await {

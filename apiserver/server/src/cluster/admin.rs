@@ -2,8 +2,9 @@
 //! resource: RBAC's nonResourceURLs, with the method as the verb.
 
 use super::join::ROLE;
-use super::{fingerprint, now, tokens};
+use super::{backup, fingerprint, now, tokens};
 use crate::api::Api;
+use crate::query::Query;
 use crate::reply::{self, Reply};
 use http::Method;
 use http::request::Parts;
@@ -16,7 +17,12 @@ const TOKEN_TIME: &str = "24h";
 /// What went wrong: the status and the reason.
 type Refusal = (u16, String);
 
-pub(crate) async fn answer(api: &Api, head: &Parts, body: hyper::body::Incoming) -> Reply {
+pub(crate) async fn answer(
+    api: &Api,
+    head: &Parts,
+    query: &Query,
+    body: hyper::body::Incoming,
+) -> Reply {
     let body = match crate::body_limit::read(body).await {
         Ok(body) if body.is_empty() => Value::Null,
         Ok(body) => match serde_json::from_slice(&body) {
@@ -27,6 +33,9 @@ pub(crate) async fn answer(api: &Api, head: &Parts, body: hyper::body::Incoming)
     };
     let path = head.uri.path().strip_prefix(PATHS).unwrap_or_default();
     let words: Vec<&str> = path.split('/').collect();
+    if let (&Method::GET, ["backups", id, room, file]) = (&head.method, words.as_slice()) {
+        return backup::piece(api, id, &format!("{room}/{file}"), query).await;
+    }
     let done = match (&head.method, words.as_slice()) {
         (&Method::GET, ["status"]) => status(api).await,
         (&Method::GET, ["tokens"]) => tokens::list(&api.store)
@@ -46,6 +55,10 @@ pub(crate) async fn answer(api: &Api, head: &Parts, body: hyper::body::Incoming)
             let handed = api.store.transfer(name).await;
             handed.map(|()| json!({"leader": name})).map_err(refused)
         }
+        (&Method::POST, ["backups"]) => backup::begin(api)
+            .await
+            .map_err(|error| (503, format!("{error:#}"))),
+        (&Method::DELETE, ["backups", id]) if backup::end(api, id) => Ok(json!({"ended": id})),
         (&Method::POST, ["compact"]) => compact(api, &body).await,
         _ => return reply::page_not_found(),
     };
