@@ -20,7 +20,7 @@ SUITES=("$@")
 export MODE RUN
 RUN=$(mktemp -d "${TMPDIR:-/tmp}/triad-interop.XXXXXX")
 # A copy: a build that ends meanwhile does not change what is tested.
-cp "$TRIAD" "$RUN/triad" && TRIAD=$RUN/triad
+cp "$(dirname "$TRIAD")/triadctl" "$RUN/triadctl" && cp "$TRIAD" "$RUN/triad" && TRIAD=$RUN/triad
 PID=
 # What a suite runs beside the server.
 BESIDE=()
