@@ -21,9 +21,13 @@ use crate::registry::Registry;
 use run::{Trouble, run};
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinSet;
 use triad_machinery::meta;
 use triad_machinery::status::{Status, reason};
+
+/// How soon the controllers follow the leadership.
+const LOOK_AT_LEADER: Duration = Duration::from_millis(500);
 
 /// The running controllers; dropping or aborting ends them.
 pub(crate) struct Running(JoinSet<()>);
@@ -36,11 +40,32 @@ impl Running {
 
 pub(crate) fn start(api: &Arc<Api>) -> Running {
     let mut tasks = JoinSet::new();
-    let on = |name| api.config.controllers.enabled(name);
     // Part of the API server itself, with no name to switch it off by.
     tasks.spawn(crate::bootstrap::keep(api.clone()));
+    tasks.spawn(while_leading(api.clone()));
+    Running(tasks)
+}
+
+/// Runs the controllers on the member that leads. Two that do so for a moment do each other no harm: every write bears
+/// what it was decided on.
+async fn while_leading(api: Arc<Api>) {
+    let mut running = None;
+    loop {
+        if api.store.health().leader {
+            running.get_or_insert_with(|| controllers(&api));
+        } else if running.take().is_some() {
+            tracing::info!("another member leads now: the controllers run there");
+        }
+        tokio::time::sleep(LOOK_AT_LEADER).await;
+    }
+}
+
+/// The controllers that are switched on; dropping ends them.
+fn controllers(api: &Arc<Api>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let on = |name| api.config.controllers.enabled(name);
     if on("namespace-controller") {
-        tasks.spawn(namespace::run(api.clone()));
+        tasks.spawn(run(api.clone(), namespace::Namespaces::new));
     }
     if on("garbage-collector-controller") {
         tasks.spawn(run(api.clone(), garbage::GarbageCollector::new));
@@ -60,7 +85,7 @@ pub(crate) fn start(api: &Arc<Api>) -> Running {
     if on("resourcequota-controller") {
         tasks.spawn(run(api.clone(), quota::Quotas::new));
     }
-    Running(tasks)
+    tasks
 }
 
 /// Whether a namespace is there and not on its way out: only then is anything made in it.

@@ -8,7 +8,7 @@ use super::{Attributes, Operation, Plugin};
 use crate::api::Api;
 use crate::clock::Clock;
 use crate::handlers::create::in_context;
-use crate::registry::{Extra, Registry, Stored};
+use crate::registry::{Extra, Registry, Stored, unavailable};
 use bytes::Bytes;
 use serde_json::Value;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -120,6 +120,9 @@ pub(crate) async fn charge(
         if dry_run || charge.add(api, quotas, totals).await? {
             return Ok(charge);
         }
+        // Another member may have written it, and this one's replica be behind.
+        let level = api.cacher.barrier().await;
+        level.map_err(|error| unavailable(&error))?;
     }
     Err(Status::conflict(
         quotas.group_resource(),

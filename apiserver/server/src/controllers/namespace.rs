@@ -1,77 +1,109 @@
 //! The namespace controller: empties a namespace that is being deleted, then lets it go
 //! (kubernetes pkg/controller/namespace/deletion).
 
+use super::run::{Controller, Trouble};
+use super::sources::Change;
+use super::work::Work;
 use crate::api::Api;
-use crate::cacher::CacheWatch;
 use crate::handlers::params::DeleteOptions;
 use crate::registry::Registry;
+use futures_util::stream::{StreamExt as _, TryStreamExt as _};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
-use triad_kv::Revision;
 use triad_machinery::meta;
-use triad_machinery::status::Status;
+use triad_machinery::status::{OBJECT_MODIFIED, Status, reason};
 
 const FINALIZER: &str = "kubernetes";
-/// Finalizers of the content are waited for this long between looks.
-const RETRY: Duration = Duration::from_secs(1);
+/// The place of namespaces among the sources.
+const NAMESPACES: usize = 0;
+/// Objects deleted at a time: enough to fill one write of the log.
+const AT_ONCE: usize = 32;
 
-/// Watches namespaces for as long as the server runs.
-pub(super) async fn run(api: Arc<Api>) {
-    let Some(namespaces) = api.endpoints.registry("", "namespaces").cloned() else {
-        return;
-    };
-    loop {
-        let (revision, snapshot) = api.cacher.view(&namespaces.cache);
-        let mut waiting = false;
-        for cached in snapshot.objects.values() {
-            let Ok(namespace) = cached.object(&namespaces.layout) else {
-                continue;
-            };
-            if meta::deletion_timestamp(&namespace).is_empty() {
-                continue;
-            }
-            match finish(&api, &namespaces, namespace).await {
-                Ok(done) => waiting |= !done,
-                Err(status) => {
-                    tracing::warn!(namespace = &*cached.name, %status, "cannot empty the namespace; trying again");
-                    waiting = true;
+pub(super) struct Namespaces {
+    /// The namespaces, then everything that can be in one.
+    sources: Vec<Arc<Registry>>,
+    /// The namespaces that are on their way out.
+    ending: Mutex<HashSet<Box<str>>>,
+    api: Arc<Api>,
+}
+
+impl Namespaces {
+    pub(super) fn new(api: &Arc<Api>) -> Option<Self> {
+        let mut sources = vec![api.endpoints.registry("", "namespaces")?.clone()];
+        let namespaced = api.endpoints.registries().iter();
+        sources.extend(namespaced.filter(|r| r.resource().namespaced).cloned());
+        Some(Namespaces {
+            sources,
+            ending: Mutex::default(),
+            api: api.clone(),
+        })
+    }
+}
+
+impl Controller for Namespaces {
+    /// A namespace's name.
+    type Key = Box<str>;
+
+    fn name(&self) -> &'static str {
+        "namespace"
+    }
+
+    fn sources(&self) -> &[Arc<Registry>] {
+        &self.sources
+    }
+
+    fn observe(&self, change: &Change<'_>, work: &mut Work<Box<str>>) {
+        let Some(object) = change.object() else {
+            return;
+        };
+        let mut ending = self.ending.lock();
+        if change.source == NAMESPACES {
+            match change.after {
+                Some(namespace) if namespace.lineage.deleting => {
+                    ending.insert(namespace.name.clone());
+                    work.add(namespace.name.clone());
+                }
+                _ => {
+                    ending.remove(&object.name);
                 }
             }
+        } else if ending.contains(&object.namespace) {
+            // Something went, waits for less, or slipped in.
+            work.add(object.namespace.clone());
         }
-        changed(&api, &namespaces, revision, waiting).await;
+    }
+
+    async fn sync(&self, name: &Box<str>) -> Result<Vec<Box<str>>, Trouble> {
+        let namespaces = &self.sources[NAMESPACES];
+        match namespaces.get("", name).await {
+            Ok(stored) if !meta::deletion_timestamp(&stored.object).is_empty() => {
+                finish(&self.api, namespaces, stored.object).await?;
+            }
+            Ok(_) => {}
+            Err(status) if status.is(reason::NOT_FOUND) => {}
+            Err(status) => return Err(status.into()),
+        }
+        Ok(Vec::new())
     }
 }
 
-/// Waits for a change to namespaces or, while some are waiting for finalizers, for the next look.
-async fn changed(api: &Arc<Api>, namespaces: &Registry, after: Revision, waiting: bool) {
-    let pause = if waiting {
-        RETRY
-    } else {
-        Duration::from_secs(300)
-    };
-    match CacheWatch::new(api.cacher.clone(), namespaces.cache.clone(), after) {
-        Ok(mut watch) => {
-            let _ = tokio::time::timeout(pause, watch.next()).await;
-        }
-        Err(_) => tokio::time::sleep(RETRY).await,
-    }
-}
-
-/// Empties one namespace; true when it is gone.
-async fn finish(api: &Arc<Api>, namespaces: &Registry, namespace: Value) -> Result<bool, Status> {
+/// Empties one namespace and lets it go when it is empty. What is left in it changes before it can go on.
+async fn finish(api: &Arc<Api>, namespaces: &Registry, namespace: Value) -> Result<(), Status> {
     let name = meta::name(&namespace).to_owned();
     let ours = namespace
         .pointer("/spec/finalizers")
         .and_then(Value::as_array)
         .is_some_and(|list| list.iter().any(|f| f == FINALIZER));
     if !ours {
-        return Ok(false);
+        return Ok(());
     }
     let left = empty(api, &name).await?;
     let Ok(stored) = namespaces.get("", &name).await else {
-        return Ok(true);
+        return Ok(());
     };
+    let overtaken = || Status::conflict(namespaces.group_resource(), &name, OBJECT_MODIFIED);
     let mut changed = stored.object.clone();
     if left.is_empty() {
         let rest: Vec<Value> = changed
@@ -85,30 +117,21 @@ async fn finish(api: &Arc<Api>, namespaces: &Registry, namespace: Value) -> Resu
         changed["spec"]["finalizers"] = json!(rest);
         changed["status"]["conditions"] = conditions(&left, namespaces);
         if rest.is_empty() && meta::finalizers(&changed).next().is_none() {
-            return Ok(namespaces
-                .remove(&stored, Default::default())
-                .await?
-                .is_some());
+            let removed = namespaces.remove(&stored, Default::default()).await?;
+            return removed.map(drop).ok_or_else(overtaken);
         }
-        namespaces
-            .replace(&stored, changed, Default::default(), false)
-            .await?;
-        return Ok(false);
-    }
-    let wanted = conditions(&left, namespaces);
-    let same = |a: &Value, b: &Value| strip_times(a) == strip_times(b);
-    if !same(
-        changed
-            .pointer("/status/conditions")
-            .unwrap_or(&Value::Null),
-        &wanted,
-    ) {
+    } else {
+        let wanted = conditions(&left, namespaces);
+        let shown = changed.pointer("/status/conditions");
+        if shown.is_some_and(|shown| strip_times(shown) == strip_times(&wanted)) {
+            return Ok(());
+        }
         changed["status"]["conditions"] = wanted;
-        namespaces
-            .replace(&stored, changed, Default::default(), false)
-            .await?;
     }
-    Ok(false)
+    let replaced = namespaces
+        .replace(&stored, changed, Default::default(), false)
+        .await?;
+    replaced.map(drop).ok_or_else(overtaken)
 }
 
 /// What is left of one resource in the namespace.
@@ -141,23 +164,15 @@ async fn empty(api: &Arc<Api>, namespace: &str) -> Result<Vec<Left>, Status> {
             .range(&scope, None)
             .map(|object| object.name.to_string())
             .collect();
-        for name in names {
-            match registry
-                .delete(
-                    namespace,
-                    &name,
-                    &DeleteOptions {
-                        propagation_policy: Some("Background".to_owned()),
-                        ..Default::default()
-                    },
-                )
-                .await
-            {
-                Ok(_) => {}
-                Err(status) if status.code == 404 => {}
-                Err(status) => return Err(status),
-            }
-        }
+        let options = DeleteOptions {
+            propagation_policy: Some("Background".to_owned()),
+            ..Default::default()
+        };
+        futures_util::stream::iter(names)
+            .map(|name| delete(registry, namespace, name, &options))
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<()>()
+            .await?;
     }
     api.cacher
         .barrier()
@@ -195,6 +210,18 @@ async fn empty(api: &Arc<Api>, namespace: &str) -> Result<Vec<Left>, Status> {
         }
     }
     Ok(left)
+}
+
+async fn delete(
+    registry: &Registry,
+    namespace: &str,
+    name: String,
+    options: &DeleteOptions,
+) -> Result<(), Status> {
+    match registry.delete(namespace, &name, options).await {
+        Err(status) if !status.is(reason::NOT_FOUND) => Err(status),
+        _ => Ok(()),
+    }
 }
 
 /// The five conditions that say how far the deletion is.

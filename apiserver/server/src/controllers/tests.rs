@@ -3,4 +3,5 @@
 mod accounts;
 mod aggregation;
 mod garbage;
+mod namespace;
 mod quota;
