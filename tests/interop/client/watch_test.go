@@ -334,7 +334,8 @@ func TestProtobuf(t *testing.T) {
 	client, ctx := kubernetes.NewForConfigOrDie(plain), bounded(t)
 	ns := namespace(t, client)
 	maps := client.CoreV1().ConfigMaps(ns)
-	w := must[watch.Interface](t)(maps.Watch(ctx, metav1.ListOptions{}))
+	// The namespace is given a ConfigMap of its own.
+	w := must[watch.Interface](t)(maps.Watch(ctx, metav1.ListOptions{FieldSelector: "metadata.name=binary"}))
 	defer w.Stop()
 	binary := configMap("binary", map[string]string{"n": "ü€😀"})
 	binary.BinaryData = map[string][]byte{"all": {0, 1, 254, 255}}
