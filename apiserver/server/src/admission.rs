@@ -7,6 +7,7 @@ mod default_toleration_seconds;
 mod namespace_lifecycle;
 mod priority;
 pub(crate) mod resource_quota;
+mod runtime_class;
 mod service_account;
 mod storage_in_use;
 mod taint_nodes;
@@ -140,6 +141,7 @@ pub(crate) struct Lookup {
     pub(crate) namespaces: Arc<ResourceCache>,
     pub(crate) service_accounts: Arc<ResourceCache>,
     pub(crate) priority_classes: Arc<ResourceCache>,
+    pub(crate) runtime_classes: Arc<ResourceCache>,
 }
 
 impl Lookup {
@@ -150,6 +152,7 @@ impl Lookup {
             namespaces: cache("namespaces")?,
             service_accounts: cache("serviceaccounts")?,
             priority_classes: cache("priorityclasses")?,
+            runtime_classes: cache("runtimeclasses")?,
         })
     }
 }
@@ -208,12 +211,15 @@ impl Chain {
                 lookup: lookup.clone(),
             }),
             Box::new(taint_nodes::TaintNodesByCondition),
-            Box::new(priority::Priority { lookup }),
+            Box::new(priority::Priority {
+                lookup: lookup.clone(),
+            }),
             Box::new(default_toleration_seconds::DefaultTolerationSeconds {
                 not_ready: config.toleration_seconds.0,
                 unreachable: config.toleration_seconds.1,
             }),
             Box::new(storage_in_use::StorageObjectInUseProtection),
+            Box::new(runtime_class::RuntimeClass { lookup }),
             Box::new(resource_quota::ResourceQuota),
         ];
         for name in &config.enabled_admission {

@@ -3,6 +3,7 @@
 //! Strategies (registry/<group>/<resource>.rs) say what is special about a kind; whatever is regular comes from the
 //! resource table. Works on trees in the storage version; knows nothing of HTTP.
 
+mod admin_access;
 mod apiextensions;
 mod apps;
 mod batch;
@@ -31,6 +32,7 @@ use triad_machinery::validation::Settings;
 pub(crate) struct Registry {
     pub(crate) layout: Layout,
     pub(crate) cache: Arc<ResourceCache>,
+    namespaces: Option<Layout>,
     pub(crate) strategy: Box<dyn Strategy>,
     store: Store,
     pub(crate) clock: Clock,
@@ -61,6 +63,9 @@ impl Registry {
         Registry {
             layout: cache.layout.clone(),
             cache,
+            namespaces: cacher
+                .by_prefix("/registry/namespaces/")
+                .map(|cache| cache.layout.clone()),
             strategy,
             store,
             clock: Clock,
@@ -107,6 +112,14 @@ impl Registry {
         self.read(&self.layout.key(namespace, name))
     }
 
+    /// A namespace as the local replica has it.
+    fn namespace(&self, name: &str) -> Option<Value> {
+        let layout = self.namespaces.as_ref()?;
+        let key = layout.key("", name);
+        let entry = self.store.get(key.as_bytes(), None).ok()??;
+        layout.decode(&entry.value, entry.mod_revision).ok()
+    }
+
     fn read(&self, key: &str) -> Result<Option<Stored>, Status> {
         let entry = self
             .store
@@ -140,7 +153,7 @@ impl Registry {
         if dry_run {
             return match self.store.get(&key, None).map_err(|e| unavailable(&e))? {
                 Some(_) => Err(Status::already_exists(self.group_resource(), &name)),
-                None => Ok(object),
+                None => self.shown(&value, meta::resource_version(&object)),
             };
         }
         let mut txn = Txn {
@@ -192,8 +205,7 @@ impl Registry {
             return self.decode(&value, old.revision).map(Some);
         }
         if dry_run {
-            meta::set(&mut object, "resourceVersion", &old.revision.to_string());
-            return Ok(Some(object));
+            return self.decode(&value, old.revision).map(Some);
         }
         let mut txn = Txn {
             compares: vec![Compare {
@@ -231,6 +243,19 @@ impl Registry {
             TxnOutcome::Committed { revision } => Ok(Some(revision)),
             TxnOutcome::Conflict { .. } => Ok(None),
         }
+    }
+
+    /// What a dry run answers: what would have been stored, with the version that the client wrote.
+    fn shown(&self, value: &Bytes, version: &str) -> Result<Value, Status> {
+        let mut object = self.decode(value, Revision(0))?;
+        if version.is_empty()
+            && let Some(metadata) = meta::metadata_mut(&mut object)
+        {
+            metadata.shift_remove("resourceVersion");
+        } else {
+            meta::set(&mut object, "resourceVersion", version);
+        }
+        Ok(object)
     }
 
     fn put(&self, key: &Bytes, value: Bytes) -> Change {

@@ -112,7 +112,8 @@ impl Registry {
 
     /// Everything wrong with a new object, in upstream's order (rest.ValidateCreate).
     fn judge_new(&self, served: &Resource, object: &Value) -> Vec<FieldError> {
-        let mut errors = object_meta::validate(object, served);
+        let mut errors = Vec::from_iter(self.judge_access(object));
+        errors.extend(object_meta::validate(object, served));
         let kind = self.validated(served);
         errors.extend(validation::validate(kind, object, &self.settings));
         errors.extend(self.strategy.validate(object));
@@ -131,6 +132,7 @@ impl Registry {
         old: &Value,
     ) -> Vec<FieldError> {
         let mut errors = object_meta::validate_update(object, old, self.resource());
+        errors.extend(self.judge_access_change(part, object, old));
         let (kind, settings) = (self.validated(served), &self.settings);
         match part {
             Part::Main => {
