@@ -12,6 +12,7 @@ mod config;
 mod containers;
 mod cron;
 mod declared;
+mod definition_parts;
 mod definition_schema;
 mod definition_structure;
 mod definition_warnings;
@@ -30,6 +31,7 @@ mod flowcontrol;
 mod formats;
 mod go_value;
 mod indexes;
+mod job_policies;
 mod job_status;
 mod jobs;
 mod mounts;
@@ -52,7 +54,9 @@ mod security;
 mod selectors;
 mod services;
 mod signing;
+mod stateful_sets;
 mod storage;
+mod volume_drivers;
 mod volumes;
 mod warnings;
 mod webhooks;
@@ -133,7 +137,7 @@ fn create(kind: Kind<'_>, at: &At<'_>, settings: &Settings, errors: &mut Errors)
         ("", "events") => events::create(at, kind.served_group == "events.k8s.io", errors),
         ("apps", "deployments") => workloads::deployment(at, settings, errors),
         ("apps", "replicasets") => workloads::replica_set(at, settings, errors),
-        ("apps", "statefulsets") => workloads::stateful_set(at, settings, errors),
+        ("apps", "statefulsets") => stateful_sets::stateful_set(at, settings, errors),
         ("apps", "daemonsets") => workloads::daemon_set(at, settings, errors),
         ("apps", "controllerrevisions") => workloads::controller_revision(at, errors),
         ("batch", "jobs") => jobs::create(at, settings, errors),
@@ -237,7 +241,7 @@ fn update(kind: Kind<'_>, at: &At<'_>, old: &At<'_>, settings: &Settings, errors
         }
         ("apps", "statefulsets") => {
             create(kind, at, settings, errors);
-            workloads::stateful_set_update(at, old, errors);
+            stateful_sets::stateful_set_update(at, old, errors);
         }
         ("apps", "controllerrevisions") => workloads::controller_revision_update(at, old, errors),
         ("batch", "jobs") => jobs::update(at, old, settings, errors),

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::at::{At, Errors};
 use super::devices::{self, up_to};
-use super::{device_capacity, formats, go_value, same, selectors, volumes};
+use super::{device_capacity, formats, go_value, same, selectors, volume_drivers};
 use crate::names;
 
 const DEVICES_MAX: usize = 128;
@@ -25,7 +25,7 @@ const LISTS: &[&str] = &["bools", "ints", "strings", "versions"];
 pub(crate) fn slice(object: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors) {
     let spec = object.get("spec");
     let before = old.map(|old| old.get("spec"));
-    volumes::csi_driver_name(&spec.get("driver"), errors);
+    volume_drivers::csi_driver_name(&spec.get("driver"), errors);
     pool(&spec.get("pool"), errors);
     if let Some(before) = &before {
         let (name, was) = (spec.get("pool").get("name"), before.get("pool").get("name"));
@@ -242,7 +242,7 @@ fn qualified_name(at: &At<'_>, name: &str, errors: &mut Errors) {
             } else {
                 let value = Value::from(domain);
                 let path = at.path.clone();
-                volumes::csi_driver_name(
+                volume_drivers::csi_driver_name(
                     &At {
                         value: &value,
                         path,

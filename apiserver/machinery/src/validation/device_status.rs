@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::at::{At, Errors};
 use super::devices::{self, LIST_MAX, up_to};
-use super::{conditions, formats, selectors, volumes};
+use super::{conditions, formats, selectors, volume_drivers};
 
 const RESERVED_MAX: usize = 256;
 const CONFIG_MAX: usize = 2 * LIST_MAX;
@@ -69,7 +69,7 @@ fn allocated(allocation: &At<'_>) -> HashSet<Id> {
 }
 
 fn device(at: &At<'_>, allocated: &HashSet<Id>, errors: &mut Errors) {
-    volumes::csi_driver_name(&at.get("driver"), errors);
+    volume_drivers::csi_driver_name(&at.get("driver"), errors);
     devices::pool_name(&at.get("pool"), errors);
     formats::label(&at.get("device"), errors);
     let id = id(at);

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use super::at::{At, Errors};
-use super::{conditions, formats, volumes};
+use super::{conditions, formats, volume_drivers, volumes};
 use crate::names;
 
 pub(crate) const LIST_MAX: usize = 32;
@@ -255,7 +255,7 @@ pub(crate) fn taint_rule(object: &At<'_>, errors: &mut Errors) {
         selector.get("device"),
     );
     if driver.given() {
-        volumes::csi_driver_name(&driver, errors);
+        volume_drivers::csi_driver_name(&driver, errors);
     }
     if pool.given() {
         pool_name(&pool, errors);

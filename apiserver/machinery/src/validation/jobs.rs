@@ -1,18 +1,16 @@
 //! Jobs and cron jobs (pkg/apis/batch/validation/validation.go).
 
-use std::collections::HashSet;
-
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::at::{At, Errors};
 use super::pods::{self, Settings};
-use super::{cron, formats, go_value, indexes, same, selectors};
+use super::{cron, formats, go_value, job_policies, same, selectors};
 use crate::names;
 use crate::selector::label::LabelSelector;
 use crate::status::FieldError;
 
-const RULES_MAX: usize = 20;
 const INDEXED_MAX: i64 = 100_000;
+
 const HIGH_MAX: i64 = 10_000;
 
 pub(crate) fn create(object: &At<'_>, settings: &Settings, errors: &mut Errors) {
@@ -114,11 +112,11 @@ fn job_spec(spec: &At<'_>, settings: &Settings, errors: &mut Errors) {
     completion_mode(spec, errors);
     let (failure, success) = (spec.get("podFailurePolicy"), spec.get("successPolicy"));
     if failure.given() {
-        failure_policy(spec, &failure, errors);
+        job_policies::failure_policy(spec, &failure, errors);
     }
     if success.given() {
         if spec.get("completionMode").text() == "Indexed" {
-            success_policy(spec, &success, errors);
+            job_policies::success_policy(spec, &success, errors);
         } else {
             let shown = go_value::internal("batch/v1.SuccessPolicy", success.value);
             errors.invalid_value(&success, shown, "requires indexed completion mode");
@@ -201,161 +199,6 @@ fn completion_mode(spec: &At<'_>, errors: &mut Errors) {
         for at in [&per_index, &failed] {
             if at.given() {
                 errors.invalid(at, "requires indexed completion mode");
-            }
-        }
-    }
-}
-
-/// The values as Go writes a list of strings with %q.
-fn valid(values: &[&str]) -> String {
-    let quoted: Vec<String> = values.iter().map(|value| format!("\"{value}\"")).collect();
-    format!("valid values: [{}]", quoted.join(" "))
-}
-
-fn needed(at: &At<'_>, values: &[&str], errors: &mut Errors) {
-    if at.empty() {
-        errors.required(at, &valid(values));
-    } else {
-        errors.one_of(at, values);
-    }
-}
-
-fn omitted(at: &At<'_>, detail: &str) -> FieldError {
-    FieldError {
-        value: None,
-        ..FieldError::invalid(&at.path, Value::Null, detail)
-    }
-}
-
-fn failure_policy(spec: &At<'_>, policy: &At<'_>, errors: &mut Errors) {
-    let rules = policy.get("rules");
-    if rules.count() > RULES_MAX {
-        errors.too_many(&rules, rules.count(), RULES_MAX);
-    }
-    let pod = spec.get("template").get("spec");
-    let lists = ["containers", "initContainers"]
-        .into_iter()
-        .flat_map(|list| pod.get(list).items());
-    let containers: HashSet<&str> = lists.map(|c| c.get("name").text()).collect();
-    for rule in rules.items() {
-        let action = rule.get("action");
-        if action.text() == "FailIndex" {
-            if !spec.get("backoffLimitPerIndex").given() {
-                errors.invalid(&action, "requires the backoffLimitPerIndex to be set");
-            }
-        } else {
-            needed(
-                &action,
-                &["Count", "FailIndex", "FailJob", "Ignore"],
-                errors,
-            );
-        }
-        let (codes, conditions) = (rule.get("onExitCodes"), rule.get("onPodConditions"));
-        if codes.given() {
-            exit_codes(&codes, &containers, errors);
-        }
-        if conditions.count() > RULES_MAX {
-            errors.too_many(&conditions, conditions.count(), RULES_MAX);
-        }
-        for pattern in conditions.items() {
-            formats::label_key(&pattern.get("type"), errors);
-            needed(
-                &pattern.get("status"),
-                &["False", "True", "Unknown"],
-                errors,
-            );
-        }
-        match (codes.given(), !conditions.empty()) {
-            (true, true) => errors.0.push(omitted(
-                &rule,
-                "specifying both OnExitCodes and OnPodConditions is not supported",
-            )),
-            (false, false) => errors.0.push(omitted(
-                &rule,
-                "specifying one of OnExitCodes and OnPodConditions is required",
-            )),
-            _ => {}
-        }
-    }
-}
-
-fn exit_codes(at: &At<'_>, containers: &HashSet<&str>, errors: &mut Errors) {
-    const VALUES_MAX: usize = 255;
-    let (operator, values, container) = (
-        at.get("operator"),
-        at.get("values"),
-        at.get("containerName"),
-    );
-    needed(&operator, &["In", "NotIn"], errors);
-    if container.given() && !containers.contains(container.text()) {
-        errors.invalid(
-            &container,
-            "must be one of the container or initContainer names in the pod template",
-        );
-    }
-    if values.empty() {
-        errors.invalid_value(
-            &values,
-            values.value.clone(),
-            "at least one value is required",
-        );
-    } else if values.count() > VALUES_MAX {
-        errors.too_many(&values, values.count(), VALUES_MAX);
-    }
-    let mut seen = HashSet::new();
-    for value in values.items() {
-        if operator.text() == "In" && value.int() == 0 {
-            errors.invalid(&value, "must not be 0 for the In operator");
-        }
-        if !seen.insert(value.int()) {
-            errors.duplicate(&value);
-        }
-    }
-    let all: Vec<i64> = values.items().map(|v| v.int()).collect();
-    if all.windows(2).any(|pair| pair[0] > pair[1]) {
-        errors.invalid(&values, "must be ordered");
-    }
-}
-
-fn success_policy(spec: &At<'_>, policy: &At<'_>, errors: &mut Errors) {
-    const INDEXES_MAX: usize = 64 * 1024;
-    let (rules, completions) = (policy.get("rules"), spec.get("completions").int());
-    if rules.empty() {
-        errors.required(
-            &rules,
-            "at least one rules must be specified when the successPolicy is specified",
-        );
-    }
-    if rules.count() > RULES_MAX {
-        errors.too_many(&rules, rules.count(), RULES_MAX);
-    }
-    for rule in rules.items() {
-        let (list, count) = (rule.get("succeededIndexes"), rule.get("succeededCount"));
-        if !list.given() && !count.given() {
-            errors.required(
-                &rule,
-                "at least one of succeededCount or succeededIndexes must be specified",
-            );
-        }
-        let mut total = 0;
-        if list.given() {
-            if list.text().len() > INDEXES_MAX {
-                errors.too_long(&list, INDEXES_MAX);
-            }
-            match indexes::count(list.text(), completions) {
-                Ok(found) => total = found,
-                Err(problem) => {
-                    errors.invalid(&list, format!("error parsing succeededIndexes: {problem}"))
-                }
-            }
-        }
-        if count.given() {
-            errors.not_negative(&count);
-            if count.int() > completions {
-                errors.invalid(&count, format!("must be less than or equal to {completions} (the number of specified completions)"));
-            }
-            if list.given() && count.int() > total {
-                errors.invalid(&count, format!("must be less than or equal to {total} (the number of indexes in the specified succeededIndexes field)"));
             }
         }
     }

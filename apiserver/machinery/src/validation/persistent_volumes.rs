@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::at::{At, Errors};
-use super::{diff, formats, go_value, same, selectors, volumes};
+use super::{diff, formats, go_value, same, selectors, volume_drivers, volumes};
 
 const MODES: &[&str] = &[
     "ReadOnlyMany",
@@ -18,24 +18,24 @@ type Check = fn(&At<'_>, &mut Errors);
 /// Sources by their JSON names, in upstream's order.
 const SOURCES: &[(&str, Check)] = &[
     ("hostPath", volumes::host_path),
-    ("gcePersistentDisk", volumes::gce_disk),
-    ("awsElasticBlockStore", volumes::aws_disk),
+    ("gcePersistentDisk", volume_drivers::gce_disk),
+    ("awsElasticBlockStore", volume_drivers::aws_disk),
     ("glusterfs", glusterfs),
-    ("flocker", volumes::flocker),
-    ("nfs", volumes::nfs),
-    ("rbd", volumes::rbd),
-    ("quobyte", volumes::quobyte),
-    ("cephfs", volumes::cephfs),
+    ("flocker", volume_drivers::flocker),
+    ("nfs", volume_drivers::nfs),
+    ("rbd", volume_drivers::rbd),
+    ("quobyte", volume_drivers::quobyte),
+    ("cephfs", volume_drivers::cephfs),
     ("iscsi", iscsi),
     ("cinder", cinder),
-    ("fc", volumes::fibre_channel),
-    ("flexVolume", volumes::flex),
+    ("fc", volume_drivers::fibre_channel),
+    ("flexVolume", volume_drivers::flex),
     ("azureFile", azure_file),
-    ("vsphereVolume", volumes::vsphere),
-    ("photonPersistentDisk", volumes::photon),
-    ("portworxVolume", volumes::portworx),
-    ("azureDisk", volumes::azure_disk),
-    ("scaleIO", volumes::scale_io),
+    ("vsphereVolume", volume_drivers::vsphere),
+    ("photonPersistentDisk", volume_drivers::photon),
+    ("portworxVolume", volume_drivers::portworx),
+    ("azureDisk", volume_drivers::azure_disk),
+    ("scaleIO", volume_drivers::scale_io),
     ("local", local),
     ("storageos", storage_os),
     ("csi", csi),
@@ -233,7 +233,7 @@ fn iscsi_portal(at: &At<'_>, name: &str, errors: &mut Errors) {
     if at.get("initiatorName").given() && name.len() + 1 + portal.text().len() > 64 {
         errors.invalid(
             &at.get_as("targetPortal", "targetportal"),
-            volumes::ISCSI_TOO_LONG,
+            volume_drivers::ISCSI_TOO_LONG,
         );
     }
 }
@@ -241,14 +241,14 @@ fn iscsi_portal(at: &At<'_>, name: &str, errors: &mut Errors) {
 fn iscsi(at: &At<'_>, errors: &mut Errors) {
     let format = "must be valid format";
     if errors.need(&at.get("iqn")) {
-        volumes::iscsi_name(&at.get("iqn"), format, errors);
+        volume_drivers::iscsi_name(&at.get("iqn"), format, errors);
     }
-    volumes::iscsi_rest(at, errors);
+    volume_drivers::iscsi_rest(at, errors);
     if at.get("secretRef").given() {
         errors.need(&at.get("secretRef").get("name"));
     }
     if at.get("initiatorName").given() {
-        volumes::iscsi_name(&at.get_as("initiatorName", "initiatorname"), format, errors);
+        volume_drivers::iscsi_name(&at.get_as("initiatorName", "initiatorname"), format, errors);
     }
 }
 
@@ -262,7 +262,7 @@ fn cinder(at: &At<'_>, errors: &mut Errors) {
 }
 
 fn azure_file(at: &At<'_>, errors: &mut Errors) {
-    volumes::azure_file(at, errors);
+    volume_drivers::azure_file(at, errors);
     if at.get("secretNamespace").given() {
         errors.need(&at.get("secretNamespace"));
     }
@@ -275,14 +275,14 @@ fn local(at: &At<'_>, errors: &mut Errors) {
 }
 
 fn storage_os(at: &At<'_>, errors: &mut Errors) {
-    volumes::storage_os(at, errors);
+    volume_drivers::storage_os(at, errors);
     if at.get("secretRef").given() {
         errors.need(&at.get("secretRef").get("namespace"));
     }
 }
 
 fn csi(at: &At<'_>, errors: &mut Errors) {
-    volumes::csi_driver_name(&at.get("driver"), errors);
+    volume_drivers::csi_driver_name(&at.get("driver"), errors);
     errors.need(&at.get("volumeHandle"));
     for field in [
         "controllerPublishSecretRef",

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use serde_json::Value;
 
 use super::at::{At, Errors};
-use super::{formats, go_value, persistent_volumes, same, selectors, volumes};
+use super::{formats, go_value, persistent_volumes, same, selectors, volume_drivers};
 use crate::names;
 
 const PARAMETERS_MAX: usize = 512;
@@ -99,7 +99,7 @@ pub(crate) fn attributes_class_update(object: &At<'_>, old: &At<'_>, errors: &mu
 pub(crate) fn attachment(object: &At<'_>, errors: &mut Errors) {
     const ONE: &str = "must specify exactly one of inlineVolumeSpec and persistentVolumeName";
     let spec = object.get("spec");
-    volumes::csi_driver_name(&spec.get("attacher"), errors);
+    volume_drivers::csi_driver_name(&spec.get("attacher"), errors);
     let source = spec.get("source");
     let (inline, name) = (
         source.get("inlineVolumeSpec"),
@@ -147,7 +147,7 @@ pub(crate) fn csi_node(object: &At<'_>, errors: &mut Errors) {
     let mut seen = HashSet::new();
     for driver in object.get("spec").get("drivers").items() {
         let (name, id) = (driver.get("name"), driver.get("nodeID"));
-        volumes::csi_driver_name(&name, errors);
+        volume_drivers::csi_driver_name(&name, errors);
         errors.need(&id);
         if id.text().len() > ID_MAX {
             errors.invalid(&id, format!("must be {ID_MAX} characters or less"));
