@@ -2,6 +2,9 @@
 //! other, one way too, while clients still reach all of them.
 
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+static MADE: AtomicU32 = AtomicU32::new(0);
 
 pub(crate) struct Net {
     /// Names of namespaces and links begin with this.
@@ -26,10 +29,17 @@ fn run(program: &str, words: &str) -> bool {
 }
 
 impl Net {
+    /// Whether this machine lets us make networks at all.
+    pub(crate) fn is_possible() -> bool {
+        Self::new(1).real
+    }
+
     pub(crate) fn new(members: usize) -> Self {
-        let id = std::process::id();
+        // Several runs of one process, and several processes, stay apart.
+        let made = MADE.fetch_add(1, Ordering::Relaxed);
+        let (process, id) = (std::process::id() % 10_000, std::process::id() + made * 101);
         let mut net = Self {
-            tag: format!("td{id}"),
+            tag: format!("td{process}x{}", made % 100),
             subnet: u8::try_from(id % 250).unwrap_or(0),
             members,
             real: false,

@@ -104,7 +104,7 @@ async fn play(seed: u64) -> Tally {
     for _ in 0..FAULTS {
         tokio::time::sleep(Duration::from_millis(150 + dice.roll() % 300)).await;
         let what = strike(&mut bed, &mut dice).await;
-        println!("  {what}");
+        println!("  {seed}: {what}");
     }
     heal(&mut bed).await;
     stop.store(true, Ordering::Relaxed);
