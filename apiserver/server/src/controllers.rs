@@ -14,6 +14,7 @@ mod service_accounts;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod token_usage;
 mod work;
 
 use crate::api::Api;
@@ -40,8 +41,9 @@ impl Running {
 
 pub(crate) fn start(api: &Arc<Api>) -> Running {
     let mut tasks = JoinSet::new();
-    // Part of the API server itself, with no name to switch it off by.
+    // Parts of the API server itself, with no name to switch them off by.
     tasks.spawn(crate::bootstrap::keep(api.clone()));
+    tasks.spawn(token_usage::run(api.clone()));
     tasks.spawn(while_leading(api.clone()));
     Running(tasks)
 }

@@ -3,6 +3,7 @@
 
 mod keys;
 mod legacy;
+mod usage;
 
 pub(crate) use keys::Keys;
 
@@ -26,6 +27,8 @@ pub(crate) struct Tokens {
     accounts: Arc<ResourceCache>,
     /// What a token may be bound to: kind, and where such objects lie.
     bindable: Vec<(&'static str, Arc<ResourceCache>)>,
+    /// Which Secrets' tokens were used today.
+    pub(crate) usage: usage::Usage,
 }
 
 /// What a token is bound to beside its account.
@@ -61,6 +64,7 @@ impl Tokens {
             store: cacher.store().clone(),
             accounts: cache("serviceaccounts")?,
             bindable,
+            usage: usage::Usage::new(),
         })
     }
 

@@ -109,6 +109,7 @@ impl Tokens {
         if held != Some(&STANDARD.encode(token)) {
             return Err("Token does not match server's copy".to_owned());
         }
+        self.usage.note(&secret);
         if meta::label(&secret, INVALID_SINCE).is_some_and(|since| !since.is_empty()) {
             return Err(format!(
                 "the token in secret {namespace}/{name} has been marked invalid"

@@ -79,6 +79,13 @@ async fn a_token_in_a_secret_counts_as_long_as_its_secret_and_account() {
     let tokens = &server.api.authenticator.tokens;
     let user = tokens.check(&token, &[]).expect("ours").expect("valid").0;
     assert_eq!(user.name, "system:serviceaccount:default:robot");
+    let today = crate::clock::Clock.today();
+    server
+        .eventually("the secret says that it was used", |s| {
+            let secret = s.get("secrets", "default", "key").unwrap_or_default();
+            meta::label(&secret, "kubernetes.io/legacy-token-last-used") == Some(&today)
+        })
+        .await;
     assert!(
         tokens
             .check(&token, &["elsewhere".to_owned()])
