@@ -2,8 +2,9 @@
 """Replays the recorded conversations of the reference that the project claims (claimed.txt) against an empty triad.
 
 The recordings and their replayer live beside the checkout (../shared/golden); without them this says so and ends well.
-pending.txt names, step by step, those that do not pass yet. A step that fails and is not named there fails the run; so
-does one that is named and passes: the list only ever shrinks. `--write` rewrites the list from this run.
+pending.txt names, step by step, those that do not pass yet, each with its reason behind a `#`. A step that fails and is not
+named there fails the run; so does one that is named and passes, and a name without a reason: the list only ever shrinks.
+`--write` rewrites the list from this run and keeps the reasons.
 TRIAD names the binary. `run.py SUITE...` runs those suites alone.
 """
 import concurrent.futures
@@ -22,6 +23,12 @@ GOLDEN = HERE.parent.parent.parent / "shared" / "golden"
 
 def lines(path):
     return [line.split("#")[0].strip() for line in path.read_text().splitlines() if line.split("#")[0].strip()]
+
+
+def reasons(path):
+    """The names of a list, each with what stands behind its `#`."""
+    parts = (line.partition("#") for line in path.read_text().splitlines())
+    return {name.strip(): reason.strip() for name, _, reason in parts if name.strip()}
 
 
 def free_port():
@@ -58,7 +65,8 @@ def main():
         print(f"skipped: there are no recordings at {GOLDEN}")
         return 0
     claimed = asked or lines(HERE / "claimed.txt")
-    pending = set(lines(HERE / "pending.txt"))
+    named = reasons(HERE / "pending.txt")
+    pending = set(named)
     with tempfile.TemporaryDirectory(prefix="triad-golden-") as run:
         # The suites wait more than they work, so some run side by side.
         with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
@@ -81,16 +89,20 @@ def main():
     if write:
         kept = {name for name in pending if name.split("/")[0] not in suites}
         text = "# Steps of the recorded conversations that do not pass yet, in the claimed suites. Only ever shrinks.\n"
-        (HERE / "pending.txt").write_text(text + "".join(name + "\n" for name in sorted(kept | failed)))
+        text += "".join(f"{name}  # {named.get(name, '')}".rstrip(" #") + "\n" for name in sorted(kept | failed))
+        (HERE / "pending.txt").write_text(text)
         return 0
     broken, mended = sorted(failed - pending), sorted(passed & pending)
     for name in broken:
         print(f"FAILED  {name}")
     for name in mended:
         print(f"passes now, take it from pending.txt: {name}")
+    bare = sorted(name for name in pending if not named[name])
+    for name in bare:
+        print(f"pending.txt gives no reason for {name}")
     if broken:
         print(log[-6000:])
-    return 1 if broken or mended else 0
+    return 1 if broken or mended or bare else 0
 
 
 if __name__ == "__main__":

@@ -196,8 +196,11 @@ impl<S: StateMachine> Forward<S> {
     /// Waits a moment before the next attempt, unless there is no time left for one.
     async fn again(&self, deadline: Instant) -> Result<(), Error> {
         if Instant::now() + PAUSE >= deadline {
-            return Err(Error::NotLeader {
-                leader: self.leader().map(|(_, member)| member.name),
+            return Err(match self.leader() {
+                Some((id, member)) if id != self.lead.me => Error::NotLeader {
+                    leader: Some(member.name),
+                },
+                _ => Error::Unavailable("no majority of the members is within reach".into()),
             });
         }
         sleep(PAUSE).await;

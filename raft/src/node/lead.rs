@@ -101,9 +101,11 @@ impl<S: StateMachine> Lead<S> {
         let confirmed = self.raft.get_read_log_id(ReadPolicy::ReadIndex);
         match timeout(WRITE_LIMIT, confirmed).await {
             Ok(Ok((read, _))) => Ok((read.index(), Vec::new())),
-            Ok(Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(_)))) => {
-                Err(not_leader())
-            }
+            // Neither says anything about the read: it is asked again until its time is over.
+            Ok(Err(RaftError::APIError(
+                LinearizableReadError::ForwardToLeader(_)
+                | LinearizableReadError::QuorumNotEnough(_),
+            ))) => Err(not_leader()),
             Ok(Err(e)) => Err(unknown(&e.to_string())),
             Err(_) => Err(unknown("no quorum confirmed the leader in time")),
         }
