@@ -1,5 +1,6 @@
-//! `triadctl convert`: one object in, the same object out in another encoding or version. Nothing is defaulted, nothing is asked of
-//! a server. The input's encoding is found out: protobuf by its envelope, JSON by its first character, else YAML.
+//! `triadctl convert`: objects in, the same objects out in another encoding or version. Nothing is defaulted, nothing is asked of
+//! a server. The input's encoding is found out: protobuf by its envelope, JSON by its first character, else YAML, of which there may
+//! be several documents. Manifests of versions that are gone come out as what took their place.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -10,7 +11,7 @@ use serde_json::Value;
 use triad_machinery::codec::{DecodeError, Strictness, json, protobuf, yaml};
 use triad_machinery::conversion;
 use triad_machinery::schema::{TypeId, schema};
-use triad_machinery::scheme::group_version;
+use triad_machinery::scheme::{group_version, scheme};
 
 #[derive(Args)]
 pub struct Options {
@@ -29,6 +30,9 @@ pub struct Options {
     /// Write the object in this version, `apps/v1` or `v1`
     #[arg(long, value_name = "GROUP/VERSION")]
     pub output_version: Option<String>,
+    /// Write the object in the version that its kind has today, whatever became of the one it is in
+    #[arg(long, conflicts_with = "output_version")]
+    pub latest: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -80,10 +84,47 @@ pub fn run(options: &Options) -> Result<(), ConvertError> {
 
 /// The bytes to write for the bytes read.
 pub fn convert(input: &[u8], options: &Options) -> Result<Vec<u8>, ConvertError> {
-    let mut object = decode(input, options.strict)?;
-    if let Some(version) = &options.output_version {
-        object = to_version(object, version)?;
+    let documents = documents(input);
+    if documents.len() > 1 && options.output == Output::Protobuf {
+        let why = "several objects cannot be written as one protobuf message";
+        return Err(ConvertError::Input(why.to_owned()));
     }
+    let mut output = Vec::new();
+    for (at, document) in documents.into_iter().enumerate() {
+        if at > 0 && options.output == Output::Yaml {
+            output.extend_from_slice(b"---\n");
+        }
+        output.extend(one(document, options)?);
+    }
+    Ok(output)
+}
+
+/// The YAML documents of an input that are not empty; any other input is one whatever it holds.
+fn documents(input: &[u8]) -> Vec<&[u8]> {
+    let first = input.iter().find(|b| !b.is_ascii_whitespace());
+    if input.starts_with(protobuf::MAGIC) || first == Some(&b'{') {
+        return vec![input];
+    }
+    let mut found = Vec::new();
+    let (mut start, mut at) = (0, 0);
+    for line in input.split_inclusive(|b| *b == b'\n') {
+        if line.starts_with(b"---") && line[3..].iter().all(u8::is_ascii_whitespace) {
+            found.push(&input[start..at]);
+            start = at + line.len();
+        }
+        at += line.len();
+    }
+    found.push(&input[start..]);
+    let says = |document: &&[u8]| {
+        let mut lines = document.split(|b| *b == b'\n').map(<[u8]>::trim_ascii);
+        lines.any(|line| !line.is_empty() && !line.starts_with(b"#"))
+    };
+    let said: Vec<&[u8]> = found.into_iter().filter(says).collect();
+    if said.is_empty() { vec![input] } else { said }
+}
+
+fn one(input: &[u8], options: &Options) -> Result<Vec<u8>, ConvertError> {
+    let object = in_version(decode(input, options.strict)?, options)?;
     Ok(match options.output {
         Output::Protobuf => protobuf::encode(&object.value, object.id, None),
         Output::Yaml => yaml::encode(&object.value, object.id, None),
@@ -98,6 +139,63 @@ pub fn convert(input: &[u8], options: &Options) -> Result<Vec<u8>, ConvertError>
             text
         }
     })
+}
+
+/// The object in the version asked for; of a list of anything, each item.
+fn in_version(object: Object, options: &Options) -> Result<Object, ConvertError> {
+    if options.output_version.is_none() && !options.latest {
+        return Ok(object);
+    }
+    if schema().get(object.id).name.as_ref() == "meta/v1.List" {
+        return items_in_version(object, options);
+    }
+    match &options.output_version {
+        Some(version) => to_version(object, version),
+        None => to_latest(object),
+    }
+}
+
+fn items_in_version(mut object: Object, options: &Options) -> Result<Object, ConvertError> {
+    let items = object.value.get_mut("items").and_then(Value::as_array_mut);
+    for item in items.into_iter().flatten() {
+        let text = serde_json::to_vec(item).map_err(|e| ConvertError::Input(e.to_string()))?;
+        let converted = in_version(decode(&text, options.strict)?, options)?;
+        *item = json::to_json_value(&converted.value, converted.id);
+    }
+    Ok(object)
+}
+
+/// The object as its kind is written today: by what replaced its version, else in the first version of its group.
+fn to_latest(object: Object) -> Result<Object, ConvertError> {
+    let mut id = object.id;
+    while let Some(replacement) = &schema().get(id).lifecycle.replacement {
+        let next = schema().kind(&replacement.group, &replacement.version, &replacement.kind);
+        match next.filter(|next| *next != id) {
+            Some(next) => id = next,
+            None => break,
+        }
+    }
+    let Some((group, _)) = &schema().package_of(id).group_version else {
+        return Ok(object);
+    };
+    let kind = &schema().get(id).go_name;
+    let item = kind.strip_suffix("List").unwrap_or(kind);
+    let groups = scheme()
+        .groups()
+        .iter()
+        .filter(|known| known.name == *group);
+    let served = groups
+        .flat_map(|known| &known.versions)
+        .find(|version| {
+            scheme()
+                .resource_of_kind(group, &version.name, item)
+                .is_some()
+        })
+        .and_then(|version| schema().kind(group, &version.name, kind));
+    let id = served.unwrap_or(id);
+    let value = conversion::convert(object.value, object.id, id)
+        .map_err(|e| ConvertError::Input(e.to_string()))?;
+    Ok(Object { value, id })
 }
 
 struct Object {

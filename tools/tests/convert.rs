@@ -93,3 +93,56 @@ fn exit_codes_say_who_can_mend_it() {
         Some(3)
     );
 }
+
+#[test]
+fn manifests_of_versions_that_are_gone_come_out_as_todays() {
+    let manifests = "# an old chart
+apiVersion: extensions/v1beta1
+kind: Deployment
+metadata:
+  name: web
+spec:
+  template:
+    metadata: {labels: {a: b}}
+    spec: {containers: [{name: c, image: i}]}
+---
+---
+apiVersion: networking.k8s.io/v1beta1
+kind: Ingress
+metadata: {name: web}
+spec: {backend: {serviceName: web, servicePort: 80}}
+---
+apiVersion: batch/v1beta1
+kind: CronJob
+metadata: {name: c}
+spec: {schedule: \"* * * * *\", jobTemplate: {spec: {template: {spec: {containers: []}}}}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: as-it-is}
+";
+    let out = text(&convert(manifests.as_bytes(), &["--latest", "-o", "yaml"]));
+    let documents: Vec<&str> = out.split("---\n").collect();
+    assert_eq!(documents.len(), 4);
+    assert!(documents[0].starts_with("apiVersion: apps/v1\nkind: Deployment\n"));
+    assert!(documents[1].starts_with("apiVersion: networking.k8s.io/v1\nkind: Ingress\n"));
+    assert!(documents[1].contains(
+        "defaultBackend:\n    service:\n      name: web\n      port:\n        number: 80\n"
+    ));
+    assert!(documents[2].starts_with("apiVersion: batch/v1\nkind: CronJob\n"));
+    assert!(documents[3].starts_with("apiVersion: v1\n"));
+}
+
+#[test]
+fn a_list_of_anything_is_converted_item_by_item() {
+    let list = r#"{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"policy/v1beta1","kind":"PodDisruptionBudget","metadata":{"name":"b"}},{"apiVersion":"v1","kind":"Secret","metadata":{"name":"s"}}]}"#;
+    let out = text(&convert(list.as_bytes(), &["--latest"]));
+    assert!(out.contains(r#""apiVersion":"policy/v1""#), "{out}");
+    assert!(out.contains(r#""kind":"Secret""#));
+}
+
+#[test]
+fn several_objects_are_no_one_message() {
+    let two = b"apiVersion: v1\nkind: Secret\n---\napiVersion: v1\nkind: Secret\n";
+    assert_eq!(convert(two, &["-o", "protobuf"]).status.code(), Some(1));
+}

@@ -14,6 +14,8 @@ mod pod_resources;
 mod resource;
 mod rule;
 
+pub use pod_resources::fill_pod_level;
+
 use serde_json::{Map, Value};
 
 use self::plan::{Child, Holder, Plan, plan};

@@ -13,6 +13,7 @@ pub mod names;
 mod nesting;
 pub mod openapi;
 pub mod patch;
+pub mod pod_quality;
 pub mod printers;
 pub mod quantity;
 pub mod schema;

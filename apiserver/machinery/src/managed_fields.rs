@@ -26,7 +26,7 @@ pub use apply::{ApplyError, Conflict, apply};
 pub use entries::{Entry, MAX_UPDATE_MANAGERS, Managed, Manager, Operation};
 pub use field_set::FieldSet;
 pub use path_element::{PathElement, path_text};
-pub use reset::{ResetFields, custom_reset_fields, reset_fields};
+pub use reset::{ResetFields, custom_reset_fields, kept_metadata, reset_fields};
 pub use update::update;
 
 use crate::goformat::is_printable;

@@ -76,12 +76,18 @@ impl<'a> Table<'a> {
         } else {
             Value::Null
         };
+        // Upstream's table of kinds without columns of their own (pkg/registry/rest/table.go) starts with no list at all.
+        let rows = if self.rows.is_empty() && self.columns.is_default() {
+            Value::Null
+        } else {
+            self.rows.into()
+        };
         json!({
             "kind": "Table",
             "apiVersion": "meta.k8s.io/v1",
             "metadata": metadata,
             "columnDefinitions": definitions,
-            "rows": self.rows,
+            "rows": rows,
         })
     }
 }

@@ -40,6 +40,7 @@ mod nodes;
 mod ordered;
 mod persistent_volumes;
 mod pod_changes;
+mod pod_resize;
 mod pod_resources;
 mod pod_update;
 mod pods;
@@ -195,6 +196,9 @@ fn create(kind: Kind<'_>, at: &At<'_>, settings: &Settings, errors: &mut Errors)
         }
         ("certificates.k8s.io", "certificatesigningrequests") => signing::request(at, errors),
         ("certificates.k8s.io", "clustertrustbundles") => signing::trust_bundle(at, errors),
+        ("certificates.k8s.io", "podcertificaterequests") => {
+            extensions::pod_certificate_request(at, errors)
+        }
         _ => {}
     }
 }
@@ -285,8 +289,18 @@ fn update(kind: Kind<'_>, at: &At<'_>, old: &At<'_>, settings: &Settings, errors
         ("certificates.k8s.io", "clustertrustbundles") => {
             signing::trust_bundle_update(at, old, errors)
         }
+        ("certificates.k8s.io", "podcertificaterequests") => {
+            extensions::pod_certificate_request_update(at, old, errors)
+        }
         _ => create(kind, at, settings, errors),
     }
+}
+
+/// What is wrong with a service's cluster addresses and families alone, as it is judged before any are allocated.
+pub fn service_addresses(service: &Value) -> Vec<FieldError> {
+    let mut errors = Errors::default();
+    services::addresses(&At::root(service).get("spec"), &mut errors);
+    errors.into_list()
 }
 
 /// Everything wrong with an object written through one of its subresources.
@@ -311,7 +325,7 @@ pub fn validate_subresource(
     let found = &mut errors;
     match (kind.group, kind.resource, subresource) {
         ("", "pods", "status") => pod_changes::status(&at, &before, found),
-        ("", "pods", "resize") => pod_changes::resize(&at, &before, settings, found),
+        ("", "pods", "resize") => pod_resize::resize(&at, &before, settings, found),
         ("", "pods", "ephemeralcontainers") => {
             pod_changes::ephemeral_containers(&at, &before, settings, found)
         }

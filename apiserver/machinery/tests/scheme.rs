@@ -81,6 +81,8 @@ fn a_resource_reads_as_written() {
             && pods.selectable("metadata.namespace")
             && !pods.selectable("spec.foo")
     );
+    assert_eq!(pods.selected_as("spec.host"), "spec.nodeName");
+    assert_eq!(pods.selected_as("spec.nodeName"), "spec.nodeName");
     assert_eq!(pods.columns[7].name, "Nominated Node");
     assert_eq!(pods.columns[7].priority, 1);
     assert_eq!(

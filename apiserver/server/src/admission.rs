@@ -3,6 +3,7 @@
 //! Plugins run in upstream's order; each may change the object (admit) and then refuse it (validate). --enable- and
 //! --disable-admission-plugins choose among them by upstream's names.
 
+pub(crate) mod certificates;
 mod default_toleration_seconds;
 mod namespace_lifecycle;
 mod priority;
@@ -13,8 +14,10 @@ mod storage_in_use;
 mod taint_nodes;
 
 use crate::cacher::{Cacher, ResourceCache};
+use crate::filters::authorize::Authorizer;
 use crate::handlers::Call;
 use crate::options::{Config, Exit};
+use crate::user::User;
 use serde_json::Value;
 use std::sync::Arc;
 use triad_machinery::meta;
@@ -35,6 +38,7 @@ pub(crate) struct Attributes {
     pub(crate) subresource: String,
     pub(crate) namespace: String,
     pub(crate) name: String,
+    pub(crate) user: User,
 }
 
 impl Attributes {
@@ -45,6 +49,7 @@ impl Attributes {
             subresource: subresource.to_owned(),
             namespace: call.namespace().to_owned(),
             name: call.name().to_owned(),
+            user: call.user.clone(),
         }
     }
 
@@ -176,7 +181,11 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    pub(crate) fn new(lookup: Lookup, config: &Config) -> Result<Self, Exit> {
+    pub(crate) fn new(
+        lookup: Lookup,
+        authorizer: Arc<Authorizer>,
+        config: &Config,
+    ) -> Result<Self, Exit> {
         for name in config
             .enabled_admission
             .iter()
@@ -220,6 +229,10 @@ impl Chain {
             }),
             Box::new(storage_in_use::StorageObjectInUseProtection),
             Box::new(runtime_class::RuntimeClass { lookup }),
+            Box::new(certificates::Approval(authorizer.clone())),
+            Box::new(certificates::Signing(authorizer.clone())),
+            Box::new(certificates::TrustBundleAttest(authorizer)),
+            Box::new(certificates::SubjectRestriction),
             Box::new(resource_quota::ResourceQuota),
         ];
         for name in &config.enabled_admission {

@@ -28,7 +28,7 @@ pub(crate) struct Api {
     pub(crate) cacher: Arc<Cacher>,
     pub(crate) endpoints: Endpoints,
     pub(crate) authenticator: Authenticator,
-    pub(crate) authorizer: Authorizer,
+    pub(crate) authorizer: Arc<Authorizer>,
     pub(crate) flow: FlowControl,
     pub(crate) admission: Chain,
     pub(crate) discovery: Discovery,

@@ -17,6 +17,8 @@ use triad_machinery::scheme::scheme;
 use triad_machinery::status::{Status, reason};
 
 const MANAGER: &str = "kube-apiserver";
+/// Who brings along the flow control's objects.
+pub(crate) const FLOW_MANAGER: &str = "api-priority-and-fairness-config-producer-v1";
 /// How soon a deleted one of the API's own objects is made anew.
 const KEEP_EVERY: std::time::Duration = std::time::Duration::from_secs(10);
 /// Says since when it is known which tokens in Secrets are used: kube-controller-manager cleans up by it.
@@ -26,26 +28,37 @@ const AT_ONCE: usize = 32;
 
 /// Makes what is missing.
 pub(crate) async fn run(api: &Arc<Api>) -> Result<(), Status> {
-    let fixed: Vec<Value> =
-        serde_json::from_str(include_str!("bootstrap/objects.json")).map_err(Status::internal)?;
-    let (namespaces, others): (Vec<_>, Vec<_>) = fixed
+    let (namespaces, others): (Vec<_>, Vec<_>) = fixed()?
         .into_iter()
         .partition(|object| meta::kind(object) == "Namespace");
     ensure_all(api, namespaces).await?;
     ensure_all(api, others.into_iter().chain(configured(api)).collect()).await
 }
 
-/// Keeps the API's own service, endpoints and token tracking there for as long as the server runs, as the reference's reconciler does.
+/// The objects that are the same on every server.
+pub(crate) fn fixed() -> Result<Vec<Value>, Status> {
+    serde_json::from_str(include_str!("bootstrap/objects.json")).map_err(Status::internal)
+}
+
+/// Keeps the system's namespaces and the API's own service and endpoints there for as long as the server runs, as the
+/// reference's controllers do.
 pub(crate) async fn keep(api: Arc<Api>) {
     loop {
         tokio::time::sleep(KEEP_EVERY).await;
-        let own = configured(&api)
-            .into_iter()
-            .filter(|object| ["kubernetes", TRACKING].contains(&meta::name(object)));
-        if let Err(status) = ensure_all(&api, own.collect()).await {
-            tracing::warn!(%status, "cannot make the API's own objects anew; trying again");
+        if let Err(status) = keep_once(&api).await {
+            tracing::warn!(%status, "cannot make the system's namespaces or the kubernetes service anew; trying again");
         }
     }
+}
+
+async fn keep_once(api: &Arc<Api>) -> Result<(), Status> {
+    let is_namespace = |object: &Value| meta::kind(object) == "Namespace";
+    let namespaces = fixed()?.into_iter().filter(is_namespace);
+    ensure_all(api, namespaces.collect()).await?;
+    let own = configured(api)
+        .into_iter()
+        .filter(|object| ["kubernetes", TRACKING].contains(&meta::name(object)));
+    ensure_all(api, own.collect()).await
 }
 
 async fn ensure_all(api: &Arc<Api>, objects: Vec<Value>) -> Result<(), Status> {
@@ -86,23 +99,34 @@ async fn create(api: &Arc<Api>, registry: &Registry, object: &mut Value) -> Resu
         &registry.resource().version,
         &registry.resource().plural,
     ) {
-        in_context(endpoint, MANAGER, "", |context| {
+        let manager = if &*registry.resource().group == "flowcontrol.apiserver.k8s.io" {
+            FLOW_MANAGER
+        } else {
+            MANAGER
+        };
+        in_context(endpoint, manager, "", |context| {
             managed_fields::update(None, object, context)
         });
     }
     registry.fill_system_fields(object);
     let mut object = object.clone();
+    let extra = registry.strategy.allocate(api, &mut object, None, false)?;
     registry.before_create(registry.resource(), &mut object)?;
     if let Some(status) = status {
         object["status"] = status;
     }
-    let extra = registry.strategy.allocate(api, &mut object, None, false)?;
     match registry.insert(object, extra, false).await {
         Ok(_) => Ok(()),
         // Another server made it meanwhile.
         Err(status) if status.is(reason::ALREADY_EXISTS) => Ok(()),
         Err(status) => Err(status),
     }
+}
+
+/// The range of the server's own that services get addresses from.
+pub(crate) fn service_range(api: &Api) -> Value {
+    json!({"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": {"name": "kubernetes"},
+        "spec": {"cidrs": [api.config.service_cidr.to_string()]}})
 }
 
 fn configured(api: &Api) -> Vec<Value> {
@@ -122,9 +146,7 @@ fn configured(api: &Api) -> Vec<Value> {
     let ip = first_address(&config.service_cidr);
     let family = if ip.is_ipv4() { "IPv4" } else { "IPv6" };
     let mut objects = vec![
-        json!({"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": {"name": "kubernetes", "finalizers": ["networking.k8s.io/service-cidr-finalizer"]},
-            "spec": {"cidrs": [config.service_cidr.to_string()]},
-            "status": {"conditions": [{"type": "Ready", "status": "True", "reason": "", "message": "Kubernetes Service CIDR is ready", "lastTransitionTime": crate::clock::Clock.now()}]}}),
+        service_range(api),
         json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"component": "apiserver", "provider": "kubernetes"}},
             "spec": {"clusterIP": ip.to_string(), "clusterIPs": [ip.to_string()], "type": service_type, "sessionAffinity": "None", "ipFamilies": [family], "ipFamilyPolicy": "SingleStack",
                      "internalTrafficPolicy": "Cluster", "ports": [service_port]}}),
@@ -146,7 +168,7 @@ fn configured(api: &Api) -> Vec<Value> {
     objects
 }
 
-fn api_services(api: &Api) -> Vec<Value> {
+pub(crate) fn api_services(api: &Api) -> Vec<Value> {
     let mut objects = Vec::new();
     for group in scheme().groups() {
         for version in group.versions.iter().filter(|version| {

@@ -3,15 +3,21 @@
 
 mod account_tokens;
 mod aggregation;
+mod api_services;
 pub(crate) mod client;
+mod definitions;
 mod event;
+mod flow_config;
+mod flow_schemas;
 mod garbage;
 mod namespace;
 mod quota;
 mod root_ca;
 mod run;
 mod service_accounts;
+mod service_range;
 mod sources;
+pub(crate) mod status;
 #[cfg(test)]
 mod tests;
 mod token_usage;
@@ -43,6 +49,12 @@ pub(crate) fn start(api: &Arc<Api>) -> Running {
     let mut tasks = JoinSet::new();
     // Parts of the API server itself, with no name to switch them off by.
     tasks.spawn(crate::bootstrap::keep(api.clone()));
+    tasks.spawn(crate::registry::repair_services(api.clone()));
+    tasks.spawn(flow_config::run(api.clone()));
+    tasks.spawn(flow_schemas::run(api.clone()));
+    tasks.spawn(api_services::run(api.clone()));
+    tasks.spawn(definitions::run(api.clone()));
+    tasks.spawn(service_range::run(api.clone()));
     tasks.spawn(token_usage::run(api.clone()));
     tasks.spawn(while_leading(api.clone()));
     Running(tasks)

@@ -220,3 +220,82 @@ impl Endpoints {
         &self.registries
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use triad_kv::{Store, StoreOptions};
+    use triad_machinery::codec::protobuf;
+
+    const GROUP: &str = "admissionregistration.k8s.io";
+
+    async fn endpoints(dir: &std::path::Path) -> (Store, Endpoints) {
+        let mut options = StoreOptions::new(dir.join("store"), "test".to_owned());
+        options.sync = false;
+        let store = Store::open(options).await.expect("a store");
+        let cacher = Arc::new(Cacher::new(store.clone(), layouts()));
+        let settings = Settings {
+            allow_privileged: false,
+        };
+        let hour = Duration::from_secs(3600);
+        let endpoints = Endpoints::new(&cacher, |_| true, 1 << 20, hour, settings);
+        (store, endpoints)
+    }
+
+    /// Stores an object through one version; its stored version and what another version reads.
+    async fn through(
+        (store, endpoints): &(Store, Endpoints),
+        (group, plural): (&str, &str),
+        object: Value,
+        reads: &str,
+    ) -> (String, Value) {
+        let (_, written) = meta::group_version(meta::api_version(&object));
+        let get = |version: &str| endpoints.get(group, version, plural).expect("a version");
+        let (name, namespace) = (
+            meta::name(&object).to_owned(),
+            meta::namespace(&object).to_owned(),
+        );
+        let registry = get(written).registry.clone().expect("a registry");
+        let mut stored = get(written).to_storage(object);
+        registry.fill_system_fields(&mut stored);
+        registry
+            .before_create(registry.resource(), &mut stored)
+            .expect("a valid object");
+        let inserted = registry.insert(stored, Default::default(), false).await;
+        inserted.expect("an insert");
+        let key = registry.layout.key(&namespace, &name);
+        let entry = store
+            .get(key.as_bytes(), None)
+            .expect("a read")
+            .expect("an entry");
+        let envelope = protobuf::open(&entry.value).expect("an envelope");
+        let read = registry.get(&namespace, &name).await.expect("the object");
+        (
+            envelope.type_meta.api_version,
+            get(reads).served(read.object),
+        )
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn versions_meet_in_the_store() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let server = endpoints(dir.path()).await;
+        let binding = json!({"apiVersion": "admissionregistration.k8s.io/v1alpha1", "kind": "MutatingAdmissionPolicyBinding",
+            "metadata": {"name": "b"}, "spec": {"policyName": "p.example.com"}});
+        let place = (GROUP, "mutatingadmissionpolicybindings");
+        let (stored, read) = through(&server, place, binding, "v1beta1").await;
+        assert_eq!(stored, "admissionregistration.k8s.io/v1");
+        assert_eq!(read["apiVersion"], "admissionregistration.k8s.io/v1beta1");
+        assert_eq!(read["spec"]["policyName"], "p.example.com");
+
+        let claim = json!({"apiVersion": "resource.k8s.io/v1beta1", "kind": "ResourceClaim", "metadata": {"name": "c", "namespace": "n"},
+            "spec": {"devices": {"requests": [{"name": "r", "deviceClassName": "gpu", "allocationMode": "All"}]}}});
+        let place = ("resource.k8s.io", "resourceclaims");
+        let (stored, read) = through(&server, place, claim, "v1beta2").await;
+        assert_eq!(stored, "resource.k8s.io/v1");
+        let exactly = json!({"deviceClassName": "gpu", "allocationMode": "All"});
+        assert_eq!(read["spec"]["devices"]["requests"][0]["exactly"], exactly);
+        server.0.shutdown().await;
+    }
+}

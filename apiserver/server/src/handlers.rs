@@ -1,8 +1,10 @@
 //! The verbs on resources: decode, mutate, hand to the registry, encode. One file per family of verbs.
 
+mod binding;
 pub(crate) mod create;
 pub(crate) mod decode;
 pub(crate) mod delete;
+mod eviction;
 pub(crate) mod list;
 pub(crate) mod params;
 pub(crate) mod patch;
@@ -27,9 +29,10 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::Value;
 use std::sync::Arc;
+use triad_machinery::goformat::quote;
 use triad_machinery::meta;
 use triad_machinery::schema::TypeId;
-use triad_machinery::status::Status;
+use triad_machinery::status::{FieldError, GroupResource, Status};
 
 /// One authorized request for a resource, its body read.
 pub(crate) struct Call {
@@ -73,52 +76,48 @@ impl Call {
         }
     }
 
-    /// Reads the object in the path; its absence is told in the words of the served group.
+    /// Reads the object in the path.
     pub(crate) async fn fetch(&self) -> Result<Stored, Status> {
-        let read = self.registry()?.get(self.namespace(), self.name()).await;
-        read.map_err(|status| {
-            if status.code == 404 {
-                Status::not_found(self.endpoint.group_resource(), self.name())
-            } else {
-                status
-            }
-        })
+        self.registry()?.get(self.namespace(), self.name()).await
+    }
+
+    /// An error about the stored resource in the words of the group that it is asked for in: what one group stores another
+    /// may serve too (events).
+    pub(crate) fn in_served_group(&self, mut status: Status) -> Status {
+        let (Some(registry), served) = (&self.endpoint.registry, self.endpoint.group_resource())
+        else {
+            return status;
+        };
+        let stored = registry.group_resource();
+        if stored == served {
+            return status;
+        }
+        let name = |of: GroupResource<'_>| format!("{of} \"");
+        status.message = status.message.replacen(&name(stored), &name(served), 1);
+        if let Some(details) = &mut status.details
+            && *details.kind == *stored.resource
+            && details.group == stored.group
+        {
+            details.group = served.group.into();
+        }
+        status
     }
 
     pub(crate) fn name(&self) -> &str {
         self.info.path_name().unwrap_or("")
     }
 
-    /// The same caller's request on a named object of another resource, as handlers make it on the caller's behalf.
-    pub(crate) fn on(
-        &self,
-        group: &str,
-        version: &str,
-        plural: &str,
-        name: &str,
-    ) -> Result<Call, Status> {
-        let endpoint = self
-            .api
-            .endpoints
-            .get(group, version, plural)
-            .cloned()
-            .ok_or_else(Status::no_such_resource)?;
-        let mut info = self.info.clone();
-        info.parts = vec![plural.to_owned(), name.to_owned()];
-        Ok(Call {
-            api: self.api.clone(),
-            endpoint,
-            info,
-            query: Query::default(),
-            headers: self.headers.clone(),
-            user: self.user.clone(),
-            body: Bytes::new(),
-            warnings: Vec::new(),
-        })
-    }
-
     pub(crate) fn accepted(&self, offer: Offer) -> Result<Accepted, Status> {
         accept(&self.headers, &self.query, offer)
+    }
+
+    /// The form of an answer that shows the object itself or a view of it.
+    pub(crate) fn accepted_view(&self) -> Result<Accepted, Status> {
+        let subresource = self.endpoint.resource.subresource(&self.info.subresource);
+        self.accepted(match subresource {
+            Some(subresource) if !subresource.tables => Offer::Partial,
+            _ => Offer::Table,
+        })
     }
 
     /// The manager that a write is recorded under: the fieldManager parameter, else the User-Agent up to its first slash.
@@ -138,6 +137,9 @@ impl Call {
         old: Option<&Value>,
     ) -> Result<(), Status> {
         let resource = self.endpoint.resource;
+        if resource.group == "certificates.k8s.io" {
+            return self.check_signer(object, old);
+        }
         if resource.group != "rbac.authorization.k8s.io" {
             return Ok(());
         }
@@ -152,6 +154,29 @@ impl Call {
                 why,
             ))
         })
+    }
+
+    /// Refuses a status of a pod certificate request from those who may not sign for its signer (kubernetes
+    /// pkg/registry/certificates/podcertificaterequest).
+    fn check_signer(&self, object: &Value, old: Option<&Value>) -> Result<(), Status> {
+        let of_status = self.info.subresource == "status"
+            && &*self.endpoint.resource.plural == "podcertificaterequests";
+        let Some(old) = old.filter(|old| of_status && old.get("status") != object.get("status"))
+        else {
+            return Ok(());
+        };
+        let signer = old.pointer("/spec/signerName").and_then(Value::as_str);
+        let signer = signer.unwrap_or("");
+        if crate::admission::certificates::may(&self.api.authorizer, &self.user, "sign", signer) {
+            return Ok(());
+        }
+        let why = format!(
+            "User {} is not permitted to \"sign\" for signer {}",
+            quote(&self.user.name),
+            quote(signer)
+        );
+        let error = FieldError::forbidden("spec.signerName", why);
+        Err(self.registry()?.invalid(meta::name(object), &[error]))
     }
 
     /// Answers with an object of the storage version, in this endpoint's version and the form asked for.

@@ -78,7 +78,7 @@ fn serve(program: &'static str, args: Vec<OsString>, drop_in: bool) -> Result<()
         });
     }
     let mut config = Config::new(&flags, drop_in)?;
-    log_to_stderr(config.verbosity);
+    triad_server::verbosity::init(config.verbosity);
     for warning in flags.warnings() {
         tracing::warn!("{warning}");
     }
@@ -121,22 +121,6 @@ fn scratch_dir(config: &mut Config) -> Result<Scratch, Exit> {
     })?;
     config.data_dir = dir.clone();
     Ok(Scratch(dir))
-}
-
-fn log_to_stderr(verbosity: i64) {
-    use tracing_subscriber::EnvFilter;
-    let level = match verbosity {
-        // openraft repeats itself while a member is away, and complains of being stopped.
-        i64::MIN..=1 => "info,openraft=off",
-        2..=4 => "debug,openraft=warn,hyper=info,h2=info,rustls=info",
-        _ => "trace,openraft=info,hyper=info,h2=info,rustls=info",
-    };
-    let filter = EnvFilter::try_from_env("TRIAD_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .init();
 }
 
 /// Completes on SIGTERM or SIGINT.

@@ -64,6 +64,8 @@ impl Accepted {
 pub(crate) enum Offer {
     /// The object only.
     Plain,
+    /// Also PartialObjectMetadata(List) of meta.k8s.io: what has no table columns of its own.
+    Partial,
     /// Also Table, PartialObjectMetadata(List) of meta.k8s.io.
     Table,
     /// A watch: JSON and protobuf, transformations as for Table.
@@ -226,13 +228,12 @@ fn allowed(convert: &Convert, offer: Offer) -> bool {
                 && convert.version == "v2"
                 && convert.kind == "APIGroupDiscoveryList"
         }
-        Offer::Table | Offer::Watch => {
+        Offer::Partial | Offer::Table | Offer::Watch => {
+            let kind = convert.kind.as_str();
             convert.group == "meta.k8s.io"
                 && matches!(convert.version.as_str(), "v1" | "v1beta1")
-                && matches!(
-                    convert.kind.as_str(),
-                    "Table" | "PartialObjectMetadata" | "PartialObjectMetadataList"
-                )
+                && (matches!(kind, "PartialObjectMetadata" | "PartialObjectMetadataList")
+                    || kind == "Table" && offer != Offer::Partial)
         }
     }
 }

@@ -4,16 +4,23 @@
 //! resource table. Works on trees in the storage version; knows nothing of HTTP.
 
 mod admin_access;
-mod apiextensions;
+pub(crate) mod apiextensions;
+pub(crate) mod apiregistration;
 mod apps;
+mod autoscaling;
 mod batch;
 pub(crate) mod before;
 mod certificates;
+pub(crate) mod conditions;
 mod core;
 pub(crate) mod delete;
+mod discovery;
 pub(crate) mod object_meta;
+mod resource;
 pub(crate) mod strategy;
 
+pub(crate) use core::pods::{assign, set_condition as set_pod_condition};
+pub(crate) use core::services::repair::run as repair_services;
 pub(crate) use strategy::{Extra, Strategy};
 
 use crate::cacher::{Cacher, ResourceCache};

@@ -179,6 +179,12 @@ pub(crate) async fn dispatch(call: &mut Call, action: Action) -> Result<Reply, S
     if call.endpoint.registry.is_none() {
         return virtuals::dispatch(call, action).await;
     }
+    let answer = stored(call, action).await;
+    answer.map_err(|status| call.in_served_group(status))
+}
+
+/// A request for a resource that is stored.
+async fn stored(call: &mut Call, action: Action) -> Result<Reply, Status> {
     let subresource = call.info.subresource.clone();
     match (subresource.as_str(), action) {
         ("", Action::Get) => read::get(call).await,

@@ -24,7 +24,7 @@ use crate::routes::{self, Action};
 use crate::runtime_config::Enabled;
 use crate::service_accounts::{Keys, Tokens};
 use crate::user::User;
-use crate::{admission, body_limit, bootstrap, cluster, controllers, listener, paths, tls};
+use crate::{admission, body_limit, bootstrap, cluster, controllers, debug, listener, paths, tls};
 use anyhow::{Context, Result, anyhow};
 use http::header::{CACHE_CONTROL, WARNING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
@@ -250,6 +250,8 @@ pub(crate) fn build(
     );
     let missing = || anyhow!("the resource table lacks a resource that the server itself needs");
     let lookup = admission::Lookup::new(&cacher).ok_or_else(missing)?;
+    let authorizer = Authorizer::new(&cacher, config.authorization_modes.clone());
+    let authorizer = Arc::new(authorizer.ok_or_else(missing)?);
     let advertised = SocketAddr::new(config.advertise_address, bound.port()).to_string();
     let keys = Keys::load(&pki.account_key, &config.service_account_key_files)?;
     let tokens = Tokens::new(
@@ -261,10 +263,10 @@ pub(crate) fn build(
     .ok_or_else(missing)?;
     Ok(Api {
         authenticator: Authenticator::new(&pki.client_ca, tokens, &config)?,
-        authorizer: Authorizer::new(&cacher, config.authorization_modes.clone())
-            .ok_or_else(missing)?,
         flow: FlowControl::new(&cacher).ok_or_else(missing)?,
-        admission: admission::Chain::new(lookup, &config).map_err(|exit| anyhow!(exit.text))?,
+        admission: admission::Chain::new(lookup, authorizer.clone(), &config)
+            .map_err(|exit| anyhow!(exit.text))?,
+        authorizer,
         discovery: Discovery::new(&endpoints, advertised),
         openapi: OpenApi::new(&endpoints),
         health: Health::new(store.clone()),
@@ -350,6 +352,14 @@ async fn chain(
             return reply;
         }
     }
+    if !info.is_resource && api.config.profiling && info.path.starts_with("/debug/") {
+        let reply = debug_page(head, body, info).await;
+        return match reply {
+            Ok(Some(reply)) => reply,
+            Ok(None) => reply::page_not_found(),
+            Err(status) => refuse(&head.headers, query, &status),
+        };
+    }
     if info.path.starts_with(cluster::admin::PATHS) {
         return cluster::admin::answer(api, head, query, body).await;
     }
@@ -360,6 +370,19 @@ async fn chain(
         };
     }
     resource(api, head, body, query, info, user).await
+}
+
+async fn debug_page(
+    head: &http::request::Parts,
+    body: Incoming,
+    info: &RequestInfo,
+) -> Result<Option<Reply>, Status> {
+    let body = if debug::takes_body(&head.method, &info.path) {
+        body_limit::read(body).await?
+    } else {
+        bytes::Bytes::new()
+    };
+    Ok(debug::answer(&head.method, &info.path, &body))
 }
 
 fn forbidden(user: &User, info: &RequestInfo) -> Status {

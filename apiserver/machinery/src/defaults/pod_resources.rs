@@ -1,4 +1,5 @@
-//! Requests that a pod does not state: a container's come from its limits, the pod's own from its containers and its limits.
+//! Requests that a pod does not state: a container's come from its limits, the pod's own from its containers and its limits. The
+//! pod's own are filled in when it is stored, after admission (kubernetes pkg/api/pod/util.go, DefaultPodLevelResources).
 
 use serde_json::{Map, Value, json};
 
@@ -7,16 +8,26 @@ use crate::quantity::Quantity;
 
 type Object = Map<String, Value>;
 
-/// Fills requests and limits of a pod's containers and of the pod itself.
+/// Fills requests of a pod's containers.
 pub(super) fn fill(spec: &mut Object) {
     for list in ["containers", "initContainers"] {
         objects(spec.get_mut(list))
             .filter_map(|c| c.get_mut("resources")?.as_object_mut())
             .for_each(requests_from_limits);
     }
-    if spec.get("resources").is_some_and(Value::is_object) {
+}
+
+/// Fills requests and limits of the pod itself, where it states any.
+pub fn fill_pod_level(spec: &mut Object) {
+    let stated = ["requests", "limits"].iter().any(|kind| {
+        let own = spec.get("resources").and_then(|own| own.get(kind));
+        own.and_then(Value::as_object)
+            .is_some_and(|own| !own.is_empty())
+    });
+    if stated {
         huge_page_limits(spec);
         pod_requests(spec);
+        pod_limits(spec);
     }
 }
 
@@ -71,6 +82,41 @@ fn pod_requests(spec: &mut Object) {
     if let Some(Value::Object(limits)) = own.get("limits").cloned() {
         for (resource, amount) in limits.into_iter().filter(|(r, _)| is_pod_level(r)) {
             put(own, "requests", resource, amount);
+        }
+    }
+}
+
+/// A resource that the pod requests and every container limits is limited: to what the containers may have together, or to what
+/// the pod requests where that is more.
+fn pod_limits(spec: &mut Object) {
+    let sums = aggregate(spec, "limits");
+    let requests = spec.get("resources").and_then(|own| own.get("requests"));
+    let Some(Value::Object(requests)) = requests.cloned() else {
+        return;
+    };
+    let limited = |resource: &str| {
+        let lists = ["containers", "initContainers"].iter();
+        let mut all = lists
+            .filter_map(|list| spec.get(*list)?.as_array())
+            .flatten();
+        all.all(|container| {
+            let limits = container.get("resources").and_then(|own| own.get("limits"));
+            limits.is_some_and(|limits| limits.get(resource).is_some())
+        })
+    };
+    let limits: Vec<(String, Value)> = requests
+        .into_iter()
+        .filter(|(resource, _)| is_pod_level(resource) && limited(resource))
+        .filter_map(|(resource, request)| {
+            let sum = sums.get(&resource)?.clone();
+            let amount = |value: &Value| Quantity::parse(value.as_str()?).ok();
+            let more = amount(&request)? > amount(&sum)?;
+            Some((resource, if more { request } else { sum }))
+        })
+        .collect();
+    if let Some(Value::Object(own)) = spec.get_mut("resources") {
+        for (resource, limit) in limits {
+            put(own, "limits", resource, limit);
         }
     }
 }
@@ -141,5 +187,44 @@ impl Amounts {
                 None => self.0.push((resource.clone(), amount.clone())),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(own: Value, containers: Value) -> Value {
+        let mut spec = json!({"resources": own, "containers": containers});
+        if let Some(spec) = spec.as_object_mut() {
+            fill_pod_level(spec);
+        }
+        spec["resources"].take()
+    }
+
+    fn limited(cpu: &str) -> Value {
+        json!({"resources": {"requests": {"cpu": cpu}, "limits": {"cpu": cpu}}})
+    }
+
+    #[test]
+    fn a_pod_is_limited_where_all_its_containers_are() {
+        let both = json!([limited("400m"), limited("400m")]);
+        assert_eq!(
+            filled(json!({"requests": {"cpu": "100m"}}), both.clone()),
+            json!({"requests": {"cpu": "100m"}, "limits": {"cpu": "800m"}})
+        );
+        assert_eq!(
+            filled(json!({"requests": {"cpu": "1"}}), both),
+            json!({"requests": {"cpu": "1"}, "limits": {"cpu": "1"}})
+        );
+        assert_eq!(
+            filled(json!({"requests": {"cpu": "1"}}), json!([limited("1"), {}])),
+            json!({"requests": {"cpu": "1"}})
+        );
+    }
+
+    #[test]
+    fn a_pod_that_states_nothing_gets_nothing() {
+        assert_eq!(filled(json!({}), json!([limited("1")])), json!({}));
     }
 }

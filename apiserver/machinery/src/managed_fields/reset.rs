@@ -85,17 +85,59 @@ pub fn reset_fields(
     subresource: &str,
     has_status: bool,
 ) -> ResetFields {
+    ResetFields(FieldSet::of_fields(paths(
+        group,
+        resource,
+        subresource,
+        has_status,
+    )))
+}
+
+/// The fields of metadata that a write of a subresource leaves as they are stored (for a whole `metadata` those of upstream's
+/// ResetObjectMetaForStatus, apimachinery's pkg/apis/meta/v1/helpers.go).
+pub fn kept_metadata(
+    group: &str,
+    resource: &str,
+    subresource: &str,
+    has_status: bool,
+) -> impl Iterator<Item = &'static str> {
+    let paths = paths(group, resource, subresource, has_status);
+    paths
+        .iter()
+        .flat_map(|path| match path {
+            ["metadata"] => OF_CLIENTS,
+            ["metadata", ..] => &path[1..2],
+            _ => &[],
+        })
+        .copied()
+}
+
+/// What clients say about an object, except who set what.
+const OF_CLIENTS: &[&str] = &[
+    "deletionTimestamp",
+    "generation",
+    "labels",
+    "annotations",
+    "finalizers",
+    "ownerReferences",
+];
+
+fn paths(
+    group: &str,
+    resource: &str,
+    subresource: &str,
+    has_status: bool,
+) -> &'static [&'static [&'static str]] {
     let rule = RULES
         .iter()
         .find(|rule| (rule.0, rule.1, rule.2) == (group, resource, subresource));
-    let paths = match (rule, subresource) {
+    match (rule, subresource) {
         (Some(rule), _) => rule.3,
         (None, "") if has_status => STATUS,
         (None, "status") if METADATA_KEPT.contains(&group) => METADATA_SPEC,
         (None, "status") => SPEC,
         _ => &[],
-    };
-    ResetFields(FieldSet::of_fields(paths))
+    }
 }
 
 /// What is reset for a custom resource.

@@ -70,16 +70,11 @@ pub fn to_parent(
     let Some(path) = replicas(api_version) else {
         return out;
     };
-    for (manager, entry) in scale
-        .0
-        .into_iter()
-        .filter(|(_, entry)| entry.fields.has(&scale_path()))
-    {
-        // A manager that the object already knows keeps the time it had there.
-        let time = parent
-            .0
-            .get(&manager)
-            .map_or(entry.time, |known| known.time.clone());
+    let owners = scale.0.into_iter();
+    for (manager, _) in owners.filter(|(_, entry)| entry.fields.has(&scale_path())) {
+        // Upstream looks the time up among the object's own entries: a manager that is new there has none.
+        let known = parent.0.get(&manager);
+        let time = known.and_then(|known| known.time.clone());
         out.0.insert(
             manager,
             Entry {

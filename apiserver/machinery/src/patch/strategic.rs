@@ -2,9 +2,12 @@
 //! `$deleteFromPrimitiveList` and `$setElementOrder`, with upstream's (`apimachinery/pkg/util/strategicpatch`) errors.
 //! The order of merged lists is made in `strategic/order.rs`, what the schema says is asked in `strategic/lookup.rs`.
 
+mod fits;
 mod list;
 mod lookup;
 mod order;
+
+pub use fits::misfit;
 
 use std::collections::HashSet;
 

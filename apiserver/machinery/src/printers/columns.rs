@@ -54,6 +54,11 @@ impl Columns {
             .collect()
     }
 
+    /// Whether these stand in for a kind that has no columns of its own.
+    pub(super) fn is_default(&self) -> bool {
+        std::ptr::eq(self, &table().default)
+    }
+
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|column| column.name == name)
     }

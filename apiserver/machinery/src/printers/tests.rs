@@ -238,3 +238,16 @@ fn custom_columns_show_what_their_paths_reach() {
     assert_eq!(default, Ok(vec!["string".to_owned(), "date".to_owned()]));
     assert!(custom::custom_columns(&[json!({"jsonPath": "x["})]).is_err());
 }
+
+#[test]
+fn an_empty_table_has_no_list_of_rows_where_the_columns_are_nobodys_own() {
+    let rows = |group: &str, kind: &str| {
+        let table = Table::new(columns_of(group, kind), IncludeObject::Metadata, 0);
+        table.into_value(Map::new(), true)["rows"].clone()
+    };
+    assert_eq!(
+        rows("rbac.authorization.k8s.io", "ClusterRole"),
+        Value::Null
+    );
+    assert_eq!(rows("", "Pod"), json!([]));
+}

@@ -39,7 +39,11 @@ pub struct Resource {
     pub subresources: Vec<Subresource>,
     /// Field selectors beside metadata.name and metadata.namespace.
     pub selectable: Vec<Name>,
+    /// Those of them that the stored object has under another name: here, there.
+    pub selected_as: Vec<(Name, Name)>,
     pub columns: Vec<Column>,
+    /// Every Table of a watch defines its columns, not the first alone.
+    pub repeats_columns: bool,
     pub(crate) type_id: Option<TypeId>,
     pub(crate) list_type: Option<TypeId>,
 }
@@ -61,6 +65,8 @@ pub struct Subresource {
     pub version: Name,
     pub kind: Name,
     pub verbs: Vec<Name>,
+    /// Whether answers may be shown as a Table.
+    pub tables: bool,
 }
 
 /// A table column.
@@ -153,6 +159,12 @@ impl Resource {
         field == "metadata.name"
             || field == "metadata.namespace" && self.namespaced
             || self.selectable.iter().any(|f| f == field)
+    }
+
+    /// The name under which the stored object has a selectable field.
+    pub fn selected_as<'a>(&'a self, field: &'a str) -> &'a str {
+        let renamed = self.selected_as.iter().find(|(here, _)| here == field);
+        renamed.map_or(field, |(_, there)| there)
     }
 
     pub fn lifecycle(&self) -> Option<&'static Lifecycle> {

@@ -158,7 +158,9 @@ fn blank(group: Name, version: Name, plural: &'static str) -> Resource {
         served_by_default: true,
         subresources: Vec::new(),
         selectable: Vec::new(),
+        selected_as: Vec::new(),
         columns: Vec::new(),
+        repeats_columns: false,
         type_id: None,
         list_type: None,
     }
@@ -169,7 +171,13 @@ fn read_inner(resource: &mut Resource, place: Place, line: &'static str) -> Resu
     match word {
         "verbs" => resource.verbs = rest.split_ascii_whitespace().map(Name::from).collect(),
         "selectable" => {
-            resource.selectable = rest.split_ascii_whitespace().map(Name::from).collect()
+            for field in rest.split_ascii_whitespace() {
+                let (here, there) = field.split_once('=').unwrap_or((field, field));
+                resource.selectable.push(here.into());
+                if here != there {
+                    resource.selected_as.push((here.into(), there.into()));
+                }
+            }
         }
         "sub" => {
             let subresource = read_subresource(resource, rest)
@@ -240,6 +248,7 @@ fn read_attribute(
         ("unconditional-update", _) => resource.unconditional_update = true,
         ("graceful-delete", _) => resource.graceful_delete = true,
         ("returns-deleted", _) => resource.returns_deleted = true,
+        ("repeats-columns", _) => resource.repeats_columns = true,
         ("gc", "orphan") => resource.gc = GcPolicy::OrphanDependents,
         ("gc", "none") => resource.gc = GcPolicy::Unsupported,
         _ => return Err(place.error(format!("unknown attribute {attribute:?}"))),
@@ -271,7 +280,9 @@ fn read_subresource(resource: &Resource, rest: &'static str) -> Option<Subresour
         resource.version.clone(),
         resource.kind.clone(),
     );
-    if let Some(named) = words.next() {
+    let words: Vec<_> = words.collect();
+    let tables = !words.contains(&"no-table");
+    if let Some(named) = words.into_iter().find(|word| *word != "no-table") {
         let (group_version, own) = named.rsplit_once('.').unwrap_or(("", named));
         kind = own.into();
         if let Some((g, v)) = group_version.split_once('/') {
@@ -286,6 +297,7 @@ fn read_subresource(resource: &Resource, rest: &'static str) -> Option<Subresour
         version,
         kind,
         verbs: verbs.split_ascii_whitespace().map(Name::from).collect(),
+        tables,
     })
 }
 

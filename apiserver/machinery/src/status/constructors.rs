@@ -245,6 +245,12 @@ impl Status {
         Self::new(415, reason::UNSUPPORTED_MEDIA_TYPE, message)
     }
 
+    /// 415 where no route takes such a body at all.
+    pub fn no_route_for_media_type() -> Self {
+        let message = "415: Unsupported Media Type";
+        Self::new(415, reason::UNSUPPORTED_MEDIA_TYPE, message).detailed(Details::default())
+    }
+
     /// 406; `accepted` in the order to be shown.
     pub fn not_acceptable(accepted: &[&str]) -> Self {
         let message = format!(

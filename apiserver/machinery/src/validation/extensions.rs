@@ -117,3 +117,66 @@ pub(crate) fn migration_status(object: &At<'_>, old: &At<'_>, errors: &mut Error
         refuse("Failed condition cannot be set to false once it is true");
     }
 }
+
+/// The expiration that may be asked for, in seconds: of Kubernetes' own signers, and of others.
+const EXPIRATIONS: (i64, i64, i64) = (3600, 86_400, 91 * 86_400);
+
+/// All but the key, which takes more than looking at text (kubernetes pkg/apis/certificates/validation).
+pub(crate) fn pod_certificate_request(object: &At<'_>, errors: &mut Errors) {
+    let spec = object.get("spec");
+    let signer = spec.get("signerName");
+    super::projected_volumes::signer_name(&signer, errors);
+    let annotations = spec.get("unverifiedUserAnnotations");
+    for (key, _) in annotations.entries() {
+        domain_prefixed(&annotations, &key.to_lowercase(), errors);
+    }
+    for (name, uid) in [
+        ("podName", "podUID"),
+        ("serviceAccountName", "serviceAccountUID"),
+        ("nodeName", "nodeUID"),
+    ] {
+        let (name, uid) = (spec.get(name), spec.get(uid));
+        for problem in names::dns1123_subdomain(name.text()) {
+            errors.invalid_value(&name, name.text(), problem);
+        }
+        if uid.empty() {
+            errors.invalid_value(&uid, "", "must not be empty");
+        }
+        if uid.text().len() > 128 {
+            errors.too_long(&uid, 128);
+        }
+    }
+    let seconds = spec.get("maxExpirationSeconds");
+    if !seconds.given() {
+        return errors.required(&seconds, "must be set");
+    }
+    let (least, own, others) = EXPIRATIONS;
+    let domain = signer.text().split('/').next().unwrap_or("");
+    let ours = domain == "kubernetes.io" || domain.ends_with(".kubernetes.io");
+    let most = if ours { own } else { others };
+    if !(least..=most).contains(&seconds.int()) {
+        errors.invalid_int(&seconds, format!("must be in the range [{least}, {most}]"));
+    }
+}
+
+fn domain_prefixed(at: &At<'_>, key: &str, errors: &mut Errors) {
+    if key.is_empty() {
+        return errors.required(at, "");
+    }
+    let problems = names::label_key(key);
+    if problems.is_empty() && !key.contains('/') {
+        let why = "must be a domain-prefixed key (such as \"acme.io/foo\")";
+        errors.invalid_value(at, key, why);
+    }
+    for problem in problems {
+        errors.invalid_value(at, key, problem);
+    }
+}
+
+pub(crate) fn pod_certificate_request_update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
+    let (now, then) = (object.get("spec"), old.get("spec"));
+    if !same(now.value, then.value) {
+        let shown = go_value::internal("certificates/v1beta1.PodCertificateRequestSpec", now.value);
+        errors.invalid_value(&now, shown, formats::IMMUTABLE);
+    }
+}

@@ -166,7 +166,7 @@ fn affinity(spec: &At<'_>, errors: &mut Errors) {
 }
 
 /// Cluster addresses and families (ValidateServiceClusterIPsRelatedFields).
-fn addresses(spec: &At<'_>, errors: &mut Errors) {
+pub(super) fn addresses(spec: &At<'_>, errors: &mut Errors) {
     if spec.get("type").text() == "ExternalName" {
         return;
     }

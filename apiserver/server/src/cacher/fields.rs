@@ -11,6 +11,7 @@ pub(super) fn selectable(
     resource
         .selectable
         .iter()
+        .filter(|field| resource.selected_as(field) == &***field)
         .map(|field| (&**field, value(resource, field, object).into()))
         .collect()
 }

@@ -83,9 +83,6 @@ pub(crate) enum Decision {
     NoOpinion,
 }
 
-/// Paths that anyone may see without a rule (kube-apiserver's --authorization-always-allow-paths).
-const ALWAYS_ALLOWED: [&str; 3] = ["/healthz", "/readyz", "/livez"];
-
 pub(crate) struct Authorizer {
     modes: Vec<String>,
     sources: [Arc<ResourceCache>; 4],
@@ -110,9 +107,6 @@ impl Authorizer {
 
     pub(crate) fn authorize(&self, user: &User, attributes: &Attributes) -> Decision {
         if user.in_group(MASTERS) {
-            return Decision::Allow(String::new());
-        }
-        if !attributes.resource_request && ALWAYS_ALLOWED.contains(&attributes.path.as_str()) {
             return Decision::Allow(String::new());
         }
         for mode in &self.modes {

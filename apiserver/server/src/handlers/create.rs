@@ -50,6 +50,10 @@ pub(crate) async fn insert(call: &mut Call, object: Value, dry_run: bool) -> Res
     loop {
         call.warnings.truncate(warned);
         let mut candidate = object.clone();
+        // What the object takes from elsewhere is part of what is validated.
+        let mut extra = registry
+            .strategy
+            .allocate(&call.api, &mut candidate, None, dry_run)?;
         call.warnings
             .extend(registry.before_create(call.endpoint.resource, &mut candidate)?);
         call.warnings.extend(
@@ -59,9 +63,6 @@ pub(crate) async fn insert(call: &mut Call, object: Value, dry_run: bool) -> Res
                 .validate(&attributes, Some(&candidate), None)
                 .await?,
         );
-        let mut extra = registry
-            .strategy
-            .allocate(&call.api, &mut candidate, None, dry_run)?;
         attempt += 1;
         call.check_escalation(&candidate, None)?;
         let mut charge = charge(&call.api, &attributes, &candidate, None, dry_run).await?;
@@ -174,6 +175,10 @@ struct ServedVersions<'a>(&'a Endpoint);
 impl managed_fields::Versions for ServedVersions<'_> {
     fn convert(&self, object: &Value, api_version: &str) -> Option<(Value, TypeId)> {
         let (group, version) = meta::group_version(api_version);
+        // Another group's name for the same kind is none of this resource's versions.
+        if group != self.0.resource.group {
+            return None;
+        }
         let target = scheme().resource_of_kind(group, version, &self.0.resource.kind)?;
         let converted = crate::endpoint::convert(object.clone(), self.0.resource, target);
         Some((converted, target.type_id()?))

@@ -20,10 +20,12 @@ pub(crate) struct Expected<'a> {
     pub(crate) version: &'a str,
     pub(crate) kind: &'a str,
     pub(crate) ty: TypeId,
+    /// Other versions that say the same.
+    pub(crate) also: &'a [&'a str],
 }
 
 impl Expected<'_> {
-    fn api_version(&self) -> String {
+    pub(super) fn api_version(&self) -> String {
         if self.group.is_empty() {
             self.version.to_owned()
         } else {
@@ -40,6 +42,7 @@ impl Call {
             version: &resource.version,
             kind: &resource.kind,
             ty: self.endpoint.ty,
+            also: &[],
         }
     }
 
@@ -107,12 +110,36 @@ impl Call {
         Ok(value)
     }
 
+    /// Decodes the body of a subresource that takes a kind of another group, in version v1 or one of `also`.
+    pub(super) fn decode_named(
+        &mut self,
+        group: &str,
+        kind: &str,
+        also: &[&str],
+        validation: FieldValidation,
+    ) -> Result<Value, Status> {
+        let ty = schema()
+            .kind(group, "v1", kind)
+            .ok_or_else(|| Status::internal(format!("the schema table has no {kind}")))?;
+        let expected = Expected {
+            group,
+            version: "v1",
+            kind,
+            ty,
+            also,
+        };
+        let body = self.body.clone();
+        self.decode_body(&body, &expected, validation)
+    }
+
     fn check_kind(&self, found: &TypeMeta, expected: &Expected<'_>) -> Result<(), Status> {
         let (kind, api_version) = (found.kind.as_str(), found.api_version.as_str());
         let (group, version) = meta::group_version(api_version);
         let kind = if kind.is_empty() { expected.kind } else { kind };
         let known = api_version.is_empty()
-            || (group == expected.group && version == expected.version) && kind == expected.kind;
+            || group == expected.group
+                && (version == expected.version || expected.also.contains(&version))
+                && kind == expected.kind;
         if known && kind == expected.kind {
             return Ok(());
         }
@@ -145,11 +172,10 @@ impl Call {
             )));
         }
         Err(Status::bad_request(format!(
-            "{kind} in version {} cannot be handled as a {}: converting ({gv}.{kind}) to ({}.{}): unknown conversion",
+            "{kind} in version {} cannot be handled as a {}: {}",
             goformat::quote(version),
             expected.kind,
-            expected.api_version(),
-            expected.kind
+            unknown_conversion(version, kind, expected.ty),
         )))
     }
 
@@ -178,6 +204,14 @@ impl Call {
         }
         Ok(())
     }
+}
+
+/// One kind given where another is taken: both by their Go names, the second that of the internal type.
+pub(super) fn unknown_conversion(version: &str, kind: &str, to: TypeId) -> String {
+    let package = &schema().package_of(to).name;
+    let package = package.split('/').next().unwrap_or("");
+    let name = &schema().get(to).go_name;
+    format!("converting ({version}.{kind}) to ({package}.{name}): unknown conversion")
 }
 
 pub(crate) fn cannot_be_handled(expected: &Expected<'_>, error: &DecodeError) -> Status {

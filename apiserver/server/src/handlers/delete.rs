@@ -5,6 +5,7 @@ use super::params::{DeleteOptions, ListOptions};
 use super::{Call, list};
 use crate::admission::{Attributes, Operation};
 use crate::negotiate::{Media, Offer, content};
+use crate::registry::Registry;
 use crate::registry::delete::Deletion;
 use crate::reply::{Reply, named};
 use triad_machinery::codec::{DecodeError, Strictness, json, protobuf, yaml};
@@ -16,9 +17,7 @@ pub(crate) async fn delete(call: &mut Call) -> Result<Reply, Status> {
     let accepted = call.accepted(Offer::Table)?;
     let options = options(call)?;
     let registry = call.registry()?.clone();
-    let chosen = options.propagation_policy.is_some() || options.orphan_dependents.is_some();
-    call.warnings
-        .extend(registry.strategy.deletion_warnings(chosen));
+    warn(call, &registry, &options);
     admit(call).await?;
     match registry
         .delete(call.namespace(), call.name(), &options)
@@ -44,8 +43,9 @@ pub(crate) async fn delete_collection(call: &mut Call) -> Result<Reply, Status> 
     let options = options(call)?;
     selection.limit = 0;
     let registry = call.registry()?.clone();
+    warn(call, &registry, &options);
     admit(call).await?;
-    let selected = select(call, &selection).await?;
+    let selected = select(call, &mut selection).await?;
     for item in &selected.items {
         match registry.delete(&item.namespace, &item.name, &options).await {
             Ok(_) => {}
@@ -54,6 +54,12 @@ pub(crate) async fn delete_collection(call: &mut Call) -> Result<Reply, Status> 
         }
     }
     list::write(call, selected, &accepted)
+}
+
+fn warn(call: &mut Call, registry: &Registry, options: &DeleteOptions) {
+    let chosen = options.propagation_policy.is_some() || options.orphan_dependents.is_some();
+    let warnings = registry.strategy.deletion_warnings(chosen);
+    call.warnings.extend(warnings);
 }
 
 async fn admit(call: &mut Call) -> Result<(), Status> {

@@ -39,14 +39,14 @@ pub(crate) struct Selected {
 /// Lists the collection in the form asked for.
 pub(crate) async fn list(call: &mut Call) -> Result<Reply, Status> {
     let accepted = call.accepted(Offer::Table)?;
-    let options = ListOptions::parse(&call.query, false)?;
-    let selected = select(call, &options).await?;
+    let mut options = ListOptions::parse(&call.query, false)?;
+    let selected = select(call, &mut options).await?;
     write(call, selected, &accepted)
 }
 
 /// Finds the objects that a list of these options shows.
-pub(crate) async fn select(call: &Call, options: &ListOptions) -> Result<Selected, Status> {
-    check_fields(call, &options.fields)?;
+pub(crate) async fn select(call: &Call, options: &mut ListOptions) -> Result<Selected, Status> {
+    check_fields(call, &mut options.fields)?;
     let registry = call.registry()?;
     let scope = registry.layout.scope(call.namespace());
     let token = match options.continue_token.as_str() {
@@ -144,13 +144,14 @@ pub(crate) fn matches(options: &ListOptions, object: &Cached) -> bool {
         && options.fields.matches(|field| object.field(field))
 }
 
-/// Refuses fields that the resource cannot be selected by, in upstream's words.
-pub(crate) fn check_fields(call: &Call, fields: &FieldSelector) -> Result<(), Status> {
+/// Refuses fields that the resource cannot be selected by, in upstream's words; the others get the names that they are stored by.
+pub(crate) fn check_fields(call: &Call, fields: &mut FieldSelector) -> Result<(), Status> {
     let resource = call.endpoint.resource;
-    for term in &fields.terms {
+    for term in &mut fields.terms {
         if matches!(term.field.as_str(), "metadata.name" | "metadata.namespace")
             || resource.selectable(&term.field)
         {
+            term.field = resource.selected_as(&term.field).to_owned();
             continue;
         }
         let own = !resource.selectable.is_empty();
@@ -159,6 +160,12 @@ pub(crate) fn check_fields(call: &Call, fields: &FieldSelector) -> Result<(), St
                 "field label {} not supported for {}",
                 triad_machinery::goformat::quote(&term.field),
                 resource.kind
+            ),
+            (true, "resource.k8s.io") => format!(
+                "field label not supported for {}, Kind={}: {}",
+                resource.group_version(),
+                resource.kind,
+                term.field
             ),
             (true, _) => format!("field label not supported: {}", term.field),
             (false, _) => format!(

@@ -148,7 +148,7 @@ impl ListOptions {
         fields
             .terms
             .retain(|term| !(term.field.is_empty() && term.value.is_empty()));
-        let options = ListOptions {
+        let mut options = ListOptions {
             labels,
             fields,
             limit: integer("limit")?.unwrap_or(0),
@@ -163,14 +163,27 @@ impl ListOptions {
             bookmarks: query.boolean("allowWatchBookmarks").unwrap_or(false),
             send_initial_events: query.boolean("sendInitialEvents"),
         };
-        refuse("ListOptions", options.errors(query, watch))?;
+        let mut matching = query.get("resourceVersionMatch").unwrap_or("");
+        if watch && options.begins_with_a_list(matching) {
+            options.send_initial_events = Some(true);
+            options.matching = Match::NotOlderThan;
+            matching = "NotOlderThan";
+        }
+        refuse("ListOptions", options.errors(matching, watch))?;
         Ok(options)
     }
 
+    /// Whether a watch that says nothing of initial events begins with them all the same: from nowhere or from anywhere
+    /// (apimachinery pkg/apis/meta/internalversion/defaults.go).
+    fn begins_with_a_list(&self, matching: &str) -> bool {
+        self.send_initial_events.is_none()
+            && matching.is_empty()
+            && matches!(self.resource_version.as_str(), "" | "0")
+    }
+
     /// apimachinery pkg/apis/meta/internalversion/validation.
-    fn errors(&self, query: &Query, watch: bool) -> Vec<FieldError> {
+    fn errors(&self, given: &str, watch: bool) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        let given = query.get("resourceVersionMatch").unwrap_or("");
         if watch {
             if self.send_initial_events.is_none() && !given.is_empty() {
                 errors.push(FieldError::forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"));
@@ -316,5 +329,23 @@ pub(crate) fn include_object(query: &Query, accepted: &Accepted) -> Result<Strin
             Status::bad_request(format!("unrecognized includeObject value: {other:?}")),
         ),
         _ => Ok(String::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watch_from_nowhere_begins_with_what_there_is() {
+        let parsed = |query: &str| {
+            let options = ListOptions::parse(&Query::parse(query), true);
+            options.map(|options| options.send_initial_events)
+        };
+        assert_eq!(parsed("watch=1"), Ok(Some(true)));
+        assert_eq!(parsed("watch=1&resourceVersion=0"), Ok(Some(true)));
+        assert_eq!(parsed("watch=1&resourceVersion=5"), Ok(None));
+        let refused = parsed("watch=1&continue=abc");
+        assert_eq!(refused.map_err(|status| status.code), Err(422));
     }
 }

@@ -3,9 +3,9 @@
 
 use super::Call;
 use super::create::{in_context, insert, track};
+use super::decode::{Expected, unknown_conversion};
 use super::params::{FieldValidation, WriteOptions};
 use super::update::modify;
-use crate::negotiate::Offer;
 use crate::registry::before::Part;
 use crate::reply::Reply;
 use http::header::CONTENT_TYPE;
@@ -21,7 +21,7 @@ use triad_machinery::status::Status;
 use triad_machinery::{goformat, meta};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Form {
+pub(super) enum Form {
     Json,
     Merge,
     Strategic,
@@ -36,7 +36,7 @@ const FORMS: [(&str, Form); 4] = [
 ];
 
 /// A decoded patch.
-enum Patch {
+pub(super) enum Patch {
     Json(JsonPatch),
     Merge(Value),
     Strategic(Value),
@@ -44,7 +44,7 @@ enum Patch {
 
 pub(crate) async fn patch(call: &mut Call, part: Part<'_>) -> Result<Reply, Status> {
     let form = form(call)?;
-    let accepted = call.accepted(Offer::Table)?;
+    let accepted = call.accepted_view()?;
     let options = WriteOptions::parse(&call.query, "PatchOptions", form == Form::Apply)?;
     let manager = call.manager(&options.field_manager);
     if form == Form::Apply {
@@ -62,19 +62,18 @@ pub(crate) async fn patch(call: &mut Call, part: Part<'_>) -> Result<Reply, Stat
     call.answer(200, changed, &accepted)
 }
 
-fn form(call: &Call) -> Result<Form, Status> {
+pub(super) fn form(call: &Call) -> Result<Form, Status> {
     let text = call
         .headers
         .get(CONTENT_TYPE)
         .and_then(|v| v.to_str().ok())
         .unwrap_or("");
     let name = text.split(';').next().unwrap_or("").trim();
-    let accepted: Vec<&str> = FORMS.iter().map(|(name, _)| *name).collect();
     FORMS
         .iter()
         .find(|(form, _)| *form == name)
         .map(|(_, form)| *form)
-        .ok_or_else(|| Status::unsupported_media_type(&accepted))
+        .ok_or_else(Status::no_route_for_media_type)
 }
 
 pub(super) fn strictness(report: bool) -> Strictness {
@@ -85,14 +84,14 @@ pub(super) fn strictness(report: bool) -> Strictness {
     }
 }
 
-fn decode(
+pub(super) fn decode(
     call: &Call,
     form: Form,
     validation: FieldValidation,
 ) -> Result<(Patch, Vec<String>), Status> {
     let typed = validation != FieldValidation::Ignore;
     let decoded = json_codec::decode_untyped(&call.body, strictness(typed))
-        .map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?;
+        .map_err(|_| Status::bad_request("invalid JSON patch"))?;
     let mut strict_errors = decoded.strict_errors;
     let patch = match form {
         Form::Json => {
@@ -108,7 +107,7 @@ fn decode(
     Ok((patch, strict_errors))
 }
 
-/// Applies a patch to the live object: the JSON that Go would write, patched, then decoded again.
+/// Applies a patch to the live object, which stays what it is and gets its defaults.
 fn patched(
     call: &mut Call,
     patch: &Patch,
@@ -117,6 +116,26 @@ fn patched(
     strict_errors: &[String],
 ) -> Result<Value, Status> {
     let expected = call.expected();
+    let mut object = patched_as(&expected, call, patch, live, validation, strict_errors)?;
+    if let Patch::Strategic(_) = patch {
+        // The patched document is read as what the live object is, whatever it says.
+        meta::set_type(&mut object, &expected.api_version(), expected.kind);
+    }
+    check_identity(call, &mut object)?;
+    call.normalise(&mut object);
+    apply_defaults_at(&mut object, expected.ty, &crate::clock::Clock.now());
+    Ok(object)
+}
+
+/// Applies a patch to an object: the JSON that Go would write, patched, then decoded again.
+pub(super) fn patched_as(
+    expected: &Expected<'_>,
+    call: &mut Call,
+    patch: &Patch,
+    live: &Value,
+    validation: FieldValidation,
+    strict_errors: &[String],
+) -> Result<Value, Status> {
     let document = to_json_value(live, expected.ty);
     let typed = validation != FieldValidation::Ignore;
     let mut shown = Value::Null;
@@ -136,6 +155,11 @@ fn patched(
     }
     let shown = shown.as_str().unwrap_or("").to_owned();
     let refuse = |why: String| undecodable(shown.clone(), why);
+    if let Patch::Json(_) | Patch::Merge(_) = patch {
+        other_kind(&document, expected).map_err(refuse)?;
+    } else if let Some(why) = strategic::misfit(&document, schema(), expected.ty) {
+        return Err(refuse(why));
+    }
     let decoded = json_codec::from_json_value(&document, expected.ty, strictness(typed))
         .map_err(|error| refuse(error.to_string()))?;
     let mut errors = strict_errors.to_vec();
@@ -146,12 +170,42 @@ fn patched(
             errors.join(", ")
         )));
     }
-    call.judge(errors, &expected, validation)?;
+    call.judge(errors, expected, validation)?;
     let mut object = decoded.value;
-    check_identity(call, &mut object)?;
-    call.normalise(&mut object);
-    apply_defaults_at(&mut object, expected.ty, &crate::clock::Clock.now());
+    if managed_fields::asks_to_forget(&document) {
+        // By an empty list, which decoding does not keep.
+        managed_fields::ask_to_forget(&mut object);
+    }
     Ok(object)
+}
+
+/// What is said of a document that a patch made another kind: it is read as that kind, then does not fit.
+fn other_kind(document: &Value, expected: &Expected<'_>) -> Result<(), String> {
+    let (kind, api_version) = (meta::kind(document), meta::api_version(document));
+    let (group, version) = meta::group_version(api_version);
+    if kind.is_empty() || api_version.is_empty() {
+        return Ok(());
+    }
+    let Some(ty) = schema().kind(group, version, kind) else {
+        return Err(format!(
+            "no kind {} is registered for version {} in scheme \"pkg/runtime/scheme.go:111\"",
+            goformat::quote(kind),
+            goformat::quote(api_version)
+        ));
+    };
+    if kind == expected.kind && group == expected.group {
+        return Ok(());
+    }
+    json_codec::from_json_value(document, ty, Strictness::Ignore)
+        .map_err(|error| error.to_string())?;
+    Err(unknown_conversion(version, kind, expected.ty))
+}
+
+/// What is said of an object that lost its name.
+pub(super) fn nameless(asked: &str) -> Status {
+    Status::bad_request(format!(
+        "the name of the object ({asked} based on URL) was undeterminable: name must be provided"
+    ))
 }
 
 /// A patch can neither rename an object, nor move it, nor make it another kind.
@@ -170,9 +224,7 @@ fn check_identity(call: &Call, object: &mut Value) -> Result<(), Status> {
     meta::set_type(object, &resource.group_version(), &resource.kind);
     let (asked, given) = (call.name(), meta::name(object));
     if given.is_empty() {
-        return Err(Status::bad_request(format!(
-            "the name of the object ({asked} based on URL) was undeterminable: name must be provided"
-        )));
+        return Err(nameless(asked));
     }
     if given != asked {
         return Err(Status::bad_request(format!(
@@ -180,6 +232,30 @@ fn check_identity(call: &Call, object: &mut Value) -> Result<(), Status> {
         )));
     }
     super::create::match_namespace(call, object)
+}
+
+/// The body of a server-side apply as a document.
+pub(super) fn configuration(body: &[u8]) -> Result<Value, Status> {
+    let config = yaml::to_value(body).map_err(|error| {
+        // What looks like JSON passes as it is until it is read as YAML.
+        let how = if body.trim_ascii_start().starts_with(b"{") {
+            "error decoding patch: error converting YAML to JSON"
+        } else {
+            "error encoding patch"
+        };
+        Status::bad_request(format!("{how}: {error}"))
+    })?;
+    let kind = match &config {
+        Value::Object(_) => return Ok(config),
+        Value::Null => return Err(Status::bad_request("invalid object type: /, Kind=")),
+        Value::Array(_) => "array",
+        Value::String(_) => "string",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+    };
+    Err(Status::bad_request(format!(
+        "error decoding patch: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
+    )))
 }
 
 /// Server-side apply: the body says what its manager wants, the rest of the object stays.
@@ -191,22 +267,7 @@ async fn apply(
 ) -> Result<Reply, Status> {
     let expected = call.expected();
     let body = call.body.clone();
-    let config = yaml::to_value(&body)
-        .map_err(|error| Status::bad_request(format!("error encoding patch: {error}")))?;
-    if !config.is_object() {
-        let kind = if config.is_array() {
-            "array"
-        } else if config.is_string() {
-            "string"
-        } else if config.is_number() {
-            "number"
-        } else {
-            "null"
-        };
-        return Err(Status::bad_request(format!(
-            "error decoding patch: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
-        )));
-    }
+    let config = configuration(&body)?;
     let strict_errors = if options.validation == FieldValidation::Ignore {
         Vec::new()
     } else {

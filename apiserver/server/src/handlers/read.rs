@@ -1,7 +1,7 @@
 //! GET of one object (apiserver pkg/endpoints/handlers/get.go).
 
 use super::Call;
-use crate::negotiate::{Accepted, Media, Offer};
+use crate::negotiate::{Accepted, Media};
 use crate::registry::unavailable;
 use crate::reply::{self, Reply};
 use bytes::{Bytes, BytesMut};
@@ -11,7 +11,7 @@ use triad_machinery::status::Status;
 
 /// Reads one object from the cache: linearizable without a resourceVersion, else not older than it.
 pub(crate) async fn get(call: &Call) -> Result<Reply, Status> {
-    let accepted = call.accepted(Offer::Table)?;
+    let accepted = call.accepted_view()?;
     if call.query.get("export").is_some_and(crate::query::truthy) {
         return Err(Status::bad_request(
             "the export parameter, deprecated since v1.14, is no longer supported",

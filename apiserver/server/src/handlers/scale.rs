@@ -1,21 +1,21 @@
 //! The scale subresource of workloads: a view of replicas, selector and count as an autoscaling/v1 Scale.
 
 use super::Call;
+use super::create::match_namespace;
 use super::decode::Expected;
-use super::params::{FieldValidation, WriteOptions};
+use super::params::WriteOptions;
+use super::patch::{self, Form};
 use super::update::modify;
 use crate::negotiate::{Accepted, Offer};
 use crate::registry::before::Part;
 use crate::reply::{self, Reply, named};
 use serde_json::{Map, Value, json};
-use triad_machinery::goformat::{self, quote};
+use triad_machinery::goformat::quote;
 use triad_machinery::managed_fields::{self, Managed, PathElement};
 use triad_machinery::meta;
-use triad_machinery::patch::json::JsonPatch;
-use triad_machinery::patch::{merge, strategic, undecodable};
 use triad_machinery::schema::schema;
 use triad_machinery::selector::label::LabelSelector;
-use triad_machinery::status::{FieldError, GroupKind, Status};
+use triad_machinery::status::{FieldError, GroupKind, GroupResource, Status};
 
 fn expected() -> Expected<'static> {
     Expected {
@@ -23,6 +23,7 @@ fn expected() -> Expected<'static> {
         version: "v1",
         kind: "Scale",
         ty: named("autoscaling/v1.Scale"),
+        also: &[],
     }
 }
 
@@ -50,86 +51,61 @@ pub(crate) async fn update(call: &mut Call) -> Result<Reply, Status> {
     let options = WriteOptions::parse(&call.query, "UpdateOptions", false)?;
     let body = call.body.clone();
     let scale = call.decode_body(&body, &expected(), options.validation)?;
-    let (asked, given) = (call.name().to_owned(), meta::name(&scale).to_owned());
-    if !given.is_empty() && given != asked {
-        return Err(Status::bad_request(format!(
-            "the name of the object ({given}) does not match the name on the URL ({asked})"
-        )));
-    }
-    write(
-        call,
-        &options,
-        accepted,
-        true,
-        move |_, _| Ok(scale.clone()),
-    )
-    .await
+    match_place(call, &scale)?;
+    let change = |_: &mut Call, _: &Value| Ok(scale.clone());
+    write(call, &options, accepted, How::Replaced, change).await
 }
 
 pub(crate) async fn patch(call: &mut Call) -> Result<Reply, Status> {
+    let form = patch::form(call)?;
     let accepted = call.accepted(Offer::Plain)?;
-    let content_type = call
-        .headers
-        .get(http::header::CONTENT_TYPE)
-        .and_then(|v| v.to_str().ok())
-        .unwrap_or("");
-    if content_type.split(';').next().unwrap_or("").trim() == "application/apply-patch+yaml" {
+    if form == Form::Apply {
         return apply(call, accepted).await;
     }
     let options = WriteOptions::parse(&call.query, "PatchOptions", false)?;
-    let typed = options.validation != FieldValidation::Ignore;
-    let body =
-        triad_machinery::codec::json::decode_untyped(&call.body, super::patch::strictness(typed))
-            .map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?
-            .value;
-    let form = call
-        .headers
-        .get(http::header::CONTENT_TYPE)
-        .and_then(|v| v.to_str().ok())
-        .unwrap_or("")
-        .split(';')
-        .next()
-        .unwrap_or("")
-        .trim()
-        .to_owned();
-    let ty = named("autoscaling/v1.Scale");
-    write(call, &options, accepted, true, move |_, current| {
-        let document = triad_machinery::codec::json::to_json_value(current, ty);
-        let patched = match form.as_str() {
-            "application/json-patch+json" => {
-                JsonPatch::from_value(body.clone(), typed).and_then(|patch| patch.apply(document))
-            }
-            "application/merge-patch+json" => merge::apply(document, &body, typed),
-            "application/strategic-merge-patch+json" => {
-                strategic::apply(document, &mut body.clone(), schema(), ty)
-            }
-            _ => {
-                return Err(Status::unsupported_media_type(&[
-                    "application/json-patch+json",
-                    "application/merge-patch+json",
-                    "application/strategic-merge-patch+json",
-                    "application/apply-patch+yaml",
-                ]));
-            }
-        };
-        let patched = patched.map_err(|error| error.to_status())?;
-        triad_machinery::codec::json::from_json_value(&patched, ty, super::patch::strictness(typed))
-            .map(|decoded| decoded.value)
-            .map_err(|error| undecodable(goformat::json_text(&patched), error))
-    })
-    .await
+    let validation = options.validation;
+    let (patch, strict_errors) = patch::decode(call, form, validation)?;
+    let change = |call: &mut Call, current: &Value| {
+        let expected = expected();
+        let scale =
+            patch::patched_as(&expected, call, &patch, current, validation, &strict_errors)?;
+        if meta::name(&scale).is_empty() {
+            return Err(patch::nameless(call.name()));
+        }
+        match_place(call, &scale)?;
+        Ok(scale)
+    };
+    write(call, &options, accepted, How::Patched, change).await
+}
+
+/// How a Scale came to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    Replaced,
+    Patched,
+    Applied,
+}
+
+fn match_place(call: &Call, scale: &Value) -> Result<(), Status> {
+    match_namespace(call, &mut scale.clone())?;
+    let (asked, given) = (call.name(), meta::name(scale));
+    if given.is_empty() || given == asked {
+        return Ok(());
+    }
+    Err(Status::bad_request(format!(
+        "the name of the object ({given}) does not match the name on the URL ({asked})"
+    )))
 }
 
 /// Server-side apply of a Scale: the manager comes to own the workload's replicas.
 async fn apply(call: &mut Call, accepted: Accepted) -> Result<Reply, Status> {
     let options = WriteOptions::parse(&call.query, "PatchOptions", true)?;
-    let config = triad_machinery::codec::yaml::to_value(&call.body)
-        .map_err(|error| Status::bad_request(format!("error encoding patch: {error}")))?;
+    let config = patch::configuration(&call.body)?;
     let (manager, force) = (
         options.field_manager.clone(),
         options.force.unwrap_or(false),
     );
-    write(call, &options, accepted, false, move |_, current| {
+    write(call, &options, accepted, How::Applied, move |_, current| {
         in_scale_context(&manager, |context| {
             managed_fields::apply(Some(current), &config, context, force)
         })
@@ -174,7 +150,7 @@ async fn write(
     call: &mut Call,
     options: &WriteOptions,
     accepted: Accepted,
-    track_updates: bool,
+    how: How,
     change: impl Fn(&mut Call, &Value) -> Result<Value, Status>,
 ) -> Result<Reply, Status> {
     let manager = call.manager(&options.field_manager);
@@ -183,12 +159,12 @@ async fn write(
         call,
         Part::Sub("scale"),
         options.dry_run,
-        false,
+        how == How::Replaced,
         old,
         |call, live| {
             let current = with_managers(scale_of(live), live);
             let mut scale = change(call, &current)?;
-            if track_updates {
+            if how != How::Applied {
                 in_scale_context(&manager, |context| {
                     managed_fields::update(Some(&current), &mut scale, context)
                 });
@@ -205,6 +181,7 @@ async fn write(
                 ));
             }
             let mut object = live.clone();
+            same_uid(call, how, &mut object, meta::uid(&scale))?;
             object["spec"]["replicas"] = json!(replicas(&scale));
             let version = meta::resource_version(&scale).to_owned();
             meta::set(
@@ -226,6 +203,26 @@ async fn write(
     )
     .await?;
     Ok(answer(200, &scale_of(&changed), &accepted))
+}
+
+/// A Scale that names a uid is one of that very object. Where it replaces the stored one, the write itself sees to that.
+fn same_uid(call: &Call, how: How, object: &mut Value, asked: &str) -> Result<(), Status> {
+    let found = meta::uid(object);
+    if asked.is_empty() || asked == found {
+        return Ok(());
+    }
+    if how == How::Replaced {
+        meta::set(object, "uid", asked);
+        return Ok(());
+    }
+    let why =
+        format!("Precondition failed: UID in precondition: {asked}, UID in object meta: {found}");
+    let resource = format!("{}/scale", call.endpoint.resource.plural);
+    let resource = GroupResource {
+        group: &call.endpoint.resource.group,
+        resource: &resource,
+    };
+    Err(Status::conflict(resource, meta::name(object), why))
 }
 
 fn validate(scale: &Value) -> Vec<FieldError> {

@@ -1,7 +1,6 @@
 //! POST serviceaccounts/NAME/token: a token for the account (kubernetes pkg/registry/core/serviceaccount/storage/token.go).
 
 use super::Call;
-use super::decode::Expected;
 use super::params::WriteOptions;
 use crate::negotiate::Offer;
 use crate::reply::{self, Reply, named};
@@ -18,15 +17,9 @@ const MAX_SECONDS: i64 = 1 << 32;
 pub(crate) async fn create(call: &mut Call) -> Result<Reply, Status> {
     let accepted = call.accepted(Offer::Plain)?;
     let options = WriteOptions::parse(&call.query, "CreateOptions", false)?;
-    let body = call.body.clone();
     let ty = named("authentication/v1.TokenRequest");
-    let expected = Expected {
-        group: "authentication.k8s.io",
-        version: "v1",
-        kind: "TokenRequest",
-        ty,
-    };
-    let mut request = call.decode_body(&body, &expected, options.validation)?;
+    let group = "authentication.k8s.io";
+    let mut request = call.decode_named(group, "TokenRequest", &[], options.validation)?;
     apply_defaults(&mut request, ty);
     let account = call.fetch().await?.object;
     validate(&request, &account)?;

@@ -40,10 +40,13 @@ pub(crate) fn of_kind(
             let metadata = json!({"resourceVersion": meta::resource_version(&object)});
             table(call, group_kind, ty, vec![object], metadata, convert)
         }
-        "PartialObjectMetadata" => Ok((
-            partial(&object, convert),
-            named("meta/v1.PartialObjectMetadata"),
-        )),
+        "PartialObjectMetadata" => {
+            let object = bare(call, object);
+            Ok((
+                partial(&object, convert),
+                named("meta/v1.PartialObjectMetadata"),
+            ))
+        }
         _ => Err(Status::not_acceptable_conversion(
             &convert.kind,
             &crate::negotiate::MEDIA_TYPES,
@@ -69,8 +72,8 @@ pub(crate) fn list(
         ),
         "PartialObjectMetadataList" => {
             let items: Vec<Value> = objects
-                .iter()
-                .map(|object| partial(object, convert))
+                .into_iter()
+                .map(|object| partial(&bare(call, object), convert))
                 .collect();
             let list = json!({"kind": "PartialObjectMetadataList", "apiVersion": meta_version(convert), "metadata": metadata, "items": items});
             Ok((list, named("meta/v1.PartialObjectMetadataList")))
@@ -80,6 +83,14 @@ pub(crate) fn list(
             &crate::negotiate::MEDIA_TYPES,
         )),
     }
+}
+
+/// An object of which only the metadata will be shown.
+fn bare(call: &Call, mut object: Value) -> Value {
+    if let Some(registry) = &call.endpoint.registry {
+        registry.strategy.strip_for_metadata(&mut object);
+    }
+    object
 }
 
 fn meta_version(convert: &Convert) -> String {
@@ -121,7 +132,8 @@ fn table(
             .map(|object| to_json_value(object, ty))
             .collect()
     } else {
-        objects
+        let objects = objects.into_iter();
+        objects.map(|object| bare(call, object)).collect()
     };
     table.extend(shown.iter());
     let metadata = match metadata {

@@ -5,7 +5,6 @@ use super::create::{insert, match_namespace, track};
 use super::params::WriteOptions;
 use crate::admission::resource_quota::charge;
 use crate::admission::{Attributes, Operation};
-use crate::negotiate::Offer;
 use crate::registry::Stored;
 use crate::registry::before::Part;
 use crate::reply::Reply;
@@ -18,7 +17,7 @@ const ATTEMPTS: u32 = 32;
 
 /// Replaces the object in the path by the one in the body; creates it where the kind allows that.
 pub(crate) async fn update(call: &mut Call, part: Part<'_>) -> Result<Reply, Status> {
-    let accepted = call.accepted(Offer::Table)?;
+    let accepted = call.accepted_view()?;
     let options = WriteOptions::parse(&call.query, "UpdateOptions", false)?;
     let mut object = call.decode_object(options.validation)?;
     match_namespace(call, &mut object)?;
@@ -92,13 +91,22 @@ pub(crate) async fn modify(
         if uid_is_precondition {
             check_uid(call, &object, &old.object)?;
         }
-        registry.check_version(&object, &old.object)?;
+        let unconditional = call.endpoint.resource.unconditional_update;
+        registry.check_version(&object, &old.object, unconditional)?;
         let attributes = Attributes::new(call, Operation::Update, sub(part));
         call.warnings.extend(
             api.admission
                 .admit(&attributes, &mut object, Some(&old.object))
                 .await?,
         );
+        let mut extra = if part == Part::Main {
+            let old = Some(&old.object);
+            registry
+                .strategy
+                .allocate(&api, &mut object, old, dry_run)?
+        } else {
+            Default::default()
+        };
         call.dedup_owners(&mut object, super::AFTER_ADMISSION);
         call.warnings.extend(registry.before_update(
             call.endpoint.resource,
@@ -113,15 +121,13 @@ pub(crate) async fn modify(
         );
         call.check_escalation(&object, Some(&old.object))?;
         managed_fields::keep_times(&old.object, &mut object);
-        let mut extra =
-            registry
-                .strategy
-                .allocate(&api, &mut object, Some(&old.object), dry_run)?;
         let ends = !meta::deletion_timestamp(&object).is_empty()
             && meta::finalizers(&object).next().is_none()
             && !registry.strategy.held(&object)
             && meta::deletion_grace_period_seconds(&object).unwrap_or(0) == 0;
         let done = if ends {
+            // The answer shows the object as it was last stored.
+            meta::set(&mut object, "resourceVersion", &old.revision.to_string());
             if dry_run {
                 Some(object.clone())
             } else {

@@ -1,16 +1,18 @@
 //! Resources that are computed, never stored: reviews of access and identity, bindings, component statuses.
 
+mod access;
+
 use super::Call;
+use super::binding::bind;
 use super::params::WriteOptions;
-use super::subresource::bind;
-use crate::filters::authorize::{Attributes, Decision};
 use crate::negotiate::Offer;
 use crate::reply::Reply;
 use crate::routes::Action;
 use crate::user::User;
+use access::Form;
 use serde_json::{Map, Value, json};
 use triad_machinery::meta;
-use triad_machinery::status::{FieldError, GroupKind, Status};
+use triad_machinery::status::Status;
 
 pub(crate) async fn dispatch(call: &mut Call, action: Action) -> Result<Reply, Status> {
     let plural = call.endpoint.resource.plural.clone();
@@ -25,24 +27,14 @@ pub(crate) async fn dispatch(call: &mut Call, action: Action) -> Result<Reply, S
             .await
         }
         ("selfsubjectaccessreviews", Action::Create) => {
-            review(call, |call, review| access(call, review, Subject::Caller)).await
+            review(call, |call, review| access::answer(call, review, Form::Own)).await
         }
         ("subjectaccessreviews", Action::Create) => {
-            review(call, |call, review| access(call, review, Subject::Spec)).await
+            review(call, |call, review| access::answer(call, review, Form::Any)).await
         }
         ("localsubjectaccessreviews", Action::Create) => {
             review(call, |call, review| {
-                let asked = review
-                    .pointer("/spec/resourceAttributes/namespace")
-                    .and_then(Value::as_str)
-                    .unwrap_or("");
-                if asked != call.namespace() {
-                    return Err(Status::bad_request(format!(
-                        "spec.resourceAttributes.namespace must match namespace: {}",
-                        call.namespace()
-                    )));
-                }
-                access(call, review, Subject::Spec)
+                access::answer(call, review, Form::Local)
             })
             .await
         }
@@ -83,115 +75,6 @@ fn user_info(user: &User) -> Value {
         info.insert("extra".to_owned(), json!(user.extra));
     }
     Value::Object(info)
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Subject {
-    Caller,
-    Spec,
-}
-
-fn access(call: &mut Call, mut review: Value, subject: Subject) -> Result<Value, Status> {
-    let spec = review.get("spec").cloned().unwrap_or_else(|| json!({}));
-    let text = |at: &str| {
-        spec.pointer(at)
-            .and_then(Value::as_str)
-            .unwrap_or("")
-            .to_owned()
-    };
-    let texts = |at: &str| -> Vec<String> {
-        spec.pointer(at)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect()
-    };
-    let (of_resource, of_path) = (
-        spec.get("resourceAttributes").is_some(),
-        spec.get("nonResourceAttributes").is_some(),
-    );
-    let mut errors = Vec::new();
-    if of_resource && of_path {
-        errors.push(FieldError::invalid(
-            "spec.nonResourceAttributes",
-            spec["nonResourceAttributes"].clone(),
-            "cannot be specified in combination with resourceAttributes",
-        ));
-    }
-    if !of_resource && !of_path {
-        errors.push(FieldError::invalid(
-            "spec",
-            Value::Null,
-            "exactly one of nonResourceAttributes or resourceAttributes must be specified",
-        ));
-    }
-    if subject == Subject::Spec && text("/user").is_empty() && texts("/groups").is_empty() {
-        errors.push(FieldError::invalid(
-            "spec.user",
-            "",
-            "at least one of user or group must be specified",
-        ));
-    }
-    // A review has no identity; only its managers are let pass.
-    let mut metadata = review.get("metadata").cloned().unwrap_or_else(|| json!({}));
-    if subject == Subject::Spec
-        && metadata.as_object().is_some_and(|map| {
-            map.keys()
-                .any(|key| !matches!(key.as_str(), "managedFields" | "namespace"))
-        })
-    {
-        if let Some(map) = metadata.as_object_mut() {
-            map.shift_remove("namespace");
-        }
-        errors.push(FieldError::invalid("metadata", metadata, "must be empty"));
-    }
-    if !errors.is_empty() {
-        return Err(Status::invalid(
-            GroupKind {
-                group: "authorization.k8s.io",
-                kind: "",
-            },
-            "",
-            &errors,
-        ));
-    }
-    let user = match subject {
-        Subject::Caller => call.user.clone(),
-        Subject::Spec => User {
-            name: text("/user"),
-            uid: text("/uid"),
-            groups: texts("/groups"),
-            ..User::default()
-        },
-    };
-    let attributes = if of_resource {
-        let field = |name: &str| text(&format!("/resourceAttributes/{name}"));
-        Attributes {
-            verb: field("verb"),
-            resource_request: true,
-            group: field("group"),
-            resource: field("resource"),
-            subresource: field("subresource"),
-            namespace: field("namespace"),
-            name: field("name"),
-            ..Attributes::default()
-        }
-    } else {
-        Attributes {
-            verb: text("/nonResourceAttributes/verb"),
-            path: text("/nonResourceAttributes/path"),
-            ..Attributes::default()
-        }
-    };
-    review["status"] = match call.api.authorizer.authorize(&user, &attributes) {
-        Decision::Allow(reason) if reason.is_empty() => json!({"allowed": true}),
-        Decision::Allow(reason) => json!({"allowed": true, "reason": reason}),
-        Decision::Deny(reason) => json!({"allowed": false, "denied": true, "reason": reason}),
-        Decision::NoOpinion => json!({"allowed": false}),
-    };
-    Ok(review)
 }
 
 fn rules(call: &mut Call, mut review: Value) -> Result<Value, Status> {

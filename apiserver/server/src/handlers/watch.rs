@@ -65,7 +65,7 @@ const INITIAL_CHUNK: usize = 128;
 pub(crate) async fn watch(call: Call) -> Result<Reply, Status> {
     let accepted = call.accepted(Offer::Watch)?;
     let mut options = ListOptions::parse(&call.query, true)?;
-    check_fields(&call, &options.fields)?;
+    check_fields(&call, &mut options.fields)?;
     if let (true, Some(name)) = (call.info.legacy_watch, call.info.path_name()) {
         options.fields.terms.push(Term {
             field: "metadata.name".to_owned(),
@@ -128,7 +128,7 @@ pub(crate) async fn watch(call: Call) -> Result<Reply, Status> {
             .cloned()
             .collect();
         stream.step = Step::Initial(objects);
-        stream.initial_end = (stream.options.send_initial_events == Some(true)).then_some(revision);
+        stream.initial_end = stream.options.bookmarks.then_some(revision);
         revision
     } else {
         start.unwrap_or_else(|| api.cacher.view(&registry.cache).0)
@@ -346,7 +346,8 @@ impl Stream {
         bookmark: bool,
     ) -> Result<(Value, triad_machinery::schema::TypeId), Status> {
         let (mut object, ty) = transform::object(&self.call, object, convert)?;
-        if convert.kind == "Table" && (self.columns_sent || bookmark) {
+        let again = self.columns_sent && !self.call.endpoint.resource.repeats_columns;
+        if convert.kind == "Table" && (again || bookmark) {
             object["columnDefinitions"] = Value::Null;
         }
         Ok((object, ty))

@@ -48,6 +48,7 @@ pub struct Config {
     pub controllers: Controllers,
     pub event_ttl: Duration,
     pub request_timeout: Duration,
+    pub profiling: bool,
     pub min_request_timeout: Duration,
     pub shutdown_delay: Duration,
     pub max_object_bytes: usize,
@@ -221,6 +222,7 @@ impl Config {
             controllers: Controllers::new(flags.list("controllers"))?,
             event_ttl: flags.duration("event-ttl"),
             request_timeout: flags.duration("request-timeout"),
+            profiling: flags.flag("profiling"),
             min_request_timeout: Duration::from_secs(
                 flags.integer("min-request-timeout").max(0) as u64
             ),

@@ -3,6 +3,7 @@
 use super::{Registry, object_meta};
 use serde_json::{Value, json};
 use triad_machinery::features;
+use triad_machinery::managed_fields::kept_metadata;
 use triad_machinery::meta;
 use triad_machinery::names;
 use triad_machinery::scheme::Resource;
@@ -84,6 +85,7 @@ impl Registry {
             }
             Part::Sub("status") => {
                 keep_all_but_status(object, old);
+                self.keep_metadata("status", object, old);
                 self.strategy
                     .prepare_for_subresource_update("status", object, old);
             }
@@ -108,6 +110,15 @@ impl Registry {
         let mut warnings = validation::warnings(self.validated(served), object, Some(old));
         warnings.extend(self.strategy.warnings(object, Some(old)));
         Ok(warnings)
+    }
+
+    /// Takes the metadata from the stored object that writes of a subresource do not change.
+    fn keep_metadata(&self, subresource: &str, object: &mut Value, old: &Value) {
+        let resource = self.resource();
+        let (group, plural) = (&*resource.group, &*resource.plural);
+        for field in kept_metadata(group, plural, subresource, has_status(resource)) {
+            replace_from(&mut object["metadata"], &old["metadata"], field);
+        }
     }
 
     /// Everything wrong with a new object, in upstream's order (rest.ValidateCreate).
@@ -205,11 +216,17 @@ impl Registry {
     }
 
     /// Judges the resourceVersion that an update carries. A conflict is the client's to resolve.
-    pub(crate) fn check_version(&self, object: &Value, old: &Value) -> Result<(), Status> {
+    /// `unconditional` says whether one without is taken, which may differ by version.
+    pub(crate) fn check_version(
+        &self,
+        object: &Value,
+        old: &Value,
+        unconditional: bool,
+    ) -> Result<(), Status> {
         let asked = meta::resource_version(object);
         let name = meta::name(old);
         if asked.is_empty() || asked == "0" {
-            if self.resource().unconditional_update {
+            if unconditional {
                 return Ok(());
             }
             let error = FieldError::invalid(

@@ -75,48 +75,47 @@ impl Registry {
         }
     }
 
-    fn preconditions(&self, object: &Value, options: &DeleteOptions) -> Result<(), Status> {
+    pub(crate) fn preconditions(
+        &self,
+        object: &Value,
+        options: &DeleteOptions,
+    ) -> Result<(), Status> {
         // Here upstream names the kind, not the resource, but where a kind deletes by itself.
-        let shown = if self.strategy.ends_by_itself() {
-            &self.resource().plural
-        } else {
-            &self.resource().kind
-        };
+        let own = self.strategy.own_precondition();
         let kind = GroupResource {
             group: &self.resource().group,
-            resource: shown,
+            resource: if own.is_some() {
+                &self.resource().plural
+            } else {
+                &self.resource().kind
+            },
         };
-        let conflict = |why: String| Err(Status::conflict(kind, meta::name(object), why));
-        if self.strategy.ends_by_itself()
-            && let Some(asked) = options
-                .uid
-                .as_deref()
-                .filter(|asked| *asked != meta::uid(object))
-        {
-            return conflict(format!(
-                "Precondition failed: UID in precondition: {asked}, UID in object meta: {}",
-                meta::uid(object)
-            ));
-        }
-        if let Some(asked) = options
-            .uid
-            .as_deref()
-            .filter(|asked| *asked != meta::uid(object))
-        {
-            return conflict(format!(
-                "the UID in the precondition ({asked}) does not match the UID in record ({}). The object might have been deleted and then recreated",
-                meta::uid(object)
-            ));
-        }
-        if let Some(asked) = options
-            .resource_version
-            .as_deref()
-            .filter(|asked| *asked != meta::resource_version(object))
-        {
-            return conflict(format!(
-                "the ResourceVersion in the precondition ({asked}) does not match the ResourceVersion in record ({}). The object might have been modified",
-                meta::resource_version(object)
-            ));
+        for (asked, found, what, since) in [
+            (
+                &options.uid,
+                meta::uid(object),
+                "UID",
+                "deleted and then recreated",
+            ),
+            (
+                &options.resource_version,
+                meta::resource_version(object),
+                "ResourceVersion",
+                "modified",
+            ),
+        ] {
+            let Some(asked) = asked.as_deref().filter(|asked| *asked != found) else {
+                continue;
+            };
+            let why = match own {
+                Some(failed) => format!(
+                    "{failed}: {what} in precondition: {asked}, {what} in object meta: {found}"
+                ),
+                None => format!(
+                    "the {what} in the precondition ({asked}) does not match the {what} in record ({found}). The object might have been {since}"
+                ),
+            };
+            return Err(Status::conflict(kind, meta::name(object), why));
         }
         Ok(())
     }
@@ -124,6 +123,10 @@ impl Registry {
     fn plan(&self, old: &Value, options: &DeleteOptions) -> Plan {
         let mut object = old.clone();
         let deleting = !meta::deletion_timestamp(old).is_empty();
+        if !deleting && self.strategy.begin_own_deletion(&mut object) {
+            meta::set(&mut object, "deletionTimestamp", &self.clock.now());
+            return Plan::Mark(object);
+        }
         let finalizers = self.collector_finalizers(old, options);
         let finalizers_change = finalizers
             .iter()

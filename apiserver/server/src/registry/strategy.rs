@@ -1,7 +1,10 @@
 //! What a kind may do differently. Every method has a default that does nothing; the regular rules (generation, status
 //! kept apart, names) are applied around it from the resource table.
 
-use super::{apiextensions, apps, batch, certificates, core};
+use super::{
+    apiextensions, apiregistration, apps, autoscaling, batch, certificates, core, discovery,
+    resource as dra,
+};
 use crate::api::Api;
 use crate::user::User;
 use serde_json::Value;
@@ -34,6 +37,9 @@ impl Extra {
 pub(crate) trait Strategy: Send + Sync {
     /// Changes a decoded object of a request before anything else sees it.
     fn normalise(&self, _object: &mut Value) {}
+
+    /// Takes from an object what its bare metadata does not show: what only stands for a field that is gone.
+    fn strip_for_metadata(&self, _object: &mut Value) {}
 
     /// Writes down who made a new object, where the kind keeps that.
     fn attribute_to(&self, _object: &mut Value, _user: &User) {}
@@ -115,6 +121,16 @@ pub(crate) trait Strategy: Send + Sync {
     /// A change made when a deletion with grace begins.
     fn begin_deletion(&self, _object: &mut Value) {}
 
+    /// Begins a deletion in the kind's own way: what it changes is all that happens until the object's finalizers are done.
+    fn begin_own_deletion(&self, _object: &mut Value) -> bool {
+        false
+    }
+
+    /// How a failed precondition of a deletion is told where the kind judges it itself.
+    fn own_precondition(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Whether a deletion may happen at all.
     fn check_deletion(&self, _object: &Value) -> Result<(), Status> {
         Ok(())
@@ -151,10 +167,22 @@ pub(crate) fn for_resource(resource: &Resource) -> Box<dyn Strategy> {
         ("certificates.k8s.io", "certificatesigningrequests") => {
             Box::new(certificates::signing_requests::SigningRequests)
         }
+        ("certificates.k8s.io", "podcertificaterequests") => {
+            Box::new(certificates::pod_requests::PodRequests)
+        }
+        ("autoscaling", "horizontalpodautoscalers") => Box::new(autoscaling::Autoscalers),
+        ("apps", "daemonsets") => Box::new(apps::daemon_sets::DaemonSets),
         ("apiextensions.k8s.io", "customresourcedefinitions") => {
             Box::new(apiextensions::definitions::Definitions)
         }
-        ("apps", "daemonsets") => Box::new(apps::daemon_sets::DaemonSets),
+        ("apiregistration.k8s.io", "apiservices") => {
+            Box::new(apiregistration::api_services::ApiServices)
+        }
+        ("discovery.k8s.io", "endpointslices") => {
+            Box::new(discovery::endpoint_slices::EndpointSlices)
+        }
+        ("resource.k8s.io", "devicetaintrules") => Box::new(dra::taint_rules::TaintRules),
+        ("resource.k8s.io", "resourceclaims") => Box::new(dra::claims::Claims),
         ("batch", "jobs") => Box::new(batch::jobs::Jobs),
         ("apps", "deployments") => Box::new(apps::deployments::Deployments),
         _ => Box::new(Regular),

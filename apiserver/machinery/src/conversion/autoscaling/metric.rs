@@ -3,8 +3,12 @@
 
 use serde_json::{Map, Value, json};
 
-/// The sources that a metric may have.
-const SOURCES: [&str; 5] = [
+use crate::codec::json;
+use crate::schema::schema;
+
+/// The fields of a metric, in v1's order: its kind, then the sources that it may have.
+const FIELDS: [&str; 6] = [
+    "type",
     "object",
     "pods",
     "resource",
@@ -15,66 +19,82 @@ const SOURCES: [&str; 5] = [
 /// v2's names of amounts with the ends of v1's names.
 const AMOUNTS: [(&str, &str); 3] = [
     ("value", "Value"),
-    ("averageValue", "AverageValue"),
     ("averageUtilization", "AverageUtilization"),
+    ("averageValue", "AverageValue"),
 ];
 
 /// A metric of v1 as one of v2.
-pub(super) fn to_v2(mut metric: Value, side: &str) -> Value {
-    for source in SOURCES {
-        if let Some(Value::Object(old)) = metric.get_mut(source) {
-            *old = source_to_v2(std::mem::take(old), source, side);
-        }
-    }
-    metric
+pub(super) fn to_v2(metric: Value, side: &str) -> Value {
+    each_source(metric, |source, old| source_to_v2(old, source, side))
 }
 
 /// A metric of v2 as one of v1.
-pub(super) fn from_v2(mut metric: Value, side: &str) -> Value {
-    for source in SOURCES {
-        if let Some(Value::Object(new)) = metric.get_mut(source) {
-            *new = source_from_v2(std::mem::take(new), source, side);
+pub(super) fn from_v2(metric: Value, side: &str) -> Value {
+    each_source(metric, |source, new| source_from_v2(new, source, side))
+}
+
+fn each_source(
+    mut metric: Value,
+    change: impl Fn(&str, Map<String, Value>) -> Map<String, Value>,
+) -> Value {
+    let mut changed = Map::new();
+    for field in FIELDS {
+        match metric.get_mut(field).map(Value::take) {
+            None | Some(Value::Null) => {}
+            Some(Value::Object(source)) => {
+                changed.insert(field.to_owned(), change(field, source).into());
+            }
+            Some(other) => {
+                changed.insert(field.to_owned(), other);
+            }
         }
     }
-    metric
+    Value::Object(changed)
+}
+
+/// The amount that v1 always says of a source, zero where v2 does not have it.
+fn always(source: &str, side: &str) -> Option<&'static str> {
+    match (source, side) {
+        ("object", _) | ("external", "current") => Some("value"),
+        ("pods", _) | ("resource" | "containerResource", "current") => Some("averageValue"),
+        _ => None,
+    }
 }
 
 fn source_to_v2(mut old: Map<String, Value>, source: &str, side: &str) -> Map<String, Value> {
     let mut new = Map::new();
     let mut amounts = Map::new();
     for (name, end) in AMOUNTS {
-        if let Some(amount) = old.shift_remove(&format!("{side}{end}")) {
-            amounts.insert(name.to_owned(), amount);
+        let amount = old.shift_remove(&flat_name(source, side, name, end));
+        match amount.filter(|amount| !amount.is_null()) {
+            Some(amount) => {
+                amounts.insert(name.to_owned(), amount);
+            }
+            None if always(source, side) == Some(name) => {
+                amounts.insert(name.to_owned(), "0".into());
+            }
+            None => {}
         }
     }
     if source == "object" {
-        if let Some(average) = old.shift_remove("averageValue") {
-            // v1 must name a value even where only the average counts.
-            amounts = if side == "target" {
-                Map::new()
-            } else {
-                amounts
-            };
-            amounts.insert("averageValue".to_owned(), average);
+        // v1 must name a value even where only the average counts.
+        if side == "target"
+            && amounts.contains_key("averageValue")
+            && amounts.get("value").is_some_and(is_zero)
+        {
+            amounts.shift_remove("value");
         }
         if let Some(target) = old.shift_remove("target") {
             new.insert("describedObject".to_owned(), target);
         }
     }
     if side == "target" {
-        let kind = match (
-            amounts.contains_key("averageUtilization"),
-            amounts.contains_key("averageValue"),
-        ) {
-            (true, _) => "Utilization",
-            (false, true) => "AverageValue",
-            (false, false) => "Value",
-        };
-        amounts.insert("type".to_owned(), kind.into());
+        amounts.insert("type".to_owned(), kind(source, &amounts).into());
     }
     if let Some(name) = old.shift_remove("metricName") {
         let mut identifier = json!({ "name": name });
-        if let Some(selector) = old.shift_remove(selector_name(source)) {
+        let selector = old.shift_remove(selector_name(source));
+        if let Some(selector) = selector.filter(|selector| !selector.is_null()) {
             identifier["selector"] = selector;
         }
         new.insert("metric".to_owned(), identifier);
@@ -84,37 +104,77 @@ fn source_to_v2(mut old: Map<String, Value>, source: &str, side: &str) -> Map<St
     new
 }
 
+/// What v2 calls a target that v1 tells by its amounts.
+fn kind(source: &str, amounts: &Map<String, Value>) -> &'static str {
+    let has = |name: &str| amounts.contains_key(name);
+    match source {
+        "object" if !has("averageValue") => "Value",
+        "external" if has("value") => "Value",
+        "resource" | "containerResource" if has("averageUtilization") => "Utilization",
+        _ => "AverageValue",
+    }
+}
+
+fn is_zero(amount: &Value) -> bool {
+    let quantity = amount.as_str().map(crate::quantity::Quantity::parse);
+    quantity.is_some_and(|quantity| quantity.is_ok_and(|quantity| quantity.is_zero()))
+}
+
 fn source_from_v2(mut new: Map<String, Value>, source: &str, side: &str) -> Map<String, Value> {
     let mut old = Map::new();
-    let amounts = new.shift_remove(side).unwrap_or_default();
-    for (name, end) in AMOUNTS {
-        if let Some(amount) = amounts.get(name) {
-            let flat = if source == "object" && name == "averageValue" {
-                name.to_owned()
-            } else {
-                format!("{side}{end}")
-            };
-            old.insert(flat, amount.clone());
-        }
-    }
-    if source == "object" {
-        old.entry(format!("{side}Value"))
-            .or_insert_with(|| "0".into());
-    }
     if let Some(target) = new.shift_remove("describedObject") {
-        old.insert("target".to_owned(), target);
+        let ty = "autoscaling/v1.CrossVersionObjectReference";
+        old.insert("target".to_owned(), in_order(target, ty));
     }
-    if let Some(Value::Object(mut identifier)) = new.shift_remove("metric") {
-        old.insert(
-            "metricName".to_owned(),
-            identifier.shift_remove("name").unwrap_or_else(|| "".into()),
-        );
-        if let Some(selector) = identifier.shift_remove("selector") {
-            old.insert(selector_name(source).to_owned(), selector);
+    if let Some(name) = new.shift_remove("name") {
+        old.insert("name".to_owned(), name);
+    }
+    let mut identifier = new.shift_remove("metric").unwrap_or_default();
+    let selector = identifier.get_mut("selector").map(Value::take);
+    let selector = selector.map(|selector| in_order(selector, "meta/v1.LabelSelector"));
+    if let Value::Object(mut identifier) = identifier {
+        let name = identifier.shift_remove("name");
+        old.insert("metricName".to_owned(), name.unwrap_or_else(|| "".into()));
+    }
+    let external = source == "external";
+    if let Some(selector) = selector.clone().filter(|_| external) {
+        old.insert(selector_name(source).to_owned(), selector);
+    }
+    let amounts = new.shift_remove(side).unwrap_or_default();
+    let mut flat = Map::new();
+    for (name, end) in AMOUNTS {
+        let zero = || (always(source, side) == Some(name)).then(|| "0".into());
+        if let Some(amount) = amounts.get(name).cloned().or_else(zero) {
+            flat.insert(flat_name(source, side, name, end), amount);
         }
+    }
+    let average = flat.shift_remove("averageValue");
+    old.extend(flat);
+    if let Some(selector) = selector.filter(|_| !external) {
+        old.insert(selector_name(source).to_owned(), selector);
+    }
+    if let Some(average) = average {
+        old.insert("averageValue".to_owned(), average);
     }
     old.extend(new);
     old
+}
+
+fn flat_name(source: &str, side: &str, name: &str, end: &str) -> String {
+    if source == "object" && name == "averageValue" {
+        name.to_owned()
+    } else {
+        format!("{side}{end}")
+    }
+}
+
+/// A value with the fields of its type in their order.
+fn in_order(value: Value, ty: &str) -> Value {
+    let Some(ty) = schema().type_named(ty) else {
+        return value;
+    };
+    let ordered = json::encode(&value, ty, None);
+    serde_json::from_slice(&ordered).unwrap_or(value)
 }
 
 fn selector_name(source: &str) -> &'static str {

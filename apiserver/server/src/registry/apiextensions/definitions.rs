@@ -1,8 +1,13 @@
-//! Custom resource definitions: they know which versions were ever stored
+//! Custom resource definitions: they know which versions were ever stored, and do not go before their objects have gone
 //! (apiextensions-apiserver pkg/registry/customresourcedefinition).
 
 use crate::registry::Strategy;
-use serde_json::Value;
+use crate::registry::conditions::Condition;
+use serde_json::{Value, json};
+use triad_machinery::meta;
+
+/// Held by the controller that removes the custom resources.
+pub(crate) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 
 pub(in crate::registry) struct Definitions;
 
@@ -13,6 +18,22 @@ impl Strategy for Definitions {
 
     fn prepare_for_update(&self, object: &mut Value, _old: &Value) {
         note_stored_version(object);
+    }
+
+    fn begin_own_deletion(&self, object: &mut Value) -> bool {
+        let mut finalizers: Vec<String> = meta::finalizers(object).map(str::to_owned).collect();
+        if !finalizers.iter().any(|finalizer| finalizer == CLEANUP) {
+            finalizers.push(CLEANUP.to_owned());
+        }
+        object["metadata"]["finalizers"] = json!(finalizers);
+        let message =
+            "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon";
+        Condition::new("Terminating", true, "InstanceDeletionPending", message).set(object);
+        true
+    }
+
+    fn own_precondition(&self) -> Option<&'static str> {
+        Some("precondition failed")
     }
 }
 
@@ -36,7 +57,6 @@ fn note_stored_version(object: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn every_version_ever_stored_is_remembered() {
@@ -48,5 +68,16 @@ mod tests {
         object["spec"] = spec("v2");
         Definitions.prepare_for_update(&mut object, &old);
         assert_eq!(object["status"]["storedVersions"], json!(["v1", "v2"]));
+    }
+
+    #[test]
+    fn a_deletion_waits_for_the_objects() {
+        let mut object = json!({"metadata": {"name": "a", "finalizers": ["x.io/y"]}});
+        assert!(Definitions.begin_own_deletion(&mut object));
+        assert_eq!(object["metadata"]["finalizers"], json!(["x.io/y", CLEANUP]));
+        assert_eq!(
+            object["status"]["conditions"][0]["reason"],
+            "InstanceDeletionPending"
+        );
     }
 }

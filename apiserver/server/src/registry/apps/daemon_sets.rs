@@ -25,6 +25,21 @@ impl Strategy for DaemonSets {
         set(object, count);
     }
 
+    fn strip_for_metadata(&self, object: &mut Value) {
+        let Some(metadata) = meta::metadata_mut(object) else {
+            return;
+        };
+        if let Some(annotations) = metadata
+            .get_mut("annotations")
+            .and_then(Value::as_object_mut)
+        {
+            annotations.shift_remove(GENERATION);
+            if annotations.is_empty() {
+                metadata.shift_remove("annotations");
+            }
+        }
+    }
+
     fn prepare_for_create(&self, object: &mut Value) {
         set(object, count(object).max(1));
     }

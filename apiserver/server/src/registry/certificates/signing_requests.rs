@@ -44,8 +44,32 @@ impl Strategy for SigningRequests {
             if let Some(changed) = changed {
                 object["status"]["conditions"] = changed;
             }
+        } else {
+            // The approver's conditions come back as they were: times that an older client rounded are no change.
+            keep_conditions(object, old, "Approved");
+            keep_conditions(object, old, "Denied");
         }
         stamp(object, old);
+    }
+}
+
+/// Takes the conditions of a type from the stored object where there are as many.
+fn keep_conditions(object: &mut Value, old: &Value, kind: &str) {
+    let of_kind = |condition: &&Value| condition.get("type").is_some_and(|t| t == kind);
+    let list = |object: &Value| {
+        let list = object.pointer("/status/conditions");
+        list.and_then(Value::as_array).cloned().unwrap_or_default()
+    };
+    let kept: Vec<Value> = list(old).iter().filter(of_kind).cloned().collect();
+    if list(object).iter().filter(of_kind).count() != kept.len() {
+        return;
+    }
+    let new = object
+        .pointer_mut("/status/conditions")
+        .and_then(Value::as_array_mut);
+    let places = new.into_iter().flatten().filter(|c| of_kind(&&**c));
+    for (place, condition) in places.zip(kept) {
+        *place = condition;
     }
 }
 

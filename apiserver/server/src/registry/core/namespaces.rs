@@ -83,6 +83,10 @@ impl Strategy for Namespaces {
         true
     }
 
+    fn own_precondition(&self) -> Option<&'static str> {
+        Some("Precondition failed")
+    }
+
     fn held(&self, object: &Value) -> bool {
         !finalizers(object).is_empty()
     }

@@ -14,7 +14,29 @@ fn drop_config(object: &mut Value) {
     }
 }
 
+/// podCIDR is the first of podCIDRs, each given for the other (kubernetes pkg/apis/core/v1/conversion.go).
+fn pair_ranges(object: &mut Value) {
+    let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let one = spec.get("podCIDR").filter(|one| one.as_str() != Some(""));
+    let first = spec.get("podCIDRs").and_then(|all| all.get(0));
+    match (one.cloned(), first.cloned()) {
+        (Some(one), first) if first.as_ref() != Some(&one) => {
+            spec.insert("podCIDRs".to_owned(), Value::Array(vec![one]));
+        }
+        (None, Some(first)) => {
+            spec.insert("podCIDR".to_owned(), first);
+        }
+        _ => {}
+    }
+}
+
 impl Strategy for Nodes {
+    fn normalise(&self, object: &mut Value) {
+        pair_ranges(object);
+    }
+
     fn keeps_status_on_create(&self) -> bool {
         true
     }
@@ -27,5 +49,28 @@ impl Strategy for Nodes {
         if old.pointer("/spec/configSource").is_none() {
             drop_config(object);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn one_range_stands_for_all() {
+        let paired = |spec: Value| {
+            let mut node = json!({ "spec": spec });
+            pair_ranges(&mut node);
+            node["spec"].take()
+        };
+        let both = json!({"podCIDR": "10.1.0.0/24", "podCIDRs": ["10.1.0.0/24"]});
+        assert_eq!(paired(json!({"podCIDR": "10.1.0.0/24"})), both);
+        assert_eq!(paired(json!({"podCIDRs": ["10.1.0.0/24"]})), both);
+        assert_eq!(
+            paired(json!({"podCIDR": "10.1.0.0/24", "podCIDRs": ["10.2.0.0/24", "fd00::/64"]})),
+            both
+        );
+        assert_eq!(paired(json!({})), json!({}));
     }
 }

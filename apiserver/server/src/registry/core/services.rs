@@ -1,111 +1,33 @@
-//! Services: cluster addresses and node ports, taken in the same transaction that stores the service
-//! (kubernetes pkg/registry/core/service).
+//! Services: cluster addresses and node ports, taken in the same transaction that stores the service (kubernetes
+//! pkg/registry/core/service).
 //!
 //! An address in use is an IPAddress object of that name, a node port in use is a key of its own; both go with the service.
 
+mod addresses;
+mod band;
+mod families;
+mod ports;
+pub(crate) mod repair;
+
 use crate::api::Api;
 use crate::registry::Strategy;
+use crate::registry::before::{remove, replace_from};
 use crate::registry::strategy::Extra;
-use bytes::Bytes;
-use ipnet::IpNet;
-use rand::Rng as _;
 use serde_json::{Value, json};
-use std::net::IpAddr;
-use triad_kv::{Change, Compare, Condition};
 use triad_machinery::meta;
-use triad_machinery::scheme::scheme;
 use triad_machinery::status::{FieldError, GroupKind, Status};
-
-const PORTS: &str = "/registry/ranges/nodeports/";
-const ADDRESSES: &str = "/registry/ipaddresses/";
-/// Draws before an address or port range counts as full.
-const DRAWS: u32 = 512;
 
 #[derive(Default)]
 pub(in crate::registry) struct Services;
 
-fn text<'a>(object: &'a Value, at: &str) -> &'a str {
-    object.pointer(at).and_then(Value::as_str).unwrap_or("")
-}
-
-/// Whether this kind of service has a cluster address.
-fn has_address(object: &Value) -> bool {
-    text(object, "/spec/type") != "ExternalName" && text(object, "/spec/clusterIP") != "None"
-}
-
-fn addresses(object: &Value) -> Vec<String> {
-    if !has_address(object) {
-        return Vec::new();
-    }
-    let list = object.pointer("/spec/clusterIPs").and_then(Value::as_array);
-    let mut all: Vec<String> = list
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect();
-    if all.is_empty() && !text(object, "/spec/clusterIP").is_empty() {
-        all.push(text(object, "/spec/clusterIP").to_owned());
-    }
-    all
-}
-
-fn node_ports(object: &Value) -> Vec<i64> {
-    let ports = object
-        .pointer("/spec/ports")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
-    let mut all: Vec<i64> = ports
-        .filter_map(|port| port.get("nodePort")?.as_i64())
-        .filter(|port| *port != 0)
-        .collect();
-    all.extend(
-        object
-            .pointer("/spec/healthCheckNodePort")
-            .and_then(Value::as_i64)
-            .filter(|port| *port != 0),
-    );
-    all.sort_unstable();
-    all.dedup();
-    all
-}
-
 impl Strategy for Services {
     fn prepare_for_create(&self, object: &mut Value) {
-        families(object);
+        drop_from_names(object);
     }
 
     fn prepare_for_update(&self, object: &mut Value, old: &Value) {
-        // What was allocated stays unless the client says otherwise.
-        if has_address(object) && has_address(old) {
-            for field in ["clusterIP", "clusterIPs"] {
-                if object.pointer(&format!("/spec/{field}")).is_none()
-                    && let Some(kept) = old.pointer(&format!("/spec/{field}"))
-                {
-                    object["spec"][field] = kept.clone();
-                }
-            }
-        }
-        for field in ["ipFamilies", "ipFamilyPolicy"] {
-            if let (None, Some(kept), true) = (
-                object.pointer(&format!("/spec/{field}")),
-                old.pointer(&format!("/spec/{field}")),
-                text(object, "/spec/type") != "ExternalName",
-            ) {
-                object["spec"][field] = kept.clone();
-            }
-        }
-        keep_node_ports(object, old);
-        if text(object, "/spec/type") == "ExternalName" {
-            for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
-                if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
-                    spec.shift_remove(field);
-                }
-            }
-        } else {
-            families(object);
-        }
+        drop_what_the_type_lacks(object, old);
+        drop_from_names(object);
     }
 
     fn allocate(
@@ -115,358 +37,181 @@ impl Strategy for Services {
         old: Option<&Value>,
         dry_run: bool,
     ) -> Result<Extra, Status> {
+        match old {
+            None => {
+                let one = text(object, "clusterIP").to_owned();
+                if !one.is_empty() && object["spec"].get("clusterIPs").is_none() {
+                    object["spec"]["clusterIPs"] = json!([one]);
+                }
+            }
+            Some(old) => keep_allocated(object, old),
+        }
+        families::fill(api, object, old)?;
         let mut extra = Extra::default();
-        let held = old.map(addresses).unwrap_or_default();
-        if has_address(object) && addresses(object).is_empty() {
-            let cidr = &api.config.service_cidr;
-            let drawn = if dry_run {
-                cidr.network()
-            } else {
-                draw_address(api, cidr)?
-            };
-            object["spec"]["clusterIP"] = drawn.to_string().into();
-            object["spec"]["clusterIPs"] = json!([drawn.to_string()]);
-        }
-        let wanted = addresses(object);
-        for address in wanted.iter().filter(|address| !held.contains(address)) {
-            check_address(api, object, address)?;
-            let key = Bytes::from(format!("{ADDRESSES}{address}"));
-            extra.compares.push(Compare {
-                key: key.clone(),
-                condition: Condition::Absent,
-            });
-            extra.changes.push(Change::Put {
-                key,
-                value: ip_address(object, address)?,
-                ttl_seconds: None,
-            });
-        }
-        for address in held.iter().filter(|address| !wanted.contains(address)) {
-            extra.changes.push(Change::Delete {
-                key: Bytes::from(format!("{ADDRESSES}{address}")),
-            });
-        }
-        self.ports(api, object, old, dry_run, &mut extra)?;
+        addresses::allocate(api, object, old, dry_run, &mut extra)?;
+        ports::allocate(api, object, old, dry_run, &mut extra)?;
         Ok(extra)
     }
 
     fn release(&self, object: &Value) -> Extra {
-        let addresses = addresses(object)
-            .into_iter()
-            .map(|address| format!("{ADDRESSES}{address}"));
-        let ports = node_ports(object)
-            .into_iter()
-            .map(|port| format!("{PORTS}{port}"));
-        let changes = addresses
-            .chain(ports)
-            .map(|key| Change::Delete {
-                key: Bytes::from(key),
-            })
-            .collect();
-        Extra {
-            compares: Vec::new(),
-            changes,
-        }
+        let mut extra = Extra::default();
+        addresses::release(addresses::of(object), &mut extra);
+        ports::release(ports::of(object), &mut extra);
+        extra
     }
 }
 
-impl Services {
-    fn ports(
-        &self,
-        api: &Api,
-        object: &mut Value,
-        old: Option<&Value>,
-        dry_run: bool,
-        extra: &mut Extra,
-    ) -> Result<(), Status> {
-        let held = old.map(node_ports).unwrap_or_default();
-        // What a dry run only shows may be in use.
-        let mut shown = Vec::new();
-        let kind = text(object, "/spec/type").to_owned();
-        let allocates = kind == "NodePort"
-            || (kind == "LoadBalancer"
-                && object.pointer("/spec/allocateLoadBalancerNodePorts")
-                    != Some(&Value::Bool(false)));
-        let mut taken = node_ports(object);
-        if allocates {
-            let (first, last) = api.config.node_ports;
-            for at in 0..object
-                .pointer("/spec/ports")
-                .and_then(Value::as_array)
-                .map_or(0, Vec::len)
-            {
-                if object["spec"]["ports"][at]
-                    .get("nodePort")
-                    .and_then(Value::as_i64)
-                    .unwrap_or(0)
-                    != 0
-                {
-                    continue;
-                }
-                let port = if dry_run {
-                    let port = dry_port(&taken, &held);
-                    shown.push(port);
-                    port
-                } else {
-                    draw_port(api, first, last, &taken)?
-                };
-                taken.push(port);
-                object["spec"]["ports"][at]["nodePort"] = port.into();
-            }
-        }
-        let wanted = node_ports(object);
-        let new = |port: &&i64| !held.contains(port) && !shown.contains(port);
-        for port in wanted.iter().filter(new) {
-            let key = Bytes::from(format!("{PORTS}{port}"));
-            if api
-                .store
-                .get(&key, None)
-                .map_err(|e| crate::registry::unavailable(&e))?
-                .is_some()
-            {
-                let at = object
-                    .pointer("/spec/ports")
-                    .and_then(Value::as_array)
-                    .into_iter()
-                    .flatten()
-                    .position(|p| p.get("nodePort").and_then(Value::as_i64) == Some(*port))
-                    .unwrap_or(0);
-                let error = FieldError::invalid(
-                    format!("spec.ports[{at}].nodePort"),
-                    *port,
-                    "provided port is already allocated",
-                );
-                return Err(Status::invalid(
-                    GroupKind {
-                        group: "",
-                        kind: "Service",
-                    },
-                    meta::name(object),
-                    &[error],
-                ));
-            }
-            let owner = format!("{}/{}", meta::namespace(object), meta::name(object));
-            extra.compares.push(Compare {
-                key: key.clone(),
-                condition: Condition::Absent,
-            });
-            extra.changes.push(Change::Put {
-                key,
-                value: Bytes::from(owner),
-                ttl_seconds: None,
-            });
-        }
-        for port in held.iter().filter(|port| !wanted.contains(port)) {
-            extra.changes.push(Change::Delete {
-                key: Bytes::from(format!("{PORTS}{port}")),
-            });
-        }
-        Ok(())
-    }
+/// A field of the spec.
+fn text<'a>(service: &'a Value, field: &str) -> &'a str {
+    let value = service.get("spec").and_then(|spec| spec.get(field));
+    value.and_then(Value::as_str).unwrap_or("")
 }
 
-/// Single-stack IPv4 or IPv6, by the service range; a headless service without selector may have both.
-fn families(object: &mut Value) {
-    if text(object, "/spec/type") == "ExternalName" {
-        return;
+fn texts(service: &Value, field: &str) -> Vec<String> {
+    let list = service.get("spec").and_then(|spec| spec.get(field));
+    let list = list.and_then(Value::as_array).into_iter().flatten();
+    list.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Whether this type of service has a cluster address, be it `None`.
+fn needs_address(service: &Value) -> bool {
+    text(service, "type") != "ExternalName"
+}
+
+fn needs_node_port(service: &Value) -> bool {
+    matches!(text(service, "type"), "NodePort" | "LoadBalancer")
+}
+
+/// Whether a load balancer asks the nodes which of them have endpoints.
+fn needs_health_check(service: &Value) -> bool {
+    text(service, "type") == "LoadBalancer" && text(service, "externalTrafficPolicy") == "Local"
+}
+
+fn same(a: &Value, b: &Value, field: &str) -> bool {
+    a["spec"].get(field) == b["spec"].get(field)
+}
+
+fn invalid(service: &Value, error: FieldError) -> Status {
+    invalid_all(service, &[error])
+}
+
+fn invalid_all(service: &Value, errors: &[FieldError]) -> Status {
+    let kind = GroupKind {
+        group: "",
+        kind: "Service",
+    };
+    Status::invalid(kind, meta::name(service), errors)
+}
+
+/// What was allocated stays where an update leaves it out.
+fn keep_allocated(object: &mut Value, old: &Value) {
+    if needs_address(object) && needs_address(old) {
+        for field in ["clusterIP", "clusterIPs"] {
+            if object["spec"].get(field).is_none() {
+                replace_from(&mut object["spec"], &old["spec"], field);
+            }
+        }
     }
-    let given = text(object, "/spec/clusterIP").to_owned();
-    if !given.is_empty() && object.pointer("/spec/clusterIPs").is_none() {
-        object["spec"]["clusterIPs"] = json!([given]);
-    }
-    if let (true, Some(first)) = (
-        given.is_empty(),
-        object.pointer("/spec/clusterIPs/0").cloned(),
-    ) {
-        object["spec"]["clusterIP"] = first;
-    }
-    if object.pointer("/spec/ipFamilyPolicy").is_none() {
-        let headless = given == "None" && object.pointer("/spec/selector").is_none();
-        object["spec"]["ipFamilyPolicy"] = if headless {
-            "RequireDualStack"
+    // A client that knows one of the two fields alone changes both with it.
+    let (one, before) = (text(object, "clusterIP").to_owned(), text(old, "clusterIP"));
+    if one != before && same(object, old, "clusterIPs") {
+        if one.is_empty() {
+            remove(&mut object["spec"], "clusterIPs");
         } else {
-            "SingleStack"
+            object["spec"]["clusterIPs"] = json!([one]);
         }
-        .into();
     }
-    if object.pointer("/spec/ipFamilies").is_none() {
-        let dual = text(object, "/spec/ipFamilyPolicy") == "RequireDualStack" && given == "None";
-        object["spec"]["ipFamilies"] = if dual {
-            json!(["IPv4", "IPv6"])
-        } else if given.contains(':') {
-            json!(["IPv6"])
-        } else {
-            json!(["IPv4"])
-        };
+    if needs_node_port(object) && needs_node_port(old) {
+        ports::keep(object, old);
     }
-}
-
-/// An update that leaves node ports out keeps those of the same port and protocol.
-fn keep_node_ports(object: &mut Value, old: &Value) {
-    if !matches!(text(object, "/spec/type"), "NodePort" | "LoadBalancer") {
-        // Ports of a service that no longer has them are dropped where the client only repeated them.
-        let held = node_ports(old);
-        for port in object
-            .pointer_mut("/spec/ports")
-            .and_then(Value::as_array_mut)
-            .into_iter()
-            .flatten()
-        {
-            if port
-                .get("nodePort")
-                .and_then(Value::as_i64)
-                .is_some_and(|number| held.contains(&number))
-                && let Some(port) = port.as_object_mut()
-            {
-                port.shift_remove("nodePort");
-            }
-        }
-        return;
-    }
-    let old_ports = old
-        .pointer("/spec/ports")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    for port in object
-        .pointer_mut("/spec/ports")
-        .and_then(Value::as_array_mut)
-        .into_iter()
-        .flatten()
+    if needs_health_check(object)
+        && needs_health_check(old)
+        && object["spec"].get("healthCheckNodePort").is_none()
     {
-        if port.get("nodePort").and_then(Value::as_i64).unwrap_or(0) != 0 {
-            continue;
+        replace_from(&mut object["spec"], &old["spec"], "healthCheckNodePort");
+    }
+}
+
+/// A service that is a mere name has no traffic of its own (defaultOnReadInternalTrafficPolicy).
+fn drop_from_names(object: &mut Value) {
+    if text(object, "type") == "ExternalName" {
+        remove(&mut object["spec"], "internalTrafficPolicy");
+    }
+}
+
+/// Fields that came with the type a service had go with it, where the client only repeats them (strategy.go's
+/// dropTypeDependentFields).
+fn drop_what_the_type_lacks(object: &mut Value, old: &Value) {
+    let drop_same = |object: &mut Value, fields: &[&str]| {
+        if fields.iter().all(|field| same(object, old, field)) {
+            for field in fields {
+                remove(&mut object["spec"], field);
+            }
         }
-        let same = |other: &&Value| {
-            other.get("port") == port.get("port") && other.get("protocol") == port.get("protocol")
-        };
-        if let Some(number) = old_ports
-            .iter()
-            .find(same)
-            .and_then(|other| other.get("nodePort"))
-        {
-            port["nodePort"] = number.clone();
-        }
-    }
-}
-
-fn draw_address(api: &Api, cidr: &IpNet) -> Result<IpAddr, Status> {
-    let free = |address: &IpAddr| {
-        api.store
-            .get(format!("{ADDRESSES}{address}").as_bytes(), None)
-            .map(|entry| entry.is_none())
     };
-    let bits = u32::from(cidr.max_prefix_len() - cidr.prefix_len());
-    // Neither the network's own address nor the broadcast address.
-    let size: u128 = (1u128 << bits.min(64)) - 2;
-    for _ in 0..DRAWS {
-        let offset = rand::rng().random_range(0..size) + 1;
-        let address = match cidr.network() {
-            IpAddr::V4(base) => IpAddr::V4((u32::from(base) + offset as u32).into()),
-            IpAddr::V6(base) => IpAddr::V6((u128::from(base) + offset).into()),
-        };
-        if free(&address).map_err(|e| crate::registry::unavailable(&e))? {
-            return Ok(address);
-        }
+    if needs_address(old) && !needs_address(object) {
+        drop_same(object, &["clusterIP", "clusterIPs"]);
+        drop_same(object, &["ipFamilies"]);
+        drop_same(object, &["ipFamilyPolicy"]);
     }
-    Err(Status::internal(
-        "failed to allocate a serviceIP: range is full",
-    ))
-}
-
-fn check_address(api: &Api, object: &Value, address: &str) -> Result<(), Status> {
-    let refuse = |why: String| {
-        let error = FieldError::invalid("spec.clusterIPs", json!([address]), why);
-        Err(Status::invalid(
-            GroupKind {
-                group: "",
-                kind: "Service",
-            },
-            meta::name(object),
-            &[error],
-        ))
-    };
-    let Ok(parsed) = address.parse::<IpAddr>() else {
-        return refuse("must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned());
-    };
-    if !api.config.service_cidr.contains(&parsed) {
-        return refuse(format!(
-            "failed to allocate IP {address}: the provided IP ({address}) is not in the valid range. The range of valid IPs is {}",
-            api.config.service_cidr
-        ));
+    if needs_node_port(old) && !needs_node_port(object) {
+        ports::drop_repeated(object, old);
     }
-    let taken = api
-        .store
-        .get(format!("{ADDRESSES}{address}").as_bytes(), None)
-        .map_err(|e| crate::registry::unavailable(&e))?
-        .is_some();
-    if taken {
-        refuse(format!(
-            "failed to allocate IP {address}: provided IP is already allocated"
-        ))
-    } else {
-        Ok(())
+    if needs_health_check(old) && !needs_health_check(object) {
+        drop_same(object, &["healthCheckNodePort"]);
     }
-}
-
-/// The node port that a dry run shows: one above those the service asks for now, whether it is free or not
-/// (portallocator's operation.go).
-fn dry_port(taken: &[i64], held: &[i64]) -> i64 {
-    let asked = taken.iter().filter(|port| !held.contains(port)).max();
-    asked.copied().unwrap_or(32768) + 1
-}
-
-fn draw_port(api: &Api, first: u16, last: u16, taken: &[i64]) -> Result<i64, Status> {
-    for _ in 0..DRAWS {
-        let port = i64::from(rand::rng().random_range(first..=last));
-        let free = api
-            .store
-            .get(format!("{PORTS}{port}").as_bytes(), None)
-            .map_err(|e| crate::registry::unavailable(&e))?
-            .is_none();
-        if free && !taken.contains(&port) {
-            return Ok(port);
-        }
+    let balanced = |service: &Value| text(service, "type") == "LoadBalancer";
+    if balanced(old) && !balanced(object) {
+        drop_same(object, &["allocateLoadBalancerNodePorts"]);
+        drop_same(object, &["loadBalancerClass"]);
     }
-    Err(Status::internal(
-        "failed to allocate a nodePort: range is full",
-    ))
-}
-
-/// The IPAddress object that says who holds an address, in its stored form.
-fn ip_address(service: &Value, address: &str) -> Result<Bytes, Status> {
-    let resource = scheme()
-        .resource("networking.k8s.io", "v1", "ipaddresses")
-        .ok_or_else(|| Status::internal("the resource table has no ipaddresses"))?;
-    let ty = resource
-        .type_id()
-        .ok_or_else(|| Status::internal("the schema table has no IPAddress"))?;
-    let family = if address.contains(':') {
-        "IPv6"
-    } else {
-        "IPv4"
+    let external = |service: &Value| {
+        needs_node_port(service)
+            || needs_address(service) && !texts(service, "externalIPs").is_empty()
     };
-    let mut object = json!({"kind": "IPAddress", "apiVersion": "networking.k8s.io/v1",
-        "metadata": {"name": address, "uid": uuid::Uuid::new_v4().to_string(), "creationTimestamp": crate::clock::Clock.now(),
-            "labels": {"ipaddress.kubernetes.io/ip-family": family, "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io"}},
-        "spec": {"parentRef": {"resource": "services", "namespace": meta::namespace(service), "name": meta::name(service)}}});
-    let layout = crate::storage::Layout {
-        prefix: ADDRESSES.to_owned(),
-        resource,
-        ty,
-    };
-    Ok(layout.encode(&mut object))
+    if external(old) && !external(object) {
+        drop_same(object, &["externalTrafficPolicy"]);
+    }
+    if !balanced(object)
+        && let Some(status) = object.get_mut("status")
+    {
+        remove(status, "loadBalancer");
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::dry_port;
+    use super::*;
 
     #[test]
-    fn a_dry_run_shows_the_port_above_those_asked_for_now() {
-        assert_eq!(dry_port(&[], &[]), 32769);
-        assert_eq!(dry_port(&[30005, 30001], &[]), 30006);
-        // A port that the service holds already is not asked for.
-        assert_eq!(dry_port(&[30005], &[30005]), 32769);
+    fn what_came_with_the_type_goes_with_it() {
+        let old = json!({"spec": {"type": "LoadBalancer", "clusterIP": "10.0.0.5", "clusterIPs": ["10.0.0.5"], "externalTrafficPolicy": "Local",
+            "healthCheckNodePort": 30001, "allocateLoadBalancerNodePorts": true, "ports": [{"port": 80, "nodePort": 30000}]},
+            "status": {"loadBalancer": {"ingress": [{"ip": "1.2.3.4"}]}}});
+        let mut new = old.clone();
+        new["spec"]["type"] = "ClusterIP".into();
+        Services.prepare_for_update(&mut new, &old);
+        let wanted = json!({"spec": {"type": "ClusterIP", "clusterIP": "10.0.0.5", "clusterIPs": ["10.0.0.5"], "ports": [{"port": 80}]}, "status": {}});
+        assert_eq!(new, wanted);
+    }
+
+    #[test]
+    fn an_update_that_leaves_numbers_out_keeps_them() {
+        let old = json!({"spec": {"type": "NodePort", "clusterIP": "10.0.0.5", "clusterIPs": ["10.0.0.5"],
+            "ports": [{"name": "a", "port": 80, "nodePort": 30000}, {"name": "b", "port": 81, "nodePort": 30001}]}});
+        let mut new = json!({"spec": {"type": "NodePort", "ports": [{"name": "b", "port": 82}, {"name": "c", "port": 83, "nodePort": 30000}, {"name": "a", "port": 80}]}});
+        keep_allocated(&mut new, &old);
+        assert_eq!(new["spec"]["clusterIPs"], json!(["10.0.0.5"]));
+        let ports: Vec<_> = new["spec"]["ports"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|port| port.get("nodePort").cloned())
+            .collect();
+        assert_eq!(
+            ports,
+            [Some(json!(30001)), Some(json!(30000)), None],
+            "a port that another entry asks for now is not kept twice"
+        );
     }
 }
