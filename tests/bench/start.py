@@ -56,7 +56,8 @@ def reference(peers, data, port):
     apiserver = [
         f"{peers}/kube-apiserver", f"--etcd-servers=http://127.0.0.1:{client}", "--bind-address=127.0.0.1",
         "--advertise-address=127.0.0.1", f"--secure-port={port}", f"--cert-dir={data}/pki", "--authorization-mode=Node,RBAC",
-        "--service-cluster-ip-range=10.0.0.0/24", "--service-account-issuer=https://kubernetes.default.svc",
+        # It refuses to advertise a loopback address to pods.
+        "--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.0.0.0/24", "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={key}", f"--service-account-signing-key-file={key}",
     ]
     return [etcd, apiserver]
@@ -70,11 +71,13 @@ def resident_mib(process):
 def start(commands, port):
     """One start of a server's processes, all at once: seconds to ready, resident MiB of all when idle."""
     began = time.monotonic()
-    processes = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for command in commands]
+    said = tempfile.TemporaryFile()
+    processes = [subprocess.Popen(command, stdout=said, stderr=said) for command in commands]
     try:
         while not ready(port):
             if any(process.poll() is not None for process in processes) or time.monotonic() - began > READY_WITHIN_S:
-                sys.exit(f"{commands[-1][0]} does not get ready")
+                said.seek(0)
+                sys.exit(f"{commands[-1][0]} does not get ready: {said.read()[-400:].decode(errors='replace')}")
             time.sleep(0.002)
         took = time.monotonic() - began
         time.sleep(5)
