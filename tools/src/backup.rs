@@ -227,8 +227,10 @@ fn inspect(
     let scratch = place.assemble(&manifest, "state/")?;
     let copy = Copy::open(scratch.path())?;
     let mut out = String::new();
+    let mut unreadable = 0;
     for entry in copy.range(b"/registry/", b"/registry0")? {
         let Some((kind, text)) = object(&entry.value) else {
+            unreadable += 1;
             continue;
         };
         let meta = &text["metadata"];
@@ -251,6 +253,11 @@ fn inspect(
         } else {
             out.push_str(&format!("{kind}/{namespace}/{name}\n"));
         }
+    }
+    if unreadable > 0 {
+        out.push_str(&format!(
+            "# {unreadable} values are of no kind that is known here\n"
+        ));
     }
     Ok(out)
 }

@@ -4,18 +4,17 @@
 use std::path::Path;
 
 use rocksdb::checkpoint::Checkpoint;
-use triad_raft::Stand;
 
 use super::State;
 use crate::{Error, Limits};
 
 impl State {
-    /// Copies the state into a new directory on the same disk. What is in memory is flushed for it.
-    pub(crate) fn checkpoint(&self, to: &Path, limits: &Limits) -> Result<Stand, Error> {
+    /// Copies the state into a new directory on the same disk, and opens the copy. What is in
+    /// memory is flushed for it.
+    pub(crate) fn checkpoint(&self, to: &Path, limits: &Limits) -> Result<Self, Error> {
         let copied = Checkpoint::new(&self.db).and_then(|c| c.create_checkpoint(to));
         copied.map_err(|e| self.trouble("copying the state", &e))?;
         // Entries may have been applied while it was made: only the copy itself knows.
-        let copy = Self::open_copy(to, limits)?;
-        Ok(copy.current())
+        Self::open_copy(to, limits)
     }
 }

@@ -44,8 +44,7 @@ impl Slot {
 
     /// Copies the current state; the revision that the copy is at.
     pub(crate) fn copy(&self, to: &Path) -> Result<Revision, Error> {
-        self.state().checkpoint(to, &self.limits)?;
-        let copy = State::open_copy(to, &self.limits)?;
+        let copy = self.state().checkpoint(to, &self.limits)?;
         let revision = copy.view()?.stand.revision;
         Ok(Revision(revision))
     }
@@ -88,7 +87,7 @@ impl StateFiles for Slot {
     }
 
     fn checkpoint(&self, to: &Path) -> Result<Stand, triad_raft::Error> {
-        Ok(self.state().checkpoint(to, &self.limits)?)
+        Ok(self.state().checkpoint(to, &self.limits)?.current())
     }
 }
 
