@@ -2,33 +2,23 @@
 
 use std::time::Duration;
 
+use triad_fault::Dice;
+
 use crate::bed::Bed;
 
-/// `splitmix64`: good enough to choose what breaks.
-pub(crate) struct Dice(pub(crate) u64);
-
-impl Dice {
-    pub(crate) fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.roll() % end as u64).unwrap()
-    }
+/// A number below `end`.
+pub(crate) fn pick(dice: &mut Dice, end: usize) -> usize {
+    usize::try_from(dice.below(end as u64)).unwrap()
 }
 
 /// One fault: it is done, lasts a while, and is undone. Its name is printed.
 pub(crate) async fn strike(bed: &mut Bed, dice: &mut Dice) -> String {
     let count = bed.count();
-    let one = dice.below(count);
-    let other = (one + 1 + dice.below(count - 1)) % count;
+    let one = pick(dice, count);
+    let other = (one + 1 + pick(dice, count - 1)) % count;
     let a_while = Duration::from_millis(200 + dice.roll() % 900);
     let kinds = if bed.net.real { 7 } else { 3 };
-    match dice.below(kinds) {
+    match pick(dice, kinds) {
         0 => {
             bed.kill(one);
             tokio::time::sleep(a_while).await;

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use triad_fault::Dice;
 
 use crate::bed::Bed;
 use crate::client::{Client, Lost};
-use crate::faults::{Dice, strike};
+use crate::faults::{pick, strike};
 use crate::history::{Call, History, Operation, Outcome};
 use crate::{linear, watching};
 
@@ -75,7 +76,7 @@ pub(crate) fn one(seed: u64) -> Tally {
     reason = "a run that fails is found again by its seed"
 )]
 async fn play(seed: u64) -> Tally {
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     let mut bed = Bed::form(MEMBERS).await;
     let from = lay_out(&bed).await;
     let history = Arc::new(History::new());
@@ -88,7 +89,7 @@ async fn play(seed: u64) -> Tally {
             history: history.clone(),
             values: values.clone(),
             stop: stop.clone(),
-            dice: Dice(dice.roll()),
+            dice: Dice::new(dice.roll()),
         };
         workers.push(tokio::spawn(worker.run()));
     }
@@ -170,7 +171,7 @@ impl Worker {
         // What this client saw last of each register: what it swaps.
         let mut seen: Vec<Option<(u64, String)>> = vec![None; REGISTERS];
         while !self.stop.load(Ordering::Relaxed) {
-            let register = self.dice.below(REGISTERS);
+            let register = pick(&mut self.dice, REGISTERS);
             let new = self.values.fetch_add(1, Ordering::Relaxed);
             let (call, version) = match (self.dice.below(3), seen[register].take()) {
                 (0, _) => (Call::Write(new), None),
