@@ -245,6 +245,39 @@ async fn a_leader_that_stops_hands_over_and_catches_up_when_it_is_back() {
     bed.stop_all().await;
 }
 
+/// What is in the state lies behind what was acknowledged after a loss of power, and the log alone
+/// does not say what of it was committed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_comes_back_confirms_no_read_from_its_former_term() {
+    let mut bed = Bed::of(&["a", "b", "c"]).await;
+    let leader = bed.leader().await;
+    let term = bed.running[leader].metrics().term;
+    let flushed = bed.seats[leader].disk.current.lock().clone();
+    for n in 0..500 {
+        bed.write(leader, format!("c{n}")).await.unwrap();
+    }
+    let others: Vec<_> = bed
+        .running
+        .keys()
+        .copied()
+        .filter(|n| *n != leader)
+        .collect();
+    for other in &others {
+        bed.stop(other).await;
+    }
+    bed.stop(leader).await;
+    *bed.seats[leader].disk.flushed.lock() = flushed;
+    for other in &others {
+        bed.start(other).await;
+    }
+    bed.start(leader).await;
+    bed.running[leader].read_barrier().await.unwrap();
+    assert_eq!(bed.commands(leader).len(), 500, "the read is current");
+    bed.leader().await;
+    assert!(bed.running[leader].metrics().term > term);
+    bed.stop_all().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_majority_nothing_is_written_and_it_says_so_in_time() {
     let mut bed = Bed::of(&["a", "b", "c"]).await;

@@ -130,6 +130,9 @@ fn config(options: &NodeOptions) -> Result<Config, Error> {
         election_timeout_min: election.timeout_min_ms / 2,
         election_timeout_max: election.timeout_max_ms / 2,
         enable_pre_vote: Some(true),
+        // A leader that comes back does not know what of its log was committed, and would confirm
+        // reads of what it last flushed: it is elected anew, and its first entry says so.
+        enable_leader_restore: Some(false),
         snapshot_policy: SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: u64::MAX,
         api_channel_size: Some(1024),

@@ -20,10 +20,16 @@ pub(crate) async fn strike(bed: &mut Bed, dice: &mut Dice) -> String {
     let kinds = if bed.net.real { 7 } else { 3 };
     match pick(dice, kinds) {
         0 => {
+            // One that is back before the others miss it has the longest way to what was committed.
+            let away = if dice.below(2) == 0 {
+                a_while
+            } else {
+                a_while / 20
+            };
             bed.kill(one);
-            tokio::time::sleep(a_while).await;
+            tokio::time::sleep(away).await;
             bed.start(one, None);
-            format!("kill m{one}")
+            format!("kill m{one} for {} ms", away.as_millis())
         }
         1 => {
             bed.pause(one);
