@@ -103,7 +103,9 @@ impl Bed {
                 "m{n} does not get ready:\n{}",
                 self.tail(n)
             );
-            if self.data(n).join("pki/admin.key").exists() && self.client(n).ready().await {
+            let pki = self.data(n).join("pki");
+            let made = ["ca.crt", "admin.crt", "admin.key"].map(|file| pki.join(file).exists());
+            if made.iter().all(|made| *made) && self.client(n).ready().await {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
