@@ -3,6 +3,7 @@
 
 mod amounts;
 mod claims;
+mod devices;
 mod pods;
 mod services;
 
@@ -26,6 +27,7 @@ enum Kind {
     Pods,
     Services,
     Claims,
+    Devices,
 }
 
 /// When usage is asked for: what has ended by then is not counted.
@@ -49,6 +51,7 @@ impl Measure {
             ("", "pods") => Kind::Pods,
             ("", "services") => Kind::Services,
             ("", "persistentvolumeclaims") => Kind::Claims,
+            ("resource.k8s.io", "resourceclaims") => Kind::Devices,
             _ => Kind::Count,
         };
         let alias = match (group, resource) {
@@ -73,6 +76,7 @@ impl Measure {
             Kind::Pods => pods::covers(name),
             Kind::Services => services::covers(name),
             Kind::Claims => claims::covers(name),
+            Kind::Devices => devices::covers(name),
         };
         own || self.count == name
     }
@@ -81,7 +85,7 @@ impl Measure {
     pub fn counts(&self, write: Write<'_>) -> bool {
         match (self.kind, write.subresource) {
             (Kind::Count, "") => write.old.is_none(),
-            (Kind::Services | Kind::Claims, "") => true,
+            (Kind::Services | Kind::Claims | Kind::Devices, "") => true,
             (Kind::Claims, "status") => write
                 .old
                 .is_some_and(|old| claims::status_counts(write.object, old)),
@@ -104,6 +108,7 @@ impl Measure {
             Kind::Pods => pods::usage(object, at),
             Kind::Services => services::usage(object),
             Kind::Claims => claims::usage(object),
+            Kind::Devices => devices::usage(object),
         };
         used.count(&self.count, 1);
         if let Some(alias) = self.alias {
@@ -134,7 +139,7 @@ impl Measure {
         match self.kind {
             Kind::Pods => pods::matches(scope, object),
             Kind::Claims => claims::matches(scope, object),
-            Kind::Count | Kind::Services => false,
+            Kind::Count | Kind::Services | Kind::Devices => false,
         }
     }
 

@@ -278,3 +278,28 @@ fn writes_that_cannot_count_are_left_alone() {
     let secrets = Measure::of("", "secrets");
     assert!(secrets.counts(write("", false)) && !secrets.counts(write("", true)));
 }
+
+#[test]
+fn devices_are_counted_by_class_and_alternatives_by_their_worst() {
+    let claims = Measure::of("resource.k8s.io", "resourceclaims");
+    assert!(claims.covers("gpu.deviceclass.resource.k8s.io/devices"));
+    assert!(claims.covers("count/resourceclaims.resource.k8s.io"));
+    assert!(!claims.covers("gpu.storageclass.storage.k8s.io/requests.storage"));
+    let exact = |class: &str, count| json!({"deviceClassName": class, "allocationMode": "ExactCount", "count": count});
+    let claim = json!({"spec": {"devices": {"requests": [
+        {"name": "a", "exactly": exact("gpu", 2)},
+        {"name": "b", "exactly": {"deviceClassName": "nic", "allocationMode": "All"}},
+        {"name": "c", "firstAvailable": [exact("gpu", 1), exact("gpu", 4), exact("fpga", 1)]},
+        {"name": "d", "exactly": {"deviceClassName": "later", "allocationMode": "Half"}},
+    ]}}});
+    let used = claims.usage(&claim, NOW);
+    let of = |class: &str| {
+        let name = format!("{class}.deviceclass.resource.k8s.io/devices");
+        used.get(&name).map(ToString::to_string)
+    };
+    assert_eq!(of("gpu").as_deref(), Some("6"));
+    assert_eq!(of("nic").as_deref(), Some("32"));
+    assert_eq!(of("fpga").as_deref(), Some("1"));
+    assert_eq!(of("later").as_deref(), Some("0"));
+    assert!(used.has("count/resourceclaims.resource.k8s.io"));
+}
