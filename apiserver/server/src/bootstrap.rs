@@ -1,10 +1,11 @@
 //! The objects that a cluster has from its first start, made or brought up to date before the server is ready.
 //!
-//! `bootstrap/objects.json` holds those that are the same everywhere; the `kubernetes` service, its endpoints, the service
+//! `bootstrap/objects.json` holds those that are the same everywhere; the `kubernetes` service, the service
 //! CIDR, the APIServices and the authentication ConfigMap follow the configuration. Each is written through the registry
 //! like any other object.
 
 use crate::api::Api;
+use crate::controllers::presence;
 use crate::handlers::create::in_context;
 use crate::pki::first_address;
 use crate::registry::Registry;
@@ -32,7 +33,8 @@ pub(crate) async fn run(api: &Arc<Api>) -> Result<(), Status> {
         .into_iter()
         .partition(|object| meta::kind(object) == "Namespace");
     ensure_all(api, namespaces).await?;
-    ensure_all(api, others.into_iter().chain(configured(api)).collect()).await
+    ensure_all(api, others.into_iter().chain(configured(api)).collect()).await?;
+    presence::announce(api).await
 }
 
 /// The objects that are the same on every server.
@@ -40,7 +42,7 @@ pub(crate) fn fixed() -> Result<Vec<Value>, Status> {
     serde_json::from_str(include_str!("bootstrap/objects.json")).map_err(Status::internal)
 }
 
-/// Keeps the system's namespaces and the API's own service and endpoints there for as long as the server runs, as the
+/// Keeps the system's namespaces and the API's own service there for as long as the server runs, as the
 /// reference's controllers do.
 pub(crate) async fn keep(api: Arc<Api>) {
     loop {
@@ -153,17 +155,6 @@ fn configured(api: &Api) -> Vec<Value> {
         authentication_config(api),
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": TRACKING, "namespace": "kube-system"}, "data": {"since": crate::clock::Clock.today()}}),
     ];
-    if config.endpoint_reconciler && config.advertise_address.is_loopback() {
-        tracing::warn!(address = %config.advertise_address, "the kubernetes service gets no endpoints: --advertise-address is a loopback address, which no pod can reach");
-    } else if config.endpoint_reconciler {
-        let address = config.advertise_address.to_string();
-        let port = json!({"name": "https", "port": port, "protocol": "TCP"});
-        objects.push(json!({"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
-            "subsets": [{"addresses": [{"ip": address}], "ports": [port]}]}));
-        objects.push(json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"kubernetes.io/service-name": "kubernetes"}},
-            "addressType": if config.advertise_address.is_ipv4() { "IPv4" } else { "IPv6" },
-            "endpoints": [{"addresses": [address], "conditions": {"ready": true}}], "ports": [port]}));
-    }
     objects.extend(api_services(api));
     objects
 }

@@ -23,4 +23,16 @@ impl Clock {
     pub(crate) fn now(self) -> String {
         triad_machinery::duration::format_time(self.unix_seconds())
     }
+
+    /// RFC 3339 in microseconds, as metav1.MicroTime is written.
+    pub(crate) fn now_micro(self) -> String {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let since = since.unwrap_or_default();
+        let seconds = triad_machinery::duration::format_time(since.as_secs() as i64);
+        format!(
+            "{}.{:06}Z",
+            seconds.trim_end_matches('Z'),
+            since.subsec_micros()
+        )
+    }
 }

@@ -10,7 +10,9 @@ mod event;
 mod flow_config;
 mod flow_schemas;
 mod garbage;
+mod identity;
 mod namespace;
+pub(crate) mod presence;
 mod quota;
 mod root_ca;
 mod run;
@@ -49,6 +51,8 @@ pub(crate) fn start(api: &Arc<Api>) -> Running {
     let mut tasks = JoinSet::new();
     // Parts of the API server itself, with no name to switch them off by.
     tasks.spawn(crate::bootstrap::keep(api.clone()));
+    tasks.spawn(presence::run(api.clone()));
+    tasks.spawn(identity::run(api.clone()));
     tasks.spawn(crate::registry::repair_services(api.clone()));
     tasks.spawn(flow_config::run(api.clone()));
     tasks.spawn(flow_schemas::run(api.clone()));

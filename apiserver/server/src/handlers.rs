@@ -22,11 +22,13 @@ use crate::endpoint::Endpoint;
 use crate::filters::request_info::RequestInfo;
 use crate::negotiate::{Accepted, Offer, accept};
 use crate::query::Query;
+use crate::registry::before::{Document, Written};
 use crate::registry::{Registry, Stored};
 use crate::reply::{self, Reply};
 use crate::user::User;
 use bytes::Bytes;
 use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use serde_json::Value;
 use std::sync::Arc;
 use triad_machinery::goformat::quote;
@@ -45,6 +47,8 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
     /// Texts for Warning headers, in order.
     pub(crate) warnings: Vec<String>,
+    /// The object that a patch made, before it was decoded.
+    pub(crate) patched: Option<Value>,
 }
 
 /// Where duplicate owners come from, in their warning.
@@ -56,6 +60,24 @@ impl Call {
         if let Some(rest) = crate::registry::object_meta::dedup_owners(object) {
             let what = ".metadata.ownerReferences contains duplicate entries";
             self.warnings.push(format!("{what}{whence}{rest}"));
+        }
+    }
+
+    /// How the object being written came.
+    fn written(&self) -> Written<'_> {
+        let media = self
+            .headers
+            .get(CONTENT_TYPE)
+            .map_or(&b""[..], |v| v.as_bytes());
+        Written {
+            served: self.endpoint.resource,
+            document: match &self.patched {
+                Some(tree) => Document::Tree(tree),
+                None if media.is_empty() || media.starts_with(b"application/json") => {
+                    Document::Json(&self.body)
+                }
+                None => Document::None,
+            },
         }
     }
 

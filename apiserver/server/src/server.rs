@@ -216,6 +216,7 @@ async fn serve(
             Err(error) => Err(anyhow!("the store's feed failed: {error}")),
         },
     };
+    controllers::presence::leave(&api).await;
     tokio::time::sleep(api.config.shutdown_delay).await;
     api.health.drain();
     background.abort();
@@ -435,6 +436,7 @@ async fn resource(
         user,
         body,
         warnings: Vec::new(),
+        patched: None,
     };
     let accept_headers = call.headers.clone();
     let mut warnings: Vec<String> = deprecation.into_iter().collect();

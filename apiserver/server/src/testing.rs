@@ -49,24 +49,32 @@ impl Drop for Server {
 impl Server {
     /// Starts with empty data and the controllers named.
     pub(crate) async fn start(controllers: &str) -> Self {
+        Self::start_with(controllers, &[]).await
+    }
+
+    /// With more flags.
+    pub(crate) async fn start_with(controllers: &str, more: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        Self::open(Arc::new(dir), controllers).await
+        Self::open(Arc::new(dir), controllers, more).await
     }
 
     /// Ends and starts again on the same data.
     pub(crate) async fn restart(self, controllers: &str) -> Self {
         let dir = self.dir.clone();
         drop(self);
-        Self::open(dir, controllers).await
+        Self::open(dir, controllers, &[]).await
     }
 
-    async fn open(dir: Arc<TempDir>, controllers: &str) -> Self {
+    async fn open(dir: Arc<TempDir>, controllers: &str, more: &[&str]) -> Self {
         let args = [
             format!("--data-dir={}", dir.path().display()),
             format!("--controllers={controllers}"),
             "--unsafe-no-fsync".to_owned(),
             "--bind-address=127.0.0.1".to_owned(),
         ];
+        let args = args
+            .into_iter()
+            .chain(more.iter().map(|flag| (*flag).to_owned()));
         let flags = Flags::parse("test", args.map(OsString::from));
         let flags = flags.unwrap_or_else(|exit| panic!("{}", exit.text));
         let config = Config::new(&flags, false).unwrap_or_else(|exit| panic!("{}", exit.text));

@@ -18,6 +18,8 @@ use triad_machinery::status::Status;
 
 /// The name that writes are recorded under: what the controllers are part of in the reference.
 const MANAGER: &str = "kube-controller-manager";
+/// That of what the reference's server writes itself.
+const SERVER: &str = "kube-apiserver";
 /// Whom admission sees: the user of kube-apiserver's own requests.
 const USER: &str = "system:apiserver";
 const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -26,6 +28,7 @@ const APPLY_PATCH: &str = "application/apply-patch+yaml";
 #[derive(Clone)]
 pub(crate) struct Client {
     api: Arc<Api>,
+    manager: &'static str,
 }
 
 /// What a request is about; an empty name for a collection.
@@ -57,7 +60,19 @@ impl<'a> Target<'a> {
 
 impl Client {
     pub(crate) fn new(api: &Arc<Api>) -> Self {
-        Client { api: api.clone() }
+        let api = api.clone();
+        Client {
+            api,
+            manager: MANAGER,
+        }
+    }
+
+    /// As the server itself.
+    pub(crate) fn server(api: &Arc<Api>) -> Self {
+        Client {
+            manager: SERVER,
+            ..Self::new(api)
+        }
     }
 
     /// Creates an object in a namespace.
@@ -112,7 +127,7 @@ impl Client {
         query: &str,
     ) -> Result<(), Status> {
         let mut headers = HeaderMap::new();
-        headers.insert(USER_AGENT, HeaderValue::from_static(MANAGER));
+        headers.insert(USER_AGENT, HeaderValue::from_static(self.manager));
         if !content_type.is_empty() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
@@ -126,6 +141,7 @@ impl Client {
             user: user(),
             body: Bytes::from(body.to_string()),
             warnings: Vec::new(),
+            patched: None,
         };
         routes::dispatch(&mut call, action).await.map(drop)
     }

@@ -54,8 +54,8 @@ pub(crate) async fn insert(call: &mut Call, object: Value, dry_run: bool) -> Res
         let mut extra = registry
             .strategy
             .allocate(&call.api, &mut candidate, None, dry_run)?;
-        call.warnings
-            .extend(registry.before_create(call.endpoint.resource, &mut candidate)?);
+        let warnings = registry.before_create(call.written(), &mut candidate)?;
+        call.warnings.extend(warnings);
         call.warnings.extend(
             call.api
                 .clone()

@@ -176,6 +176,7 @@ pub(super) fn patched_as(
         // By an empty list, which decoding does not keep.
         managed_fields::ask_to_forget(&mut object);
     }
+    call.patched = Some(document);
     Ok(object)
 }
 

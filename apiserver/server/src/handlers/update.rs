@@ -108,12 +108,8 @@ pub(crate) async fn modify(
             Default::default()
         };
         call.dedup_owners(&mut object, super::AFTER_ADMISSION);
-        call.warnings.extend(registry.before_update(
-            call.endpoint.resource,
-            part,
-            &mut object,
-            &old.object,
-        )?);
+        let warnings = registry.before_update(call.written(), part, &mut object, &old.object)?;
+        call.warnings.extend(warnings);
         call.warnings.extend(
             api.admission
                 .validate(&attributes, Some(&object), Some(&old.object))

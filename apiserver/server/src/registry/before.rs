@@ -2,6 +2,7 @@
 
 use super::{Registry, object_meta};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use triad_machinery::features;
 use triad_machinery::managed_fields::kept_metadata;
 use triad_machinery::meta;
@@ -21,6 +22,43 @@ pub(crate) enum Part<'a> {
     Sub(&'a str),
 }
 
+/// How an object came: through which version, and as which document.
+#[derive(Clone, Copy)]
+pub(crate) struct Written<'a> {
+    pub(crate) served: &'a Resource,
+    pub(crate) document: Document<'a>,
+}
+
+/// What an object was decoded from, as far as its errors show more of it than the decoded object has.
+#[derive(Clone, Copy)]
+pub(crate) enum Document<'a> {
+    /// Protobuf, where nothing tells empty from absent, or no client's at all.
+    None,
+    Json(&'a [u8]),
+    Tree(&'a Value),
+}
+
+impl<'a> From<&'a Resource> for Written<'a> {
+    fn from(served: &'a Resource) -> Self {
+        Written {
+            served,
+            document: Document::None,
+        }
+    }
+}
+
+impl Written<'_> {
+    /// Parsed when it is needed: for an object that is refused.
+    fn document(&self) -> Cow<'_, Value> {
+        match self.document {
+            Document::None => Cow::Owned(Value::Null),
+            // It was decoded before, so it is a document.
+            Document::Json(json) => Cow::Owned(serde_json::from_slice(json).unwrap_or_default()),
+            Document::Tree(tree) => Cow::Borrowed(tree),
+        }
+    }
+}
+
 impl Registry {
     /// Fills in what the server owns: uid, creation time, generated name.
     pub(crate) fn fill_system_fields(&self, object: &mut Value) {
@@ -33,12 +71,14 @@ impl Registry {
         }
     }
 
-    /// Prepares and validates a new object, written through the version `served`.
-    pub(crate) fn before_create(
+    /// Prepares and validates a new object.
+    pub(crate) fn before_create<'w>(
         &self,
-        served: &Resource,
+        written: impl Into<Written<'w>>,
         object: &mut Value,
     ) -> Result<Vec<String>, Status> {
+        let written = written.into();
+        let served = written.served;
         if let Some(metadata) = meta::metadata_mut(object) {
             metadata.shift_remove("deletionTimestamp");
             metadata.shift_remove("deletionGracePeriodSeconds");
@@ -54,7 +94,7 @@ impl Registry {
         features::drop_disabled(self.layout.ty, object, None);
         self.strategy.prepare_for_create(object);
         if !self.judge_new(served, object).is_empty() {
-            let shown = validation::ordered(self.layout.ty, object);
+            let shown = validation::ordered(self.layout.ty, object, &written.document());
             self.refuse(object, self.judge_new(served, &shown))?;
         }
         let mut warnings = validation::warnings(self.validated(served), object, None);
@@ -63,13 +103,15 @@ impl Registry {
     }
 
     /// Prepares and validates a changed object. Preconditions have been judged already.
-    pub(crate) fn before_update(
+    pub(crate) fn before_update<'w>(
         &self,
-        served: &Resource,
+        written: impl Into<Written<'w>>,
         part: Part<'_>,
         object: &mut Value,
         old: &Value,
     ) -> Result<Vec<String>, Status> {
+        let written = written.into();
+        let served = written.served;
         let resource = self.resource();
         set_generation(object, meta::generation(old));
         match part {
@@ -101,7 +143,7 @@ impl Registry {
         }
         object_meta::carry_over(object, old);
         if !self.judge_change(served, part, object, old).is_empty() {
-            let shown = validation::ordered(self.layout.ty, object);
+            let shown = validation::ordered(self.layout.ty, object, &written.document());
             self.refuse(object, self.judge_change(served, part, &shown, old))?;
         }
         if part != Part::Main {
