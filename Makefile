@@ -53,7 +53,8 @@ deny:
 	cargo deny check bans licenses sources
 
 bench: build
-	tests/bench/run.sh
+	$(CARGO) build --release -p triad-kv --example bench
+	TRIAD_STORE_BENCH=$(RELEASE)/examples/bench tests/bench/run.sh $(BENCH)
 
 # The reference, for the figures beside ours: kube-apiserver and etcd from the Go module proxy.
 peers: setup

@@ -78,6 +78,11 @@ impl State {
     }
 }
 
+/// Larger blocks compress better and cost less to compress; a read of one key unpacks more.
+const HISTORY_BLOCK_BYTES: usize = 16 << 10;
+/// Files of recent history that wait to be merged: twice as many are merged half as often.
+const HISTORY_FILES: i32 = 8;
+
 fn database_options(limits: &Limits) -> Result<Options, Error> {
     // No automatic resume after an error: the node is fenced instead, and reopens.
     let mut db = Options::default()
@@ -109,9 +114,15 @@ fn family_options(name: &str, limits: &Limits, cache: &Cache) -> Options {
     table.set_block_cache(cache);
     table.set_cache_index_and_filter_blocks(true);
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    // The present is read by key and compared with at every write; the past is written once and seldom read.
     if name == LATEST {
         // Most compares ask for keys that are not there.
         table.set_bloom_filter(10.0, false);
+        family.set_bottommost_compression_type(DBCompressionType::Lz4);
+    } else {
+        table.set_block_size(HISTORY_BLOCK_BYTES);
+        family.set_bottommost_compression_type(DBCompressionType::Zstd);
+        family.set_level_zero_file_num_compaction_trigger(HISTORY_FILES);
     }
     family.set_block_based_table_factory(&table);
     family.set_write_buffer_size(match name {
@@ -122,7 +133,6 @@ fn family_options(name: &str, limits: &Limits, cache: &Cache) -> Options {
     });
     family.set_max_write_buffer_number(3);
     family.set_compression_type(DBCompressionType::Lz4);
-    family.set_bottommost_compression_type(DBCompressionType::Zstd);
     family.set_level_compaction_dynamic_level_bytes(true);
     family
 }

@@ -1,0 +1,95 @@
+//! The stores that are measured: one, or several that form a cluster over loopback.
+
+use std::future::Future;
+use std::net::TcpListener;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rustls::{ClientConfig, ServerConfig};
+use triad_kv::{Answer, Identity, Member, PeerOptions, PeerTls, Store, StoreOptions, peer_name};
+
+use crate::tls::{Authority, Tls, authority};
+
+pub(crate) struct Bed {
+    pub(crate) stores: Vec<Store>,
+}
+
+/// Nobody asks.
+struct Silent;
+
+impl Answer for Silent {
+    fn answer(&self, _question: Bytes) -> Pin<Box<dyn Future<Output = Bytes> + Send>> {
+        Box::pin(async { Bytes::new() })
+    }
+}
+
+impl PeerTls for Tls {
+    fn client(&self, own: u64) -> Arc<ClientConfig> {
+        self.of(own).0
+    }
+
+    fn server(&self, own: u64) -> Arc<ServerConfig> {
+        self.of(own).1
+    }
+}
+
+impl Bed {
+    /// Members in `DIR/n0`, `DIR/n1`...; what lies there is gone on with.
+    pub(crate) async fn form(dir: &Path, nodes: usize) -> crate::Outcome<Self> {
+        let authority = authority();
+        let mut stores: Vec<Store> = Vec::new();
+        for n in 0..nodes {
+            let options = options(dir, n, stores.first(), &authority)?;
+            let peers = options.peers.clone();
+            let store = Store::open(options).await?;
+            if let (Some(first), Some(peers)) = (stores.first(), peers) {
+                let member = Member {
+                    name: format!("n{n}"),
+                    address: peers.advertise,
+                };
+                first.add_member(store.identity()?.node, &member).await?;
+            }
+            stores.push(store);
+        }
+        Ok(Self { stores })
+    }
+
+    pub(crate) fn leader(&self) -> usize {
+        let leads = |store: &Store| store.health().leader;
+        self.stores.iter().position(leads).unwrap_or(0)
+    }
+
+    pub(crate) async fn end(self) {
+        for store in self.stores.into_iter().rev() {
+            store.shutdown().await;
+        }
+    }
+}
+
+fn options(
+    dir: &Path,
+    n: usize,
+    first: Option<&Store>,
+    authority: &Authority,
+) -> crate::Outcome<StoreOptions> {
+    let mut options = StoreOptions::new(dir.join(format!("n{n}")), format!("n{n}"));
+    // The port is free again once the listener is dropped.
+    let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let joining = match first {
+        Some(first) => {
+            let Identity { cluster, epoch, .. } = first.identity()?;
+            Some((cluster, epoch))
+        }
+        None => None,
+    };
+    options.peers = Some(PeerOptions {
+        listen,
+        advertise: listen.to_string(),
+        joining,
+        tls: Arc::new(Tls::new(authority, authority, peer_name)),
+        answer: Arc::new(Silent),
+    });
+    Ok(options)
+}
