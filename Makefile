@@ -54,7 +54,7 @@ deny:
 
 bench: build
 	$(CARGO) build --release -p triad-kv --example bench
-	TRIAD_STORE_BENCH=$(RELEASE)/examples/bench tests/bench/run.sh $(BENCH)
+	TRIADCTL=$(RELEASE)/triadctl TRIAD_STORE_BENCH=$(RELEASE)/examples/bench tests/bench/run.sh $(BENCH)
 
 # The reference, for the figures beside ours: kube-apiserver and etcd from the Go module proxy.
 peers: setup

@@ -1,7 +1,7 @@
 #!/bin/bash
-# run.sh [start|store]: figures of triad beside those of the reference, which `make peers` builds. `start`: start-up time and idle memory
-# (without the reference, triad's alone). `store`: the store beside etcd. Without a word: both. TRIAD names the binary, TRIAD_STORE_BENCH
-# kv's bench.
+# run.sh [start|store|failover]: figures of triad beside those of the reference, which `make peers` builds. `start`: start-up time and idle memory
+# (without the reference, triad's alone). `store`: the store beside etcd. `failover`: how long a cluster takes no writes when its leader
+# goes. Without a word: all. TRIAD and TRIADCTL name the binaries, TRIAD_STORE_BENCH kv's bench.
 set -eu
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 CACHE=${CACHE:-$HOME/.cache/triad}
@@ -22,12 +22,18 @@ store() {
   python3 "$HERE/store.py" "${TRIAD_STORE_BENCH:?the bench of kv}" "$bench" "$PEERS"
 }
 
+failover() {
+  python3 "$HERE/failover.py" "${TRIAD:?the triad binary}" "${TRIADCTL:?the triadctl binary}"
+}
+
 case "${1:-all}" in
 start) start ;;
 store) store ;;
+failover) failover ;;
 all)
   start
   store
+  failover
   ;;
 *)
   echo "run.sh: there is no bench $1" >&2

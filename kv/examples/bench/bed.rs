@@ -14,6 +14,7 @@ use crate::tls::{Authority, Tls, authority};
 
 pub(crate) struct Bed {
     pub(crate) stores: Vec<Store>,
+    options: Vec<StoreOptions>,
 }
 
 /// Nobody asks.
@@ -40,9 +41,11 @@ impl Bed {
     pub(crate) async fn form(dir: &Path, nodes: usize) -> crate::Outcome<Self> {
         let authority = authority();
         let mut stores: Vec<Store> = Vec::new();
+        let mut all = Vec::new();
         for n in 0..nodes {
             let options = options(dir, n, stores.first(), &authority)?;
             let peers = options.peers.clone();
+            all.push(options.clone());
             let store = Store::open(options).await?;
             if let (Some(first), Some(peers)) = (stores.first(), peers) {
                 let member = Member {
@@ -53,7 +56,16 @@ impl Bed {
             }
             stores.push(store);
         }
-        Ok(Self { stores })
+        Ok(Self {
+            stores,
+            options: all,
+        })
+    }
+
+    /// Starts a member again that was shut down.
+    pub(crate) async fn reopen(&mut self, node: usize) -> crate::Outcome<()> {
+        self.stores[node] = Store::open(self.options[node].clone()).await?;
+        Ok(())
     }
 
     pub(crate) fn leader(&self) -> usize {

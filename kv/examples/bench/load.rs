@@ -69,6 +69,28 @@ impl fmt::Display for Measured {
     }
 }
 
+/// Makes so many writes, with many clients.
+pub(crate) async fn writes(store: &Store, count: u64) -> crate::Outcome<()> {
+    const CLIENTS: u64 = 256;
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|client| {
+            let work = Client::of(store, &text(), client, CLIENTS);
+            let own = count / CLIENTS + u64::from(client < count % CLIENTS);
+            tokio::spawn(async move {
+                for turn in 0..usize::try_from(own).unwrap_or(0) {
+                    let key = &work.keys[turn % work.keys.len()];
+                    work.write(key, turn, None).await?;
+                }
+                Ok::<(), Error>(())
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await??;
+    }
+    Ok(())
+}
+
 impl Load {
     pub(crate) async fn run(&self, store: &Store) -> crate::Outcome<Measured> {
         let (began, cpu) = (Instant::now(), cpu_seconds());
@@ -76,14 +98,7 @@ impl Load {
         let text = text();
         let clients: Vec<_> = (0..self.clients)
             .map(|client| {
-                let work = Client {
-                    store: store.clone(),
-                    text: text.clone(),
-                    keys: (client..KEYS.max(self.clients))
-                        .step_by(usize::try_from(self.clients).unwrap_or(1))
-                        .map(|n| format!("/registry/configmaps/bench/{n:06}").into())
-                        .collect(),
-                };
+                let work = Client::of(store, &text, client, self.clients);
                 tokio::spawn(work.run(self.operation, until))
             })
             .collect();
@@ -125,6 +140,18 @@ struct Client {
 }
 
 impl Client {
+    /// One of so many clients.
+    fn of(store: &Store, text: &Bytes, client: u64, clients: u64) -> Self {
+        let keys = (client..KEYS.max(clients)).step_by(usize::try_from(clients).unwrap_or(1));
+        Self {
+            store: store.clone(),
+            text: text.clone(),
+            keys: keys
+                .map(|n| format!("/registry/configmaps/bench/{n:06}").into())
+                .collect(),
+        }
+    }
+
     async fn run(self, operation: Operation, until: Instant) -> Result<Vec<u32>, Error> {
         let mut latencies = Vec::new();
         let mut revisions: Vec<Option<Revision>> = vec![None; self.keys.len()];

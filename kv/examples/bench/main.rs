@@ -13,10 +13,13 @@ mod process;
 mod tls;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bed::Bed;
 use load::{Load, Operation};
+
+/// Writes that a member misses before it comes back.
+const MISSED: u64 = 100_000;
 
 struct Arguments {
     dir: PathBuf,
@@ -61,7 +64,7 @@ fn main() -> Outcome<()> {
 }
 
 async fn run(given: &Arguments) -> Outcome<()> {
-    let bed = Bed::form(&given.dir, given.nodes).await?;
+    let mut bed = Bed::form(&given.dir, given.nodes).await?;
     let leader = bed.leader();
     let places = [
         ("leader", Some(leader)),
@@ -87,11 +90,33 @@ async fn run(given: &Arguments) -> Outcome<()> {
             }
         }
     }
+    if given.nodes > 2 {
+        catch_up(&mut bed, leader).await?;
+    }
     println!(
         "{{\"store\": \"triad\", \"nodes\": {}, \"resident_kb\": {}}}",
         given.nodes,
         process::resident_kb()
     );
     bed.end().await;
+    Ok(())
+}
+
+/// How long a member takes that was away while many writes were made, from its start until it has them all.
+async fn catch_up(bed: &mut Bed, leader: usize) -> Outcome<()> {
+    let away = (leader + 1) % bed.stores.len();
+    bed.stores[away].shutdown().await;
+    load::writes(&bed.stores[leader], MISSED).await?;
+    let last = bed.stores[leader].revision();
+    let began = Instant::now();
+    bed.reopen(away).await?;
+    while bed.stores[away].revision() < last {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    println!(
+        "{{\"store\": \"triad\", \"nodes\": {}, \"missed_writes\": {MISSED}, \"caught_up_after_ms\": {}}}",
+        bed.stores.len(),
+        began.elapsed().as_millis()
+    );
     Ok(())
 }
