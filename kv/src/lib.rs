@@ -6,6 +6,7 @@ mod apply;
 mod clock;
 mod command;
 mod copy;
+pub mod durable;
 mod entry;
 mod error;
 mod expiry;

@@ -59,6 +59,30 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     Ok(Some(body[HEADER..].to_vec()))
 }
 
+/// Makes a directory and those above it that are missing, durably: a name that its parent has not
+/// been synced with is gone after a loss of power, with all that lies under it.
+///
+/// # Errors
+/// `Io` with the directory's name.
+pub fn make_dirs(dir: &Path) -> Result<(), Error> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let parent = match dir.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => Path::new("/"),
+    };
+    make_dirs(parent)?;
+    match fs::create_dir(dir) {
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(Error::io(format!("creating {}", dir.display()), e));
+        }
+        _ => {}
+    }
+    sync_dir(parent)
+}
+
 /// Makes creations and renames in a directory durable.
 ///
 /// # Errors

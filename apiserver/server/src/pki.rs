@@ -7,13 +7,14 @@ use crate::options::Config;
 use anyhow::{Context, Result};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType,
 };
 use std::io::Write;
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use time::{Duration, OffsetDateTime};
+use triad_kv::durable;
 use x509_parser::prelude::{ParsedExtension, X509Certificate};
 
 const YEAR: Duration = Duration::days(365);
@@ -36,13 +37,13 @@ pub(crate) struct Pki {
 impl Pki {
     pub(crate) fn prepare(config: &Config) -> Result<Self> {
         let dir = config.data_dir.join("pki");
-        std::fs::create_dir_all(&dir)
+        durable::make_dirs(&dir)
             .with_context(|| format!("cannot make the PKI directory {}", dir.display()))?;
         let ca = Authority::open_or_make(&dir, "ca", "triad-ca")?;
         let (serving, serving_ca) = match (&config.tls_pair, &config.cert_dir) {
             (Some(pair), _) => (pair.clone(), None),
             (None, Some(cert_dir)) => {
-                std::fs::create_dir_all(cert_dir)
+                durable::make_dirs(cert_dir)
                     .with_context(|| format!("cannot make --cert-dir {}", cert_dir.display()))?;
                 let pair = (
                     cert_dir.join("apiserver.crt"),
@@ -72,7 +73,7 @@ impl Pki {
         if !own_key.exists() {
             let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
             write_private(&own_key, &key.serialize_pem())?;
-            std::fs::write(dir.join("sa.pub"), key.public_key_pem())
+            write_public(&dir.join("sa.pub"), &key.public_key_pem())
                 .context("cannot write the service-account public key")?;
         }
         Ok(Pki {
@@ -165,7 +166,7 @@ impl Authority {
             validity(&mut params, YEAR * 10);
             let cert = params.self_signed(&key)?;
             write_private(&key_path, &key.serialize_pem())?;
-            std::fs::write(&cert_path, cert.pem())
+            write_public(&cert_path, &cert.pem())
                 .with_context(|| format!("cannot write {}", cert_path.display()))?;
         }
         let read = |path: &Path| {
@@ -196,20 +197,34 @@ impl Authority {
         validity(&mut params, YEAR);
         let cert = params.signed_by(&key, &self.issuer)?;
         write_private(&pair.1, &key.serialize_pem())?;
-        std::fs::write(&pair.0, cert.pem())
+        write_public(&pair.0, &cert.pem())
             .with_context(|| format!("cannot write {}", pair.0.display()))
     }
 
     /// Issues the pair unless the one there has time left and bears all the names.
     fn renew(&self, pair: &(PathBuf, PathBuf), params: CertificateParams) -> Result<()> {
-        let good = pair.1.exists()
-            && std::fs::read(&pair.0).is_ok_and(|pem| still_good(&pem, &params.subject_alt_names));
+        let good = std::fs::read(&pair.0).is_ok_and(|pem| {
+            // A crash between the two files leaves a key of another certificate.
+            std::fs::read_to_string(&pair.1).is_ok_and(|key| belongs(&key, &pem))
+                && still_good(&pem, &params.subject_alt_names)
+        });
         if good {
             Ok(())
         } else {
             self.issue(pair, params)
         }
     }
+}
+
+/// Whether a private key is that of a certificate.
+fn belongs(key: &str, certificate: &[u8]) -> bool {
+    let Ok((_, pem)) = x509_parser::pem::parse_x509_pem(certificate) else {
+        return false;
+    };
+    let (Ok(key), Ok(certificate)) = (KeyPair::from_pem(key), pem.parse_x509()) else {
+        return false;
+    };
+    certificate.public_key().raw == key.subject_public_key_info()
 }
 
 /// Whether one certificate (the first of each text) signed another.
@@ -357,17 +372,33 @@ fn validity(params: &mut CertificateParams, length: Duration) {
 
 /// Writes a secret so that it is never readable by others, not even for a moment.
 pub(crate) fn write_private(path: &Path, text: &str) -> Result<()> {
-    let partial = path.with_extension("partial");
+    write(path, text, 0o600)
+}
+
+/// Writes what others may read.
+fn write_public(path: &Path, text: &str) -> Result<()> {
+    write(path, text, 0o644)
+}
+
+/// After a crash the file is the one before or the new one, after the return the new one.
+fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = Path::new(&partial);
     let mut file = std::fs::OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
-        .mode(0o600)
-        .open(&partial)
+        .mode(mode)
+        .open(partial)
         .with_context(|| format!("cannot write {}", partial.display()))?;
     file.write_all(text.as_bytes())
         .and_then(|()| file.sync_all())
         .with_context(|| format!("cannot write {}", partial.display()))?;
-    std::fs::rename(&partial, path)
-        .with_context(|| format!("cannot put {} in place", path.display()))
+    std::fs::rename(partial, path)
+        .with_context(|| format!("cannot put {} in place", path.display()))?;
+    match path.parent() {
+        Some(dir) => Ok(durable::sync_dir(dir)?),
+        None => Ok(()),
+    }
 }

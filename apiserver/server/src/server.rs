@@ -33,7 +33,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
-use triad_kv::{Election, History, PeerOptions, Store, StoreOptions};
+use triad_kv::{Election, History, PeerOptions, Store, StoreOptions, durable};
 use triad_machinery::status::{GroupResource, Status};
 use triad_machinery::validation::Settings;
 
@@ -46,7 +46,7 @@ const BOOTSTRAP_PAUSE: Duration = Duration::from_secs(1);
 /// Serves until `stop` completes, then drains.
 pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<()> {
     let started = Instant::now();
-    std::fs::create_dir_all(&config.data_dir).with_context(|| {
+    durable::make_dirs(&config.data_dir).with_context(|| {
         format!(
             "cannot make the data directory {}",
             config.data_dir.display()

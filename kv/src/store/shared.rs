@@ -39,11 +39,7 @@ pub(super) enum Phase {
 
 impl Shared {
     pub(super) async fn open(options: StoreOptions) -> Result<Arc<Self>, Error> {
-        let made = std::fs::create_dir_all(&options.dir);
-        made.map_err(|e| Error::Io {
-            what: format!("creating {}", options.dir.display()),
-            why: e.to_string(),
-        })?;
+        crate::durable::make_dirs(&options.dir)?;
         let lock = DirLock::take(&options.dir, &options.node_name)?;
         let (running, hub) = Running::start(&options, None).await?;
         Ok(Arc::new(Self {

@@ -11,7 +11,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::path::Path;
 use std::sync::Arc;
 use time::{Duration, OffsetDateTime};
-use triad_kv::{PeerTls, peer_name};
+use triad_kv::{PeerTls, durable, peer_name};
 
 /// How long a member's pair is good, and how early it is made anew; connections that are open go on.
 const VALID: Duration = Duration::days(90);
@@ -33,7 +33,7 @@ struct Pair {
 impl Certificates {
     /// Opens the members' authority, or makes it.
     pub(crate) fn prepare(pki: &Path) -> Result<Self> {
-        std::fs::create_dir_all(pki)
+        durable::make_dirs(pki)
             .with_context(|| format!("cannot make the PKI directory {}", pki.display()))?;
         let authority = Authority::open_or_make(pki, "peer-ca", "triad-peer-ca")?;
         let mut roots = RootCertStore::empty();

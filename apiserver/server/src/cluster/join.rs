@@ -14,7 +14,7 @@ use http::request::Parts;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
-use triad_kv::{Identity, Member, Store};
+use triad_kv::{Identity, Member, Store, durable};
 
 pub(crate) const PATHS: &str = "/triad/v1/join";
 pub(super) const CA_PATH: &str = "/triad/v1/join/ca";
@@ -49,7 +49,7 @@ pub(crate) async fn prepare(config: &Config) -> Result<Option<(u64, u64)>> {
     let answer: Value =
         serde_json::from_slice(&answer).context("the cluster's answer is no JSON")?;
     let pki = config.data_dir.join("pki");
-    std::fs::create_dir_all(&pki)
+    durable::make_dirs(&pki)
         .with_context(|| format!("cannot make the PKI directory {}", pki.display()))?;
     for name in SHARED {
         let text = answer["files"][name]
