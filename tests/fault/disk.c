@@ -1,7 +1,7 @@
 /* A disk that can lose power, run full and fail: loaded with LD_PRELOAD into the program under
  * test. It notes in a shared file what of FAULT_DIR has been synced; the harness reads that file
  * after it has killed the program, and takes away what was not. It also delays and fails calls
- * as the harness tells it to, in the same file. Layout and meaning are mirrored in src/lib.rs.
+ * as the harness tells it to, in the same file, and sets the wall clock wrong. Layout and meaning are mirrored in src/lib.rs.
  *
  * What counts as durable, strictly: a file's bytes after fsync or fdatasync of it; a name
  * (created, renamed, made directory) after fsync of its directory. Removal is durable at once.
@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PATH 240
@@ -49,6 +50,7 @@ struct shared {
     uint64_t fail_write_errno;
     char fail_write[PATH];
     uint64_t delay_sync_us;
+    int64_t clock_shift_us; /* added to the wall clock */
     /* notes */
     uint64_t syncs, files, renames, undo_used;
     struct file file[FILES];
@@ -352,3 +354,16 @@ static int truncated(int fd, off64_t size) {
 
 int ftruncate64(int fd, off64_t size) { return truncated(fd, size); }
 int ftruncate(int fd, off_t size) { return truncated(fd, size); }
+
+/* gettimeofday stays right: RocksDB waits with it until times that the kernel judges. */
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real) real = dlsym(RTLD_NEXT, "clock_gettime");
+    int done = real(clock, now);
+    if (done || !shared || !shared->clock_shift_us) return done;
+    if (clock != CLOCK_REALTIME && clock != CLOCK_REALTIME_COARSE) return done;
+    int64_t ns = now->tv_nsec + shared->clock_shift_us % 1000000 * 1000;
+    now->tv_sec += shared->clock_shift_us / 1000000 + (ns < 0 ? -1 : ns / 1000000000);
+    now->tv_nsec = (ns + 1000000000) % 1000000000;
+    return done;
+}

@@ -27,6 +27,15 @@ impl Disk {
     /// When the library cannot be compiled.
     #[must_use]
     pub fn new(dir: &Path, scratch: &Path) -> Self {
+        Self::with(&Self::library(scratch), dir, scratch)
+    }
+
+    /// Compiles the library into a directory, for several disks.
+    ///
+    /// # Panics
+    /// When it cannot be compiled.
+    #[must_use]
+    pub fn library(scratch: &Path) -> PathBuf {
         let library = scratch.join("disk.so");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("disk.c");
         let compiled = Command::new("cc")
@@ -39,10 +48,16 @@ impl Disk {
             "cc must compile {}",
             source.display()
         );
+        library
+    }
+
+    /// As `new`, with the library compiled before.
+    #[must_use]
+    pub fn with(library: &Path, dir: &Path, scratch: &Path) -> Self {
         let disk = Self {
             dir: dir.to_path_buf(),
             state: scratch.join("disk.state"),
-            library,
+            library: library.to_path_buf(),
         };
         disk.reset();
         disk
@@ -73,6 +88,11 @@ impl Disk {
 
     pub fn delay_syncs(&self, microseconds: u64) {
         self.notes().set_delay(microseconds);
+    }
+
+    /// Sets the wall clock of whoever runs on this disk wrong.
+    pub fn shift_clock(&self, microseconds: i64) {
+        self.notes().set_clock(microseconds);
     }
 
     /// Syncs so far.

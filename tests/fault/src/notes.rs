@@ -14,7 +14,8 @@ const SPACE: u64 = 0;
 const FAIL_SYNC: u64 = 8;
 const FAIL_WRITE: u64 = FAIL_SYNC + 8 + PATH;
 const DELAY: u64 = FAIL_WRITE + 8 + PATH;
-const SYNCS: u64 = DELAY + 8;
+const CLOCK: u64 = DELAY + 8;
+const SYNCS: u64 = CLOCK + 8;
 const FILE_COUNT: u64 = SYNCS + 8;
 const RENAME_COUNT: u64 = FILE_COUNT + 8;
 const UNDO_USED: u64 = RENAME_COUNT + 8;
@@ -96,6 +97,12 @@ impl Notes {
     pub(crate) fn set_delay(&self, microseconds: u64) {
         self.0
             .write_all_at(&microseconds.to_ne_bytes(), DELAY)
+            .expect("the notes take orders");
+    }
+
+    pub(crate) fn set_clock(&self, microseconds: i64) {
+        self.0
+            .write_all_at(&microseconds.to_ne_bytes(), CLOCK)
             .expect("the notes take orders");
     }
 

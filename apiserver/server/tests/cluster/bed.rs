@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tempfile::TempDir;
+use triad_fault::{Dice, Disk};
 
 use crate::client::Client;
 use crate::net::Net;
@@ -20,26 +21,36 @@ pub(crate) struct Bed {
     pub(crate) net: Net,
     dir: TempDir,
     members: Vec<Option<Child>>,
+    disks: Vec<Disk>,
+    /// Whose files are no longer as they were written: how long the log was then.
+    flipped: Vec<Option<usize>>,
 }
 
 impl Bed {
     /// Forms a cluster: the first member founds it, the others join by its token.
     pub(crate) async fn form(count: usize) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let library = Disk::library(dir.path());
+        let disk = |n| {
+            let (notes, disk) = (format!("m{n}.notes"), format!("m{n}.disk"));
+            let (notes, disk) = (dir.path().join(notes), dir.path().join(disk));
+            std::fs::create_dir(&notes).unwrap();
+            std::fs::create_dir(&disk).unwrap();
+            Disk::with(&library, &disk, &notes)
+        };
         let mut bed = Self {
             net: Net::new(count),
-            dir: tempfile::tempdir().unwrap(),
             members: (0..count).map(|_| None).collect(),
+            disks: (0..count).map(disk).collect(),
+            flipped: vec![None; count],
+            dir,
         };
         bed.start(0, None);
-        bed.ready(0).await;
-        let made = bed
-            .client(0)
-            .json("POST", "/triad/v1/tokens", &json!({"ttl": "1h"}))
-            .await;
-        let token = made.unwrap()["token"].as_str().unwrap().to_owned();
+        assert!(bed.ready(0).await);
+        let token = bed.token(0).await;
         for n in 1..count {
             bed.start(n, Some(&token));
-            bed.ready(n).await;
+            assert!(bed.ready(n).await);
         }
         bed
     }
@@ -53,7 +64,7 @@ impl Bed {
     }
 
     fn data(&self, n: usize) -> PathBuf {
-        self.dir.path().join(format!("m{n}"))
+        self.dir.path().join(format!("m{n}.disk/data"))
     }
 
     fn log(&self, n: usize) -> PathBuf {
@@ -81,6 +92,7 @@ impl Bed {
         if let Some(token) = token {
             command.arg(format!("--join={token}"));
         }
+        self.disks[n].put_under(&mut command);
         let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -89,13 +101,19 @@ impl Bed {
         self.members[n] = Some(child.unwrap());
     }
 
+    /// What a member's users trust.
+    pub(crate) fn authority(&self, n: usize) -> String {
+        std::fs::read_to_string(self.data(n).join("pki/ca.crt")).unwrap()
+    }
+
     /// A way to a member's API, as the admin.
     pub(crate) fn client(&self, n: usize) -> Client {
         let pki = self.data(n).join("pki");
         Client::new(&format!("{}:{API_PORT}", self.net.address(n)), &pki)
     }
 
-    pub(crate) async fn ready(&self, n: usize) {
+    /// Waits until a member is ready; false when it is lost because of what was done to its files.
+    pub(crate) async fn ready(&mut self, n: usize) -> bool {
         let began = Instant::now();
         loop {
             assert!(
@@ -106,7 +124,10 @@ impl Bed {
             let pki = self.data(n).join("pki");
             let made = ["ca.crt", "admin.crt", "admin.key"].map(|file| pki.join(file).exists());
             if made.iter().all(|made| *made) && self.client(n).ready().await {
-                return;
+                return true;
+            }
+            if self.is_lost(n) {
+                return false;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -127,6 +148,79 @@ impl Bed {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+    }
+
+    pub(crate) fn disk(&self, n: usize) -> &Disk {
+        &self.disks[n]
+    }
+
+    /// Ends a member that may still run, and takes from its disk what was not synced.
+    pub(crate) fn lose_power(&mut self, n: usize, dice: &mut Dice) {
+        self.kill(n);
+        self.disks[n].lose_power(dice);
+    }
+
+    /// Everything about a member is gone; another of its name joins in its place.
+    pub(crate) async fn replace(&mut self, n: usize) {
+        self.kill(n);
+        std::fs::remove_dir_all(self.data(n)).unwrap();
+        self.disks[n].reset();
+        self.flipped[n] = None;
+        let other = (n + 1) % self.count();
+        let token = self.token(other).await;
+        self.start(n, Some(&token));
+    }
+
+    /// A token to join by, of a member that is there.
+    async fn token(&self, n: usize) -> String {
+        let began = Instant::now();
+        loop {
+            let made = self
+                .client(n)
+                .json("POST", "/triad/v1/tokens", &json!({"ttl": "1h"}))
+                .await;
+            match made {
+                Ok(made) => return made["token"].as_str().unwrap().to_owned(),
+                Err(why) => assert!(
+                    began.elapsed() < LIMIT,
+                    "m{n} makes no token ({why}):\n{}",
+                    self.tail(n)
+                ),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Whether a member whose files were spoiled has ended, or says that they are damaged. No other may end.
+    pub(crate) fn is_lost(&mut self, n: usize) -> bool {
+        let child = self.members[n].as_mut();
+        let ended = child.is_some_and(|child| child.try_wait().unwrap().is_some());
+        assert!(
+            self.flipped[n].is_some() || !ended,
+            "m{n} has ended:\n{}",
+            self.tail(n)
+        );
+        let says = |since: usize| self.told(n)[since..].contains("is damaged");
+        ended || self.flipped[n].is_some_and(says)
+    }
+
+    /// All that a member has logged.
+    fn told(&self, n: usize) -> String {
+        std::fs::read_to_string(self.log(n)).unwrap_or_default()
+    }
+
+    /// Turns one bit of one of a member's files, as the dice fall; the file. It must not run.
+    pub(crate) fn flip(&mut self, n: usize, dice: &mut Dice) -> Option<PathBuf> {
+        let mut files = Vec::new();
+        list(&self.data(n).join("store"), &mut files);
+        files.sort();
+        let file = files.get(crate::faults::pick(dice, files.len().max(1)))?;
+        let mut bytes = std::fs::read(file).unwrap();
+        let at = crate::faults::pick(dice, bytes.len());
+        bytes[at] ^= 1 << dice.below(8);
+        std::fs::write(file, bytes).unwrap();
+        self.flipped[n] = Some(self.told(n).len());
+        Some(file.clone())
     }
 
     /// SIGTERM, and then its end.
@@ -155,14 +249,26 @@ impl Bed {
 
     /// The end of a member's log, for messages.
     pub(crate) fn tail(&self, n: usize) -> String {
-        tail(&self.log(n))
+        let told = self.told(n);
+        let lines = told
+            .lines()
+            .filter(|line| !line.contains("health check failed"));
+        let lines: Vec<&str> = lines.collect();
+        lines[lines.len().saturating_sub(15)..].join("\n")
     }
 }
 
-fn tail(path: &Path) -> String {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(15)..].join("\n")
+/// The log's and the state's files under a directory that hold anything.
+fn list(dir: &Path, into: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap().flatten() {
+        let path = entry.path();
+        let kind = path.extension().unwrap_or_default();
+        if path.is_dir() {
+            list(&path, into);
+        } else if (kind == "log" || kind == "sst") && entry.metadata().unwrap().len() > 0 {
+            into.push(path);
+        }
+    }
 }
 
 impl Drop for Bed {

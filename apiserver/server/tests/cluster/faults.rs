@@ -6,6 +6,10 @@ use triad_fault::Dice;
 
 use crate::bed::Bed;
 
+const EIO: u64 = 5;
+/// How far a clock jumps at most, either way.
+const CLOCK_SECONDS: u64 = 3600;
+
 /// A number below `end`.
 pub(crate) fn pick(dice: &mut Dice, end: usize) -> usize {
     usize::try_from(dice.below(end as u64)).unwrap()
@@ -17,7 +21,7 @@ pub(crate) async fn strike(bed: &mut Bed, dice: &mut Dice) -> String {
     let one = pick(dice, count);
     let other = (one + 1 + pick(dice, count - 1)) % count;
     let a_while = Duration::from_millis(200 + dice.roll() % 900);
-    let kinds = if bed.net.real { 7 } else { 3 };
+    let kinds = if bed.net.real { 14 } else { 10 };
     match pick(dice, kinds) {
         0 => {
             // One that is back before the others miss it has the longest way to what was committed.
@@ -44,6 +48,63 @@ pub(crate) async fn strike(bed: &mut Bed, dice: &mut Dice) -> String {
             format!("restart m{one}")
         }
         3 => {
+            bed.lose_power(one, dice);
+            tokio::time::sleep(a_while / 4).await;
+            bed.start(one, None);
+            format!("m{one} loses power")
+        }
+        4 => {
+            for n in 0..count {
+                bed.kill(n);
+            }
+            for n in 0..count {
+                bed.lose_power(n, dice);
+                bed.start(n, None);
+            }
+            "all lose power".to_owned()
+        }
+        5 => {
+            let microseconds = 10_000 + dice.below(200_000);
+            bed.disk(one).delay_syncs(microseconds);
+            tokio::time::sleep(a_while).await;
+            bed.disk(one).delay_syncs(0);
+            format!("syncs of m{one} take {} ms more", microseconds / 1000)
+        }
+        6 => {
+            let part = ["/log/", "/state", ""][pick(dice, 3)];
+            bed.disk(one).fail_syncs(part, EIO);
+            tokio::time::sleep(a_while).await;
+            bed.disk(one).fail_syncs("", 0);
+            format!("syncs of m{one} fail ({part})")
+        }
+        7 => {
+            let bytes = dice.below(200_000).cast_signed();
+            bed.disk(one).set_space(Some(bytes));
+            tokio::time::sleep(a_while).await;
+            bed.disk(one).set_space(None);
+            format!("m{one}'s disk is full after {bytes} bytes")
+        }
+        8 => {
+            let seconds = dice.below(2 * CLOCK_SECONDS).cast_signed() - CLOCK_SECONDS.cast_signed();
+            bed.disk(one).shift_clock(seconds * 1_000_000);
+            format!("the clock of m{one} is {seconds} s wrong")
+        }
+        9 => {
+            bed.stop(one);
+            let file = bed.flip(one, dice);
+            bed.start(one, None);
+            tokio::time::sleep(a_while).await;
+            let name = file
+                .map(|file| file.display().to_string())
+                .unwrap_or_default();
+            if bed.is_lost(one) {
+                bed.replace(one).await;
+                format!("a bit of m{one} turns ({name}): it is replaced")
+            } else {
+                format!("a bit of m{one} turns ({name})")
+            }
+        }
+        10 => {
             // Off from everybody else.
             for n in (0..count).filter(|n| *n != one) {
                 bed.net.cut(one, n);
@@ -53,13 +114,13 @@ pub(crate) async fn strike(bed: &mut Bed, dice: &mut Dice) -> String {
             bed.net.heal();
             format!("cut m{one} off")
         }
-        4 => {
+        11 => {
             bed.net.cut(one, other);
             tokio::time::sleep(a_while).await;
             bed.net.heal();
             format!("cut m{one} off m{other}, one way")
         }
-        5 => {
+        12 => {
             // The third is a bridge between the two.
             bed.net.cut(one, other);
             bed.net.cut(other, one);

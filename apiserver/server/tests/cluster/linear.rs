@@ -49,6 +49,24 @@ struct Search<'a> {
     deepest: usize,
 }
 
+/// The value that an operation found.
+fn wants(operation: &Operation) -> Option<u64> {
+    match (operation.call, operation.outcome) {
+        (Call::Read, Outcome::Value(value)) | (Call::Swap(value, _), Outcome::Done) => Some(value),
+        _ => None,
+    }
+}
+
+/// The value that an operation may have left, when nobody knows whether it did.
+fn writes(operation: &Operation) -> Option<u64> {
+    match operation.call {
+        Call::Write(value) | Call::Swap(_, value) if operation.outcome == Outcome::Unknown => {
+            Some(value)
+        }
+        _ => None,
+    }
+}
+
 impl Search<'_> {
     /// Iterative: histories are long, the stack is not.
     fn run(&mut self, initial: u64) -> bool {
@@ -99,8 +117,17 @@ impl Search<'_> {
             }
         }
         found.retain(|n| self.operations[*n].began <= bound);
-        // Those that ended first are tried first; what may never have happened last.
-        found.sort_by_key(|n| std::cmp::Reverse(self.operations[*n].ended));
+        let wanted: Vec<u64> = found
+            .iter()
+            .filter_map(|n| wants(&self.operations[*n]))
+            .collect();
+        // Those that ended first are tried first; what may never have happened last, unless somebody saw that it did.
+        found.sort_by_key(|n| {
+            let operation = &self.operations[*n];
+            let seen = writes(operation).is_some_and(|value| wanted.contains(&value));
+            let ended = if seen { 0 } else { operation.ended };
+            std::cmp::Reverse(ended)
+        });
         found
     }
 

@@ -21,6 +21,12 @@ const RUNS: u64 = 20;
 /// Runs at a time: most of one is waiting.
 const SIDE_BY_SIDE: u64 = 2;
 
+/// Also what was made in the first moments is durable by then: the directories, the PKI, the identity.
+#[test]
+fn a_cluster_that_loses_power_soon_is_the_same_afterwards() {
+    run::power_loss();
+}
+
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }

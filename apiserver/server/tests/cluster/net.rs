@@ -1,10 +1,15 @@
 //! A network of its own for each run: a namespace per member, joined by a bridge, so that members can be cut off from each
 //! other, one way too, while clients still reach all of them.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 static MADE: AtomicU32 = AtomicU32::new(0);
+static SWEPT: Once = Once::new();
+/// What the names of all our namespaces and links begin with; the process that made them follows, and an `x`.
+const OURS: &str = "td";
 
 pub(crate) struct Net {
     /// Names of namespaces and links begin with this.
@@ -28,6 +33,37 @@ fn run(program: &str, words: &str) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
+/// What a program prints.
+fn said(program: &str, words: &str) -> String {
+    let output = Command::new(program).args(words.split(' ')).output();
+    let printed = output.map(|output| output.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&printed).into_owned()
+}
+
+/// Removes what runs left behind that were killed.
+fn sweep() {
+    let left = |name: &str| {
+        let process = name
+            .strip_prefix(OURS)
+            .and_then(|rest| rest.split('x').next());
+        process.is_some_and(|process| {
+            process.parse::<u32>().is_ok() && !Path::new("/proc").join(process).exists()
+        })
+    };
+    for line in said("ip", "netns list").lines() {
+        let name = line.split(' ').next().unwrap_or_default();
+        if left(name) {
+            ip(&format!("netns del {name}"));
+        }
+    }
+    for line in said("ip", "-br link").lines() {
+        let name = line.split([' ', '@']).next().unwrap_or_default();
+        if left(name) {
+            ip(&format!("link del {name}"));
+        }
+    }
+}
+
 impl Net {
     /// Whether this machine lets us make networks at all.
     pub(crate) fn is_possible() -> bool {
@@ -36,11 +72,15 @@ impl Net {
 
     pub(crate) fn new(members: usize) -> Self {
         // Several runs of one process, and several processes, stay apart.
+        SWEPT.call_once(sweep);
         let made = MADE.fetch_add(1, Ordering::Relaxed);
-        let (process, id) = (std::process::id() % 10_000, std::process::id() + made * 101);
+        let process = std::process::id();
+        let free = |subnet: &u8| said("ip", &format!("route show 10.231.{subnet}.0/24")).is_empty();
+        let mut subnets =
+            (0..250).map(|n| u8::try_from((process + made * 101 + n) % 250).unwrap_or(0));
         let mut net = Self {
-            tag: format!("td{process}x{}", made % 100),
-            subnet: u8::try_from(id % 250).unwrap_or(0),
+            tag: format!("{OURS}{process}x{}", made % 100),
+            subnet: subnets.find(free).unwrap_or(0),
             members,
             real: false,
         };

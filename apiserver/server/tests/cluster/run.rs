@@ -20,6 +20,8 @@ const REGISTERS: usize = 4;
 /// Clients of each member.
 const CLIENTS: usize = 2;
 const FAULTS: usize = 4;
+/// How long a client waits after a call that nobody knows the end of.
+const DOUBT: Duration = Duration::from_millis(150);
 const COLLECTION: &str = "/api/v1/namespaces/default/configmaps";
 /// How long the cluster may take to be well again.
 const HEALING: Duration = Duration::from_secs(30);
@@ -63,12 +65,43 @@ impl fmt::Display for Tally {
 }
 
 pub(crate) fn one(seed: u64) -> Tally {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    runtime().block_on(play(seed))
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .unwrap();
-    runtime.block_on(play(seed))
+        .unwrap()
+}
+
+/// All members lose power a moment after the first write was acknowledged, several times over.
+pub(crate) fn power_loss() {
+    runtime().block_on(async {
+        let mut bed = Bed::form(MEMBERS).await;
+        lay_out(&bed).await;
+        let ca = bed.authority(0);
+        let mut dice = Dice::new(1);
+        for round in 1..=3 {
+            let path = format!("{COLLECTION}/r0");
+            let object = object(0, round, None);
+            bed.client(0).json("PUT", &path, &object).await.unwrap();
+            for n in 0..MEMBERS {
+                bed.kill(n);
+            }
+            for n in 0..MEMBERS {
+                bed.lose_power(n, &mut dice);
+                bed.start(n, None);
+            }
+            for n in 0..MEMBERS {
+                assert!(bed.ready(n).await);
+                let (code, found) = bed.client(n).call("GET", &path, None).await.unwrap();
+                assert_eq!((code, value(&found)), (200, round), "m{n} in round {round}");
+                assert_eq!(bed.authority(n), ca);
+            }
+        }
+    });
 }
 
 #[expect(
@@ -90,6 +123,7 @@ async fn play(seed: u64) -> Tally {
             values: values.clone(),
             stop: stop.clone(),
             dice: Dice::new(dice.roll()),
+            doubts: 0,
         };
         workers.push(tokio::spawn(worker.run()));
     }
@@ -164,12 +198,15 @@ struct Worker {
     values: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     dice: Dice,
+    /// Calls so far that nobody knows the end of.
+    doubts: u64,
 }
 
 impl Worker {
     async fn run(mut self) {
         // What this client saw last of each register: what it swaps.
         let mut seen: Vec<Option<(u64, String)>> = vec![None; REGISTERS];
+        let mut doubts = 0;
         while !self.stop.load(Ordering::Relaxed) {
             let register = pick(&mut self.dice, REGISTERS);
             let new = self.values.fetch_add(1, Ordering::Relaxed);
@@ -179,6 +216,11 @@ impl Worker {
                 _ => (Call::Read, None),
             };
             let found = self.carry_out(register, call, version.as_deref()).await;
+            if self.doubts > doubts {
+                // Every call that nobody knows the end of doubles what has to be judged.
+                tokio::time::sleep(DOUBT).await;
+                doubts = self.doubts;
+            }
             if let Some(object) = found {
                 let version = object["metadata"]["resourceVersion"].as_str();
                 seen[register] = version.map(|v| (value(&object), v.to_owned()));
@@ -214,6 +256,7 @@ impl Worker {
             }
             _ => (Outcome::Unknown, None),
         };
+        self.doubts += u64::from(outcome == Outcome::Unknown);
         self.history.add(Operation {
             register,
             call,
@@ -237,7 +280,10 @@ async fn heal(bed: &mut Bed) {
         }
     }
     for n in 0..bed.count() {
-        bed.ready(n).await;
+        while !bed.ready(n).await {
+            // It found out only now what was done to its files.
+            bed.replace(n).await;
+        }
     }
 }
 

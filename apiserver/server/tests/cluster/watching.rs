@@ -62,6 +62,10 @@ fn read(line: &[u8], at: &mut u64) -> Result<Option<Told>, String> {
     let event: Value =
         serde_json::from_slice(line).map_err(|e| format!("an event is no JSON: {e}"))?;
     let (kind, object) = (event["type"].as_str().unwrap_or_default(), &event["object"]);
+    // A member whose files were spoiled says so and serves no more.
+    if kind == "ERROR" && object["code"].as_u64() >= Some(500) {
+        return Ok(None);
+    }
     if kind == "ERROR" {
         return Err(format!("the watch ended in an error: {object}"));
     }
