@@ -30,13 +30,21 @@ impl Feed {
 
     /// Follows the store until it closes.
     pub(crate) async fn run(mut self) -> Error {
+        let position = self.watch.progress_handle();
         loop {
-            match self.watch.next().await {
-                Ok(batch) => {
+            let beyond = self.cacher.progress().next();
+            let followed = tokio::select! {
+                biased;
+                batch = self.watch.next() => batch.map(|batch| {
                     let progress = batch.revision.max(self.watch.progress());
                     apply(&self.cacher, batch);
-                    self.cacher.progress.send_replace(progress);
-                }
+                    progress
+                }),
+                // The store has gone on with something that is no object: readers of its newest revision wait for that too.
+                reached = position.reached(beyond) => reached.map(|()| position.complete_up_to()),
+            };
+            match followed {
+                Ok(progress) => drop(self.cacher.progress.send_replace(progress)),
                 Err(error) => return error,
             }
         }
@@ -198,4 +206,51 @@ fn decoded(cache: &ResourceCache, entry: &triad_kv::Entry) -> Option<Arc<Cached>
 
 fn report(key: &[u8], error: &str) {
     tracing::error!(key = %String::from_utf8_lossy(key), error, "a stored object cannot be decoded; it is left out of lists and watches, delete it by name or restore it from a backup");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint;
+    use std::time::Duration;
+    use triad_kv::{Change, StoreOptions, Txn, TxnOutcome};
+
+    async fn write(store: &Store, key: &'static str) -> Revision {
+        let put = Change::Put {
+            key: key.into(),
+            value: "x".into(),
+            ttl_seconds: None,
+        };
+        let txn = Txn {
+            compares: Vec::new(),
+            changes: vec![put],
+        };
+        match store.txn(txn).await.unwrap() {
+            TxnOutcome::Committed { revision } => revision,
+            TxnOutcome::Conflict { .. } => panic!("there was nothing to compare"),
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_write_beside_the_objects_keeps_no_reader_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(StoreOptions::new(dir.path(), "a"))
+            .await
+            .unwrap();
+        let cacher = Arc::new(Cacher::new(store.clone(), endpoint::layouts()));
+        let feed = tokio::spawn(Feed::load(cacher.clone()).unwrap().run());
+        for key in [
+            "/registry/ranges/nodeports/1",
+            "/triad/tokens/a",
+            "/triad/tokens/b",
+        ] {
+            let written = write(&store, key).await;
+            let caught_up = tokio::time::timeout(Duration::from_secs(5), cacher.wait_for(written));
+            caught_up.await.expect(key);
+            assert!(cacher.progress() >= written);
+        }
+        store.shutdown().await;
+        let ended = tokio::time::timeout(Duration::from_secs(5), feed).await;
+        assert!(matches!(ended.unwrap().unwrap(), Error::Closed));
+    }
 }
