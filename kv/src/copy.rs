@@ -1,6 +1,7 @@
 //! Copies of a store outside of it: looking into one, checking all of it, and making a new cluster of one.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -43,11 +44,24 @@ impl Copy {
     /// `Corrupt`.
     pub fn range(&self, start: &[u8], end: &[u8]) -> Result<Vec<Entry>, Error> {
         let mut entries = Vec::new();
-        self.state.view()?.visit_latest(start, end, |entry| {
+        self.visit(start, end, |entry| {
             entries.push(entry);
-            std::ops::ControlFlow::Continue(())
+            ControlFlow::Continue(())
         })?;
         Ok(entries)
+    }
+
+    /// The same one by one, until the caller has seen enough.
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    pub fn visit(
+        &self,
+        start: &[u8],
+        end: &[u8],
+        visit: impl FnMut(Entry) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        self.state.view()?.visit_latest(start, end, visit)
     }
 
     /// One key.

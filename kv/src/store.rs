@@ -27,6 +27,9 @@ use shared::{Shared, WeakSource};
 pub struct Copied {
     pub revision: Revision,
     pub cluster: u64,
+    /// The last log entry in it.
+    pub term: u64,
+    pub index: u64,
 }
 
 #[derive(Clone)]
@@ -226,10 +229,12 @@ impl Store {
         let running = self.shared.running()?;
         let (slot, to) = (running.slot.clone(), to.to_path_buf());
         let copied = tokio::task::spawn_blocking(move || slot.copy(&to)).await;
-        let revision = copied.map_err(|e| Error::Unavailable { why: e.to_string() })??;
+        let stand = copied.map_err(|e| Error::Unavailable { why: e.to_string() })??;
         Ok(Copied {
-            revision,
+            revision: Revision(stand.revision),
             cluster: running.identity.cluster,
+            term: stand.applied.term,
+            index: stand.applied.index,
         })
     }
 

@@ -134,3 +134,25 @@ run_cluster() {
   BESIDE=()
   return 0
 }
+
+build_moto() {
+  python3 -m pip install -q --disable-pip-version-check --target "$1" -r "$HERE/s3/requirements.txt"
+}
+# A server that speaks S3, on loopback, with everything in memory.
+client_s3() {
+  client_kubectl || return 1
+  MOTO_DIR=$CACHE/moto-$(key "$HERE/s3/requirements.txt")
+  cached "$MOTO_DIR" build_moto
+}
+run_s3() {
+  local port
+  port=$(free_port)
+  PYTHONPATH=$MOTO_DIR PYTHONDONTWRITEBYTECODE=1 timeout -k 5 300 python3 -m moto.server -H 127.0.0.1 -p "$port" >"$RUN/moto.log" 2>&1 &
+  BESIDE+=($!)
+  export AWS_ENDPOINT_URL=http://127.0.0.1:$port AWS_ACCESS_KEY_ID=someone AWS_SECRET_ACCESS_KEY=something AWS_REGION=us-east-1
+  for _ in $(seq 100); do
+    curl -sf -X PUT "$AWS_ENDPOINT_URL/backups" >/dev/null && break
+    sleep 0.1
+  done
+  PATH=$KUBECTL_DIR:$PATH timeout -k 5 300 python3 "$HERE/kubectl/run_steps.py" "$1" "$HERE/s3/s3.steps"
+}

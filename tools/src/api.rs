@@ -10,17 +10,20 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::SendRequest;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
+use tokio::runtime::Runtime;
 use triad_machinery::codec::yaml;
 
 const CALL_LIMIT: Duration = Duration::from_secs(60);
 
 /// One server, as a kubeconfig's current context names it.
+#[derive(Clone)]
 pub struct Client {
     host: String,
     port: u16,
@@ -106,48 +109,88 @@ impl Client {
 
     /// One call and its answer as it is.
     pub fn bytes(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Bytes> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("cannot start the runtime")?;
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let exchange = self.exchange(method, path, body.into());
-        let answer = runtime.block_on(async { tokio::time::timeout(CALL_LIMIT, exchange).await });
-        answer
-            .map_err(|_| anyhow!("the server does not answer in time"))?
-            .with_context(|| format!("asking {}:{}", self.host, self.port))
+        Session::new(self)?.bytes(method, path, body)
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes> {
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
         let stream = tokio::net::TcpStream::connect((self.host.as_str(), self.port)).await?;
         let name = ServerName::try_from(self.host.clone())?;
         let stream = tokio_rustls::TlsConnector::from(self.tls.clone())
             .connect(name, stream)
             .await?;
-        let (mut sender, connection) =
+        let (sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", format!("{}:{}", self.host, self.port))
-            .header("accept", "application/json")
-            .header("content-type", "application/json");
-        if let Some(bearer) = &self.bearer {
-            request = request.header("authorization", format!("Bearer {bearer}"));
-        }
-        let response = sender.send_request(request.body(Full::new(body))?).await?;
-        let status = response.status();
-        let bytes = response.into_body().collect().await?.to_bytes();
-        if status.is_success() {
-            return Ok(bytes);
-        }
-        // A Status has its message; other refusals are plain text.
-        let parsed: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        let text = parsed["message"].as_str().map(str::to_owned);
-        let text = text.unwrap_or_else(|| String::from_utf8_lossy(&bytes).trim().to_owned());
-        bail!("{status}: {text}")
+        Ok(sender)
     }
+}
+
+/// Calls that share one connection.
+pub struct Session {
+    client: Client,
+    runtime: Runtime,
+    sender: Option<SendRequest<Full<Bytes>>>,
+}
+
+impl Session {
+    pub fn new(client: &Client) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot start the runtime")?;
+        Ok(Self {
+            client: client.clone(),
+            runtime,
+            sender: None,
+        })
+    }
+
+    /// One call and its answer as it is; the server's own words when it refuses.
+    pub fn bytes(&mut self, method: Method, path: &str, body: Option<&Value>) -> Result<Bytes> {
+        let (client, sender) = (&self.client, &mut self.sender);
+        let body: Bytes = body.map(Value::to_string).unwrap_or_default().into();
+        let exchange = exchange(client, sender, method, path, body);
+        let limited = async { tokio::time::timeout(CALL_LIMIT, exchange).await };
+        let answer = self.runtime.block_on(limited);
+        answer
+            .map_err(|_| anyhow!("the server does not answer in time"))?
+            .with_context(|| format!("asking {}:{}", client.host, client.port))
+    }
+}
+
+async fn exchange(
+    client: &Client,
+    kept: &mut Option<SendRequest<Full<Bytes>>>,
+    method: Method,
+    path: &str,
+    body: Bytes,
+) -> Result<Bytes> {
+    let mut sender = match kept.take().filter(|sender| !sender.is_closed()) {
+        Some(sender) => sender,
+        None => client.connect().await?,
+    };
+    sender.ready().await?;
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", format!("{}:{}", client.host, client.port))
+        .header("accept", "application/json")
+        .header("content-type", "application/json");
+    if let Some(bearer) = &client.bearer {
+        request = request.header("authorization", format!("Bearer {bearer}"));
+    }
+    let response = sender.send_request(request.body(Full::new(body))?).await?;
+    let status = response.status();
+    let bytes = response.into_body().collect().await?.to_bytes();
+    *kept = Some(sender);
+    if status.is_success() {
+        return Ok(bytes);
+    }
+    // A Status has its message; other refusals are plain text.
+    let parsed: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let text = parsed["message"].as_str().map(str::to_owned);
+    let text = text.unwrap_or_else(|| String::from_utf8_lossy(&bytes).trim().to_owned());
+    bail!("{status}: {text}")
 }
 
 /// A field given inline (`NAME-data`, base64) or as a file, relative to the kubeconfig.

@@ -59,7 +59,11 @@ pub struct Compact {
 pub fn status(client: &Client, form: Form) -> Result<String> {
     let status = client.call(Method::GET, "/triad/v1/status", None)?;
     Ok(match form {
-        Form::Table => members(&status["members"]),
+        Form::Table => format!(
+            "{}{}",
+            members(&status["members"]),
+            backups(&status["backups"])
+        ),
         other => document(&status, other),
     })
 }
@@ -184,6 +188,34 @@ fn members(all: &Value) -> String {
         "TROUBLE",
     ];
     table::render(&head, &rows)
+}
+
+/// What is planned and what became of it; nothing where nothing is planned.
+fn backups(backups: &Value) -> String {
+    if backups.is_null() {
+        return String::new();
+    }
+    let mut out = format!(
+        "\nbackups: {} to {}, next {}\n",
+        cell(&backups["schedule"]),
+        cell(&backups["dest"]),
+        cell(&backups["next"])
+    );
+    let (success, failure) = (&backups["lastSuccess"], &backups["lastFailure"]);
+    match success.is_null() {
+        true => out.push_str("  none has been made yet\n"),
+        false => out.push_str(&format!(
+            "  last made {}: {} of revision {}\n",
+            cell(&success["time"]),
+            cell(&success["name"]),
+            cell(&success["revision"])
+        )),
+    }
+    if !failure.is_null() {
+        let (time, why) = (cell(&failure["time"]), cell(&failure["why"]));
+        out.push_str(&format!("  last failed {time}: {why}\n"));
+    }
+    out
 }
 
 fn array(value: &Value) -> &[Value] {

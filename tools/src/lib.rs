@@ -4,4 +4,6 @@ pub mod api;
 pub mod backup;
 pub mod cluster;
 pub mod convert;
+pub mod exit;
+mod progress;
 pub mod table;

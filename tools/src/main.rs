@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use triad_tools::api::Client;
 use triad_tools::backup::{self, BackupCommand, Restore};
 use triad_tools::cluster::{self, Compact, Form, MemberCommand, TokenCommand};
-use triad_tools::convert;
+use triad_tools::{convert, exit};
 
 #[derive(Parser)]
 #[command(name = "triadctl", version, about = "Client for Triad", after_help = EXIT_CODES)]
@@ -65,7 +65,7 @@ enum Command {
     Restore(Restore),
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 the input cannot be decoded or converted, or the server refused; 2 wrong usage; 3 a file or stream cannot be read or written";
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 the input cannot be decoded or converted, or the server refused; 2 wrong usage; 3 a file, stream or destination cannot be read or written; 4 a backup or store is damaged; 5 a backup is encrypted and the keys given do not open it";
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -98,7 +98,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Restore(options) => backup::restore(options),
         Command::Compact(options) => client().and_then(|c| cluster::compact(&c, options)),
     };
-    let text = text.map_err(|e| (format!("{e:#}"), 1))?;
+    let text = text.map_err(|e| (format!("{e:#}"), exit::code(&e)))?;
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(|e| (format!("standard output: {e}"), 3))

@@ -2,6 +2,7 @@
 
 use crate::admission::Chain;
 use crate::cacher::Cacher;
+use crate::cluster::backup::Backer;
 use crate::cluster::status::Reporter;
 use crate::discovery::Discovery;
 use crate::endpoint::Endpoints;
@@ -25,6 +26,7 @@ pub(crate) struct Api {
     /// The certificates (PEM) that clients inside the cluster trust this server by, where they are known.
     pub(crate) root_ca: Option<String>,
     pub(crate) store: Store,
+    pub(crate) backer: Backer,
     pub(crate) cacher: Arc<Cacher>,
     pub(crate) endpoints: Endpoints,
     pub(crate) authenticator: Authenticator,

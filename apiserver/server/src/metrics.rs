@@ -130,6 +130,7 @@ impl Metrics {
             );
         }
         render_store(&mut out, store);
+        crate::cluster::backup::render(&mut out, store);
         render_process(&mut out);
         out
     }
@@ -366,11 +367,16 @@ fn render_process(out: &mut String) {
     );
 }
 
-fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+pub(crate) fn head(out: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
 
-fn line(out: &mut String, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+pub(crate) fn line(
+    out: &mut String,
+    name: &str,
+    labels: &[(&str, &str)],
+    value: impl std::fmt::Display,
+) {
     out.push_str(name);
     if !labels.is_empty() {
         let pairs: Vec<String> = labels

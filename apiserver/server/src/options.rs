@@ -3,10 +3,12 @@
 //! `Flags` holds what was given (command line over environment over file over defaults), nothing else; `Config`
 //! (options/config.rs) is what the server is built from. Binds nothing, opens nothing but the --config file.
 
+mod backups;
 mod config;
 mod controllers;
 mod table;
 
+pub use backups::{Backups, Schedule};
 pub use config::{Config, Etcd, RequestHeader};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};

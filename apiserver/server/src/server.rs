@@ -262,7 +262,9 @@ pub(crate) fn build(
         &cacher,
     )
     .ok_or_else(missing)?;
+    let backer = cluster::backup::Backer::new(&config.backups)?;
     Ok(Api {
+        backer,
         authenticator: Authenticator::new(&pki.client_ca, tokens, &config)?,
         flow: FlowControl::new(&cacher).ok_or_else(missing)?,
         admission: admission::Chain::new(lookup, authorizer.clone(), &config)

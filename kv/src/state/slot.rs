@@ -10,7 +10,8 @@ use arc_swap::ArcSwap;
 use triad_raft::{Stand, StateFiles, sealed};
 
 use super::State;
-use crate::{Error, Limits, Revision};
+use crate::layout::record::StandRecord;
+use crate::{Error, Limits};
 
 /// The first state lies here; each that is installed gets a name of its own.
 const FIRST: &str = "state";
@@ -42,11 +43,10 @@ impl Slot {
         self.state.load_full()
     }
 
-    /// Copies the current state; the revision that the copy is at.
-    pub(crate) fn copy(&self, to: &Path) -> Result<Revision, Error> {
+    /// Copies the current state; where the copy stands.
+    pub(crate) fn copy(&self, to: &Path) -> Result<StandRecord, Error> {
         let copy = self.state().checkpoint(to, &self.limits)?;
-        let revision = copy.view()?.stand.revision;
-        Ok(Revision(revision))
+        Ok(copy.view()?.stand)
     }
 
     /// Makes the state in a directory, which lies beside this one, the current one.

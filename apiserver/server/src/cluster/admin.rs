@@ -73,6 +73,7 @@ async fn status(api: &Api) -> Result<Value, Refusal> {
     Ok(json!({
         "cluster": format!("{:016x}", identity.cluster),
         "members": api.reporter.members().await,
+        "backups": backup::status(api).map_err(refused)?,
     }))
 }
 

@@ -1,5 +1,6 @@
 //! The validated configuration that the server is built from. Every relation between flags is checked here.
 
+use super::backups::Backups;
 use super::controllers::Controllers;
 use super::{Exit, Flags};
 use ipnet::IpNet;
@@ -55,6 +56,7 @@ pub struct Config {
     pub allow_privileged: bool,
     pub history_max_age: Duration,
     pub history_max_bytes: u64,
+    pub backups: Backups,
     pub verbosity: i64,
 }
 
@@ -231,6 +233,7 @@ impl Config {
             max_object_bytes: flags.integer("max-object-bytes").max(1024) as usize,
             history_max_age: flags.duration("history-max-age"),
             history_max_bytes: flags.integer("history-max-bytes").max(0) as u64,
+            backups: Backups::new(flags)?,
             verbosity: flags.integer("v"),
         })
     }

@@ -1,0 +1,242 @@
+//! A place of backups: manifests at its top, under `files/` what they are made of. Files are named by their checksum and size, so
+//! backups share what they have in common and the next one brings only what is new.
+
+mod marks;
+mod prune;
+
+use std::collections::HashSet;
+use std::fs::File as DiskFile;
+use std::io::Read;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::destination::{self, Access, Destination};
+use crate::manifest::ENDING;
+use crate::{About, Error, File, Keys, Manifest, Meter, Result, is_plain, seal};
+
+pub use prune::Pruned;
+
+const FILES: &str = "files/";
+
+pub struct Place {
+    destination: Box<dyn Destination>,
+    keys: Keys,
+}
+
+/// What a save has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saved {
+    pub name: String,
+    pub files: usize,
+    pub fetched: usize,
+    pub fetched_bytes: u64,
+}
+
+/// Where the bytes of a file come from.
+pub type Source<'a> = dyn FnMut(&File) -> Result<Box<dyn Read + Send>> + 'a;
+
+impl Place {
+    /// Opens a place to write to, and makes it when it is not there.
+    pub fn make(dest: &str, keys: Keys) -> Result<Self> {
+        let destination = destination::open(dest, Access::Write)?;
+        let keys = keys.unlock(destination.as_ref(), true)?;
+        Ok(Self { destination, keys })
+    }
+
+    /// Opens a place to read from.
+    pub fn open(dest: &str, keys: Keys) -> Result<Self> {
+        let destination = destination::open(dest, Access::Read)?;
+        let keys = keys.unlock(destination.as_ref(), false)?;
+        Ok(Self { destination, keys })
+    }
+
+    /// Writes a backup: the files that are not there yet, then the manifest.
+    pub fn save(
+        &self,
+        name: &str,
+        about: About,
+        mut files: Vec<File>,
+        source: &mut Source<'_>,
+        meter: &Meter<'_>,
+    ) -> Result<Saved> {
+        if !is_plain(name) {
+            let what = format!(
+                "{name:?} cannot be the name of a backup: letters, digits, `.`, `-` and `_` can"
+            );
+            return Err(Error::Refused(what));
+        }
+        let manifest_name = format!("{name}{ENDING}");
+        let exists = || Error::Refused(format!("there is a backup {name} already"));
+        let top = self.destination.list("")?;
+        if top.iter().any(|item| item.name == manifest_name) {
+            return Err(exists());
+        }
+        let _saving = marks::Saving::begin(self.destination.as_ref(), name)?;
+        let mut there: HashSet<String> = self.stored()?.into_iter().map(|i| i.name).collect();
+        let ending = seal::ending(&self.keys);
+        let mut saved = Saved {
+            name: name.to_owned(),
+            files: files.len(),
+            fetched: 0,
+            fetched_bytes: 0,
+        };
+        for file in &mut files {
+            file.stored = format!("{}.{}{ending}", file.sha256, file.size);
+            if there.insert(file.stored.clone()) {
+                self.bring(file, source, meter)?;
+                saved.fetched += 1;
+                saved.fetched_bytes += file.size;
+            } else {
+                meter.add(file.size);
+            }
+        }
+        let manifest = Manifest::new(name, about, files).encode()?;
+        if !destination::put(self.destination.as_ref(), &manifest_name, &manifest)? {
+            return Err(exists());
+        }
+        self.destination.close()?;
+        Ok(saved)
+    }
+
+    fn bring(&self, file: &File, source: &mut Source<'_>, meter: &Meter<'_>) -> Result<()> {
+        let name = format!("{FILES}{}", file.stored);
+        let mut checked = Checked::new(source(file)?, file);
+        seal::write(
+            self.destination.as_ref(),
+            &name,
+            &self.keys,
+            &mut checked,
+            meter,
+        )?;
+        Ok(())
+    }
+
+    fn stored(&self) -> Result<Vec<destination::Item>> {
+        self.destination.list(FILES)
+    }
+
+    /// All backups, oldest first.
+    pub fn all(&self) -> Result<Vec<Manifest>> {
+        let mut manifests = Vec::new();
+        for item in self.destination.list("")? {
+            if item.name.ends_with(ENDING) {
+                let text = destination::read_all(self.destination.as_ref(), &item.name)?;
+                let shown = self.destination.describe(&item.name);
+                manifests.push(Manifest::decode(&shown, &text)?);
+            }
+        }
+        manifests.sort_by_key(|m| (m.about.time, m.about.revision));
+        Ok(manifests)
+    }
+
+    /// The backup of a name, or the newest.
+    pub fn find(&self, name: Option<&str>) -> Result<Manifest> {
+        let mut all = self.all()?;
+        let found = match name {
+            None => all.pop(),
+            Some(name) => all.into_iter().find(|m| m.name == name),
+        };
+        found.ok_or_else(|| {
+            let which = name.map_or_else(|| "no backup".into(), |name| format!("no backup {name}"));
+            let place = self.destination.describe("");
+            Error::Missing(format!(
+                "there is {which} in {}",
+                place.trim_end_matches('/')
+            ))
+        })
+    }
+
+    /// Puts the files under a prefix together again in a new directory, each checked.
+    pub fn assemble(
+        &self,
+        manifest: &Manifest,
+        prefix: &str,
+        parent: &Path,
+        meter: &Meter<'_>,
+    ) -> Result<TempDir> {
+        let made = tempfile::Builder::new()
+            .prefix("triad-backup-")
+            .tempdir_in(parent);
+        let dir = made.map_err(|e| {
+            Error::io(
+                format!("cannot make a directory in {}", parent.display()),
+                e,
+            )
+        })?;
+        for file in &manifest.files {
+            if let Some(name) = file.name.strip_prefix(prefix) {
+                self.copy(file, &dir.path().join(name), meter)?;
+            }
+        }
+        Ok(dir)
+    }
+
+    /// Writes one file of a backup to disk, checked; nothing is there already.
+    pub fn copy(&self, file: &File, to: &Path, meter: &Meter<'_>) -> Result<()> {
+        use std::os::unix::fs::OpenOptionsExt;
+        let failed = |e: std::io::Error| Error::io(format!("cannot write {}", to.display()), e);
+        let mut options = DiskFile::options();
+        let mut out = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(to)
+            .map_err(failed)?;
+        let name = format!("{FILES}{}", file.stored);
+        let sum = seal::read(
+            self.destination.as_ref(),
+            &name,
+            &self.keys,
+            &mut out,
+            meter,
+        )?;
+        if sum.sha256 != file.sha256 || sum.size != file.size {
+            let shown = self.destination.describe(&name);
+            let what = format!("it does not hold the {} that it is named after", file.name);
+            return Err(Error::damaged(shown, what));
+        }
+        out.sync_all().map_err(failed)
+    }
+}
+
+/// Fails at the end of what is not what it should be, so that it never gets a name.
+struct Checked<'a> {
+    from: Box<dyn Read + Send>,
+    file: &'a File,
+    hash: sha2::Sha256,
+    size: u64,
+}
+
+impl<'a> Checked<'a> {
+    fn new(from: Box<dyn Read + Send>, file: &'a File) -> Self {
+        Self {
+            from,
+            file,
+            hash: sha2::Sha256::default(),
+            size: 0,
+        }
+    }
+}
+
+impl Read for Checked<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        use sha2::Digest;
+        let read = self.from.read(out)?;
+        if read > 0 {
+            self.hash.update(&out[..read]);
+            self.size += read as u64;
+        } else if self.size != self.file.size
+            || crate::hex(&self.hash.clone().finalize()) != self.file.sha256
+        {
+            return Err(std::io::Error::other(format!(
+                "{} was changed or cut short on its way",
+                self.file.name
+            )));
+        }
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! `triadctl restore`: makes a new cluster of a backup, in a directory that holds no store yet.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use triad_backup::{Manifest, Meter, Place};
+
+use super::{From, assemble};
+
+#[derive(Args)]
+pub struct Restore {
+    #[command(flatten)]
+    pub from: From,
+    /// The backup (the newest when not given)
+    #[arg(long)]
+    pub backup: Option<String>,
+    /// The data directory of the new cluster's first member; it must not hold a store
+    #[arg(long)]
+    pub data_dir: PathBuf,
+    /// What that member is called
+    #[arg(long, default_value = "restored")]
+    pub node_name: String,
+    /// Do it; without this only what would be done is said
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// Makes a new cluster of a backup.
+pub fn restore(options: &Restore) -> Result<String> {
+    let place = options.from.open()?;
+    let manifest = place.find(options.backup.as_deref())?;
+    let (name, dir) = (&manifest.name, &options.data_dir);
+    if !options.yes {
+        return Ok(format!(
+            "would restore backup {name} (revision {}) of cluster {} into {}: say --yes to do it\n",
+            manifest.about.revision,
+            manifest.about.cluster,
+            dir.display()
+        ));
+    }
+    let store = dir.join("store");
+    if store.exists() {
+        bail!(
+            "{} holds a store already: nothing is ever restored over one",
+            dir.display()
+        );
+    }
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let scratch = assemble(&place, &manifest, dir)?;
+    restore_pki(&place, &manifest, &dir.join("pki"))?;
+    let revision = triad_kv::restore(scratch.path(), &store, &options.node_name)?;
+    Ok(format!(
+        "restored backup {name} into {}; it goes on at revision {revision}. Start it with: triad serve --data-dir {} --node-name {}\n",
+        dir.display(),
+        dir.display(),
+        options.node_name
+    ))
+}
+
+fn restore_pki(place: &Place, manifest: &Manifest, pki: &Path) -> Result<()> {
+    std::fs::create_dir_all(pki).with_context(|| format!("cannot make {}", pki.display()))?;
+    for file in &manifest.files {
+        if let Some(name) = file.name.strip_prefix("pki/") {
+            let target = pki.join(name);
+            ensure!(!target.exists(), "{} is there already", target.display());
+            place.copy(file, &target, &Meter::none())?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads the files of a backup's PKI, for what is wrong with them.
+pub(super) fn check_pki(place: &Place, manifest: &Manifest) -> Result<()> {
+    let scratch = tempfile::tempdir().context("cannot make a temporary directory")?;
+    restore_pki(place, manifest, &scratch.path().join("pki"))
+}
