@@ -2,6 +2,7 @@
 //! same state on every member; time comes inside them. One log entry is one batch, and events
 //! are published only when their batch has been written.
 
+pub(crate) mod replay;
 mod step;
 
 use std::path::Path;
@@ -23,7 +24,7 @@ use crate::{Error, Revision};
 use step::Step;
 
 /// A sample of time is kept when this many seconds or bytes have passed since the last.
-const SAMPLE_SECONDS: u64 = 5;
+pub(crate) const SAMPLE_SECONDS: u64 = 5;
 const SAMPLE_BYTES: u64 = 16 << 20;
 
 pub(crate) struct Machine {
@@ -74,13 +75,7 @@ impl Machine {
     }
 
     fn commit(&mut self, batch: &mut WriteBatch) -> Result<(), Error> {
-        self.stand.mix(self.stand.applied.index);
-        self.stand.mix(self.stand.compacted);
-        batch.put_cf(
-            self.state.family(META),
-            STAND_KEY,
-            self.stand.encode(STAND_KEY),
-        );
+        put_stand(&self.state, &mut self.stand, batch);
         self.state.write(std::mem::take(batch))?;
         self.applied = true;
         self.state.advance(self.stand());
@@ -102,6 +97,13 @@ impl Machine {
             .jump(Revision(stand.revision), Revision(stand.compacted));
         Ok(())
     }
+}
+
+/// Ends the batch of one entry.
+fn put_stand(state: &State, stand: &mut StandRecord, batch: &mut WriteBatch) {
+    stand.mix(stand.applied.index);
+    stand.mix(stand.compacted);
+    batch.put_cf(state.family(META), STAND_KEY, stand.encode(STAND_KEY));
 }
 
 impl StateMachine for Machine {

@@ -3,6 +3,7 @@
 //! API objects belong to the layer above, which is the only caller.
 
 mod apply;
+mod archive;
 mod clock;
 mod command;
 mod copy;
@@ -22,6 +23,8 @@ mod store;
 mod txn;
 mod watch;
 
+pub use apply::replay::{Reached, Replay, Until};
+pub use archive::{Segment, Shipment};
 pub use copy::{Copy, restore};
 pub use entry::{Entry, Range, prefix_end};
 pub use error::Error;

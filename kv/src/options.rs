@@ -21,6 +21,8 @@ pub struct StoreOptions {
     /// `None` keeps the store alone for good.
     pub peers: Option<PeerOptions>,
     pub election: Election,
+    /// Bytes of log that are kept for an archive which copies it (`Store::hold_log`); `None` when there is none.
+    pub held_log_bytes: Option<u64>,
 }
 
 /// How this member talks to others.
@@ -57,6 +59,7 @@ impl StoreOptions {
             limits: Limits::default(),
             peers: None,
             election: Election::default(),
+            held_log_bytes: None,
         }
     }
 }

@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::apply::SAMPLE_SECONDS;
+use crate::archive::{self, Shipment};
 use crate::clock::unix_seconds;
 use crate::command::Command;
 use crate::{
@@ -30,6 +32,8 @@ pub struct Copied {
     /// The last log entry in it.
     pub term: u64,
     pub index: u64,
+    /// No command that changed anything in it carries a later time (unix seconds).
+    pub time: u64,
 }
 
 #[derive(Clone)]
@@ -235,7 +239,32 @@ impl Store {
             cluster: running.identity.cluster,
             term: stand.applied.term,
             index: stand.applied.index,
+            // A later one would have been sampled.
+            time: stand.sample.time + SAMPLE_SECONDS,
         })
+    }
+
+    /// Keeps the log's entries from `from` on, within the bound of `held_log_bytes`, until the next call.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Closed`.
+    pub fn hold_log(&self, from: u64) -> Result<(), Error> {
+        self.shared.running()?.node.hold(from);
+        Ok(())
+    }
+
+    /// What an archive takes next: the committed entries from `from` on, about `limit` bytes.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Closed`, `Corrupt`.
+    pub async fn shipment(&self, from: u64, limit: usize) -> Result<Shipment, Error> {
+        let running = self.shared.running()?;
+        let packing = tokio::task::spawn_blocking(move || {
+            let committed = running.node.committed(from, limit)?;
+            Ok(archive::pack(running.identity.cluster, committed))
+        });
+        let packed = packing.await;
+        packed.map_err(|e| Error::Unavailable { why: e.to_string() })?
     }
 
     /// Compares this member's state with the others' at the same place in the log, now. It

@@ -1,5 +1,6 @@
 //! All tests of the store's front door, in one program.
 
+mod archive;
 mod cluster;
 mod copies;
 mod damage;

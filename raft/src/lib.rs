@@ -17,7 +17,7 @@ pub use error::Error;
 pub use identity::Identity;
 pub use log_store::{LogOptions, SyncTimes, seed_log};
 pub use member::{Member, founding_membership};
-pub use node::{Election, Node, NodeMetrics, NodeOptions, Peer, Status};
+pub use node::{Committed, Election, LogEntry, Node, NodeMetrics, NodeOptions, Peer, Status};
 pub use peers::{Answer, PeerOptions, PeerTls, peer_name};
 pub use position::Position;
 pub use state_machine::{Stand, StateFiles, StateMachine};

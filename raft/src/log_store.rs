@@ -254,7 +254,7 @@ impl LogWatch {
     }
 
     /// Entries from the database, about `limit` bytes of them; a gap or damage is an error.
-    fn read(&self, wanted: Range<u64>, limit: usize) -> Result<Vec<Entry>, Error> {
+    pub(crate) fn read(&self, wanted: Range<u64>, limit: usize) -> Result<Vec<Entry>, Error> {
         let mut options = ReadOptions::default();
         options.set_iterate_lower_bound(record::entry_key(wanted.start));
         options.set_iterate_upper_bound(record::entry_key(wanted.end));

@@ -2,6 +2,7 @@
 //! runs on one thread of its own, so that the server's work never delays it; callers on any
 //! runtime talk to it through bounded queues.
 
+mod archive;
 mod barrier;
 mod batcher;
 mod care;
@@ -28,6 +29,7 @@ use crate::peers::{Change, PeerOptions};
 use crate::type_config::TypeConfig;
 use crate::{Error, Identity, Member, StateMachine, SyncTimes};
 
+pub use archive::{Committed, LogEntry};
 use batcher::Proposal;
 pub(crate) use lead::Lead;
 
@@ -48,6 +50,8 @@ pub struct NodeOptions {
     pub flush_bytes: u64,
     /// and after this much time when anything is not flushed.
     pub flush_interval: Duration,
+    /// The log is kept for whoever copies it (`hold`), about so many bytes of it; `None` for nobody.
+    pub hold_bytes: Option<u64>,
 }
 
 /// When followers call for a new leader.
@@ -92,6 +96,7 @@ struct Inner {
     metrics: WatchReceiverOf<TypeConfig, RaftMetrics<TypeConfig>>,
     log: Weak<LogWatch>,
     counters: Arc<Counters>,
+    hold: Arc<care::Hold>,
     stop: Mutex<Option<oneshot::Sender<Stop>>>,
     orders: mpsc::Sender<life::Order>,
 }

@@ -119,6 +119,7 @@ impl Bed {
             frame_bytes: 1 << 20,
             flush_bytes: u64::MAX,
             flush_interval: Duration::from_secs(3600),
+            hold_bytes: None,
         }
     }
 

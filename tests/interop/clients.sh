@@ -149,7 +149,7 @@ run_s3() {
   port=$(free_port)
   PYTHONPATH=$MOTO_DIR PYTHONDONTWRITEBYTECODE=1 timeout -k 5 300 python3 -m moto.server -H 127.0.0.1 -p "$port" >"$RUN/moto.log" 2>&1 &
   BESIDE+=($!)
-  export AWS_ENDPOINT_URL=http://127.0.0.1:$port AWS_ACCESS_KEY_ID=someone AWS_SECRET_ACCESS_KEY=something AWS_REGION=us-east-1
+  export MOTO_DIR AWS_ENDPOINT_URL=http://127.0.0.1:$port AWS_ACCESS_KEY_ID=someone AWS_SECRET_ACCESS_KEY=something AWS_REGION=us-east-1
   for _ in $(seq 100); do
     curl -sf -X PUT "$AWS_ENDPOINT_URL/backups" >/dev/null && break
     sleep 0.1

@@ -2,6 +2,7 @@
 //! `triad_backup` knows how to write and read; what is in them is the store's.
 
 mod inspect;
+mod point;
 mod remote;
 mod restore;
 
@@ -230,6 +231,12 @@ fn prune(place: &Place, keep: usize, dry_run: bool) -> Result<String> {
     }
     for name in &pruned.saving {
         out.push_str(&format!("{name}: files stay until it is done\n"));
+    }
+    if pruned.segments > 0 {
+        out.push_str(&format!(
+            "{} segments of the archive {said}\n",
+            pruned.segments
+        ));
     }
     out.push_str(&format!(
         "{} files ({:.1} MiB) {said}; {} backups stay\n",

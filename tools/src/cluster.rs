@@ -60,9 +60,10 @@ pub fn status(client: &Client, form: Form) -> Result<String> {
     let status = client.call(Method::GET, "/triad/v1/status", None)?;
     Ok(match form {
         Form::Table => format!(
-            "{}{}",
+            "{}{}{}",
             members(&status["members"]),
-            backups(&status["backups"])
+            backups(&status["backups"]),
+            archive(&status["archive"])
         ),
         other => document(&status, other),
     })
@@ -214,6 +215,33 @@ fn backups(backups: &Value) -> String {
     if !failure.is_null() {
         let (time, why) = (cell(&failure["time"]), cell(&failure["why"]));
         out.push_str(&format!("  last failed {time}: {why}\n"));
+    }
+    out
+}
+
+/// How far the log has been copied, and what keeps it from going on.
+fn archive(archive: &Value) -> String {
+    if archive.is_null() {
+        return String::new();
+    }
+    let mut out = format!(
+        "\narchive: to {}, up to entry {} of {}, last copied {}\n",
+        cell(&archive["dest"]),
+        cell(&archive["index"]),
+        cell(&archive["time"]),
+        cell(&archive["shipped"])
+    );
+    let gap = &archive["gap"];
+    if !gap.is_null() {
+        out.push_str(&format!(
+            "  entries {} to {} are lost to it (noticed {}): it began anew with a backup\n",
+            cell(&gap["first"]),
+            cell(&gap["last"]),
+            cell(&gap["noticed"])
+        ));
+    }
+    if let Some(why) = archive["trouble"].as_str() {
+        out.push_str(&format!("  does not go on: {why}\n"));
     }
     out
 }

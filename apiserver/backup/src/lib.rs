@@ -14,7 +14,7 @@ pub use error::{Error, Result};
 pub use keys::Keys;
 pub use manifest::{About, Applied, File, Manifest};
 pub use meter::Meter;
-pub use place::{Place, Pruned, Saved, Source};
+pub use place::{Place, Pruned, Saved, SegmentName, Source};
 
 /// Bytes in hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -19,6 +19,8 @@ pub struct About {
     pub node: String,
     /// Unix seconds.
     pub time: u64,
+    /// No change in it was proposed later than this, by the clock in the commands.
+    pub latest: u64,
     pub applied: Applied,
 }
 

@@ -1,6 +1,7 @@
 //! A place of backups: manifests at its top, under `files/` what they are made of. Files are named by their checksum and size, so
 //! backups share what they have in common and the next one brings only what is new.
 
+mod archive;
 mod marks;
 mod prune;
 
@@ -15,6 +16,7 @@ use crate::destination::{self, Access, Destination};
 use crate::manifest::ENDING;
 use crate::{About, Error, File, Keys, Manifest, Meter, Result, is_plain, seal};
 
+pub use archive::SegmentName;
 pub use prune::Pruned;
 
 const FILES: &str = "files/";

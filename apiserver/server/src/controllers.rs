@@ -61,6 +61,7 @@ pub(crate) fn start(api: &Arc<Api>) -> Running {
     tasks.spawn(service_range::run(api.clone()));
     tasks.spawn(token_usage::run(api.clone()));
     tasks.spawn(crate::cluster::backup::on_schedule(api.clone()));
+    tasks.spawn(crate::cluster::backup::archive(api.clone()));
     tasks.spawn(while_leading(api.clone()));
     Running(tasks)
 }

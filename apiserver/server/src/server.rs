@@ -123,6 +123,7 @@ fn store_options(
         max_age: config.history_max_age,
         max_bytes: config.history_max_bytes,
     };
+    options.held_log_bytes = cluster::backup::held_log_bytes(config);
     options.election = Election {
         timeout_min_ms: config.election.0,
         timeout_max_ms: config.election.1,

@@ -116,5 +116,6 @@ fn node_options(options: &StoreOptions, identity: Identity, hashes: Arc<Hashes>)
         frame_bytes: options.limits.frame_bytes,
         flush_bytes: FLUSH_BYTES,
         flush_interval: FLUSH_INTERVAL,
+        hold_bytes: options.held_log_bytes,
     }
 }

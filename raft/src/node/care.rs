@@ -1,6 +1,9 @@
 //! Sees to it that the state is flushed and the log purged now and then. A leader keeps what a
 //! slow member still needs, up to a bound; past that the member gets a copy of the state.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use openraft::RaftMetrics;
 use tokio::time::Instant;
 
@@ -20,11 +23,27 @@ pub(super) struct Care<'a, S: StateMachine> {
     /// What the log had written, and when, at the last flush.
     bytes: u64,
     at: Instant,
+    hold: Arc<Hold>,
+    /// Where the log was held from at the last look, and what it had written when that began.
+    held: (u64, u64),
+}
+
+/// The first entry that somebody outside still needs: the archive, which copies the log.
+#[derive(Default)]
+pub(super) struct Hold {
+    pub(super) from: AtomicU64,
 }
 
 impl<'a, S: StateMachine> Care<'a, S> {
-    pub(super) fn new(raft: &'a TriadRaft<S>, log: &'a LogStore, options: &'a NodeOptions) -> Self {
+    pub(super) fn new(
+        raft: &'a TriadRaft<S>,
+        log: &'a LogStore,
+        options: &'a NodeOptions,
+        hold: Arc<Hold>,
+    ) -> Self {
         Self {
+            hold,
+            held: (0, log.bytes_written()),
             raft,
             log,
             options,
@@ -35,7 +54,7 @@ impl<'a, S: StateMachine> Care<'a, S> {
 
     pub(super) async fn look(&mut self, now: &RaftMetrics<TypeConfig>) {
         let flushed = now.snapshot.map_or(0, |p| p.index + 1);
-        let needed = flushed.min(needed_from(now));
+        let needed = flushed.min(needed_from(now)).min(self.held_from());
         if needed > now.purged.map_or(0, |p| p.index + 1) {
             // Fails only when raft has stopped, which the loop sees by itself.
             let _ = self.raft.trigger().purge_log(needed - 1).await;
@@ -46,6 +65,21 @@ impl<'a, S: StateMachine> Care<'a, S> {
         if unflushed && due {
             self.flush().await;
         }
+    }
+
+    /// Nothing is held for an archive that has stood still while more was written than may be held.
+    fn held_from(&mut self) -> u64 {
+        let Some(most) = self.options.hold_bytes else {
+            return u64::MAX;
+        };
+        let (from, written) = (self.hold.from.load(Relaxed), self.log.bytes_written());
+        if from != self.held.0 {
+            self.held = (from, written);
+        }
+        if written - self.held.1 > most {
+            return u64::MAX;
+        }
+        from
     }
 
     pub(super) async fn flush(&mut self) {

@@ -13,7 +13,7 @@ use openraft::{Instant, Raft, RaftMetrics, ServerState};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::care::Care;
+use super::care::{Care, Hold};
 use super::forward::Forward;
 use super::gate::Gate;
 use super::lead::Lead;
@@ -50,6 +50,7 @@ struct Inbox {
     stop: oneshot::Receiver<Stop>,
     status: watch::Sender<Status>,
     counters: Arc<Counters>,
+    hold: Arc<Hold>,
 }
 
 /// What the handle needs of a node that has started.
@@ -68,6 +69,7 @@ pub(super) async fn start<S: StateMachine>(
     let (stop, stop_rx) = oneshot::channel();
     let (status_tx, status) = watch::channel(Status::default());
     let counters = Arc::new(Counters::default());
+    let hold = Arc::<Hold>::default();
     let inbox = Inbox {
         proposals: proposals_rx,
         barriers: barriers_rx,
@@ -75,6 +77,7 @@ pub(super) async fn start<S: StateMachine>(
         stop: stop_rx,
         status: status_tx,
         counters: counters.clone(),
+        hold: hold.clone(),
     };
     let (ready, started) = oneshot::channel();
     std::thread::Builder::new()
@@ -89,6 +92,7 @@ pub(super) async fn start<S: StateMachine>(
         metrics: started.metrics,
         log: started.log,
         counters,
+        hold,
         stop: Mutex::new(Some(stop)),
         orders,
     })
@@ -167,7 +171,7 @@ async fn live<S: StateMachine>(
         log: log.watch(),
     }));
 
-    let mut care = Care::new(&raft, &log, &options);
+    let mut care = Care::new(&raft, &log, &options, inbox.hold.clone());
     let mut fenced = log.fenced();
     let mut tick = tokio::time::interval(CARE_INTERVAL);
     loop {

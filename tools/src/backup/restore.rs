@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use triad_backup::{Manifest, Meter, Place};
 
+use super::point::At;
 use super::{From, assemble};
 
 #[derive(Args)]
@@ -15,6 +16,9 @@ pub struct Restore {
     /// The backup (the newest when not given)
     #[arg(long)]
     pub backup: Option<String>,
+    /// A moment between backups, from the archive of the log: a time (RFC 3339), a revision, or `latest`
+    #[arg(long, value_name = "TIME|REVISION|latest")]
+    pub at: Option<At>,
     /// The data directory of the new cluster's first member; it must not hold a store
     #[arg(long)]
     pub data_dir: PathBuf,
@@ -29,13 +33,19 @@ pub struct Restore {
 /// Makes a new cluster of a backup.
 pub fn restore(options: &Restore) -> Result<String> {
     let place = options.from.open()?;
-    let manifest = place.find(options.backup.as_deref())?;
+    let manifest = match options.at {
+        Some(at) => at.base(&place, options.backup.as_deref())?,
+        None => place.find(options.backup.as_deref())?,
+    };
     let (name, dir) = (&manifest.name, &options.data_dir);
     if !options.yes {
         return Ok(format!(
-            "would restore backup {name} (revision {}) of cluster {} into {}: say --yes to do it\n",
+            "would restore backup {name} (revision {}) of cluster {}{} into {}: say --yes to do it\n",
             manifest.about.revision,
             manifest.about.cluster,
+            options
+                .at
+                .map_or_else(String::new, |at| format!(", brought forward to {at}")),
             dir.display()
         ));
     }
@@ -48,10 +58,14 @@ pub fn restore(options: &Restore) -> Result<String> {
     }
     std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let scratch = assemble(&place, &manifest, dir)?;
+    let forward = match options.at {
+        Some(at) => format!(", {}", at.bring(&place, &manifest, scratch.path())?),
+        None => String::new(),
+    };
     restore_pki(&place, &manifest, &dir.join("pki"))?;
     let revision = triad_kv::restore(scratch.path(), &store, &options.node_name)?;
     Ok(format!(
-        "restored backup {name} into {}; it goes on at revision {revision}. Start it with: triad serve --data-dir {} --node-name {}\n",
+        "restored backup {name}{forward} into {}; it goes on at revision {revision}. Start it with: triad serve --data-dir {} --node-name {}\n",
         dir.display(),
         dir.display(),
         options.node_name

@@ -14,6 +14,8 @@ pub struct Pruned {
     pub files: usize,
     pub bytes: u64,
     pub kept: usize,
+    /// Of the archive of the log.
+    pub segments: usize,
     /// Backups that are being saved: until they are done, files stay.
     pub saving: Vec<String>,
 }
@@ -52,6 +54,9 @@ impl Place {
         }
         if pruned.saving.is_empty() {
             self.free(&rest, dry_run, &mut pruned)?;
+        }
+        if !pruned.backups.is_empty() {
+            pruned.segments = self.prune_segments(&rest, dry_run)?;
         }
         Ok(pruned)
     }

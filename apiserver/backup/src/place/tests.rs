@@ -75,6 +75,7 @@ fn save(place: &Place, name: &str, time: u64, seeds: &[&str]) -> Result<Saved> {
     let (files, bytes) = listed(seeds);
     let about = About {
         time,
+        cluster: "00bb".into(),
         applied: Applied {
             term: 1,
             index: time,
@@ -318,6 +319,7 @@ fn pruning_spares_the_files_of_a_backup_that_is_being_saved() {
     };
     let about = About {
         time: 3,
+        cluster: "00bb".into(),
         ..About::default()
     };
     place
@@ -334,6 +336,39 @@ fn pruning_spares_the_files_of_a_backup_that_is_being_saved() {
     assert!(save(&place, "later", 4, &["a"]).is_err());
     fs::write(&mark, "1000").unwrap();
     save(&place, "later", 4, &["a"]).unwrap();
+}
+
+#[test]
+fn segments_are_kept_while_a_backup_can_be_brought_forward_by_them() {
+    let made = Made::new();
+    let dest = made.dest("b");
+    let place = Place::make(&dest, made.recipient()).unwrap();
+    save(&place, "one", 10, &["a"]).unwrap();
+    save(&place, "two", 20, &["b"]).unwrap();
+    // These tests' backups are of the cluster 00bb, which has no archive: one that has.
+    assert!(place.put_segment("../up", 1, 2, 1, b"x").is_err());
+    for (first, last) in [(1, 9), (10, 15), (16, 25), (26, 30)] {
+        let bytes = format!("{first} to {last}");
+        assert!(
+            place
+                .put_segment("00aa", first, last, 3, bytes.as_bytes())
+                .unwrap()
+        );
+        assert!(!place.put_segment("00aa", first, last, 3, b"other").unwrap());
+    }
+    place.put_gap("00aa", 31, 40, "the log was full").unwrap();
+    let place = Place::open(&dest, made.identity()).unwrap();
+    let segments = place.segments("00aa").unwrap();
+    let ranges: Vec<(u64, u64)> = segments.iter().map(|s| (s.first, s.last)).collect();
+    assert_eq!(ranges, [(1, 9), (10, 15), (16, 25), (26, 30)]);
+    assert_eq!(place.gaps("00aa").unwrap()[0].last, 40);
+    let (shown, bytes) = place.read_segment("00aa", &segments[1]).unwrap();
+    assert!(shown.contains("archive/00aa/000000000000000a") && bytes == b"10 to 15");
+    let mut manifest = place.find(None).unwrap();
+    manifest.about.cluster = "00aa".into();
+    assert_eq!(place.prune_segments(&[manifest.clone()], true).unwrap(), 2);
+    assert_eq!(place.prune_segments(&[manifest], false).unwrap(), 2);
+    assert_eq!(place.segments("00aa").unwrap().len(), 2);
 }
 
 fn marks_now() -> String {

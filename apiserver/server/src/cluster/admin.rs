@@ -74,6 +74,7 @@ async fn status(api: &Api) -> Result<Value, Refusal> {
         "cluster": format!("{:016x}", identity.cluster),
         "members": api.reporter.members().await,
         "backups": backup::status(api).map_err(refused)?,
+        "archive": api.reporter.leaders_archive().await,
     }))
 }
 

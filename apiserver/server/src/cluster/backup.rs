@@ -1,10 +1,13 @@
-//! Backups, the server's side: those that triadctl asks for, piece by piece, and those that the leader makes on a schedule.
+//! Backups, the server's side: those that triadctl asks for, piece by piece, those that the leader makes on a schedule, and the
+//! archive of the log.
 //! Whoever may use these paths may read everything, the secrets of the PKI too: RBAC grants them to nobody but admins.
 
+mod archive;
 mod checkpoint;
 mod record;
 mod schedule;
 
+pub(crate) use archive::{archive, held_log_bytes};
 pub(crate) use checkpoint::clear;
 pub(crate) use record::render;
 pub(crate) use schedule::on_schedule;

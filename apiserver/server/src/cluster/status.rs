@@ -2,6 +2,7 @@
 
 use super::certificates::Certificates;
 use bytes::Bytes;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::future::Future;
 use std::pin::Pin;
@@ -18,6 +19,8 @@ pub(crate) struct Reporter {
     certificates: Arc<Certificates>,
     /// Where this member's API is reached.
     api: String,
+    /// How far the archive of the log has come, where this member keeps one.
+    archive: Mutex<Value>,
 }
 
 impl Reporter {
@@ -26,6 +29,7 @@ impl Reporter {
             store: OnceLock::new(),
             certificates,
             api,
+            archive: Mutex::default(),
         }
     }
 
@@ -52,7 +56,23 @@ impl Reporter {
             "sizeBytes": metrics.log_db_bytes + metrics.state_db_bytes + metrics.memtable_bytes,
             "certificateExpires": expires.and_then(|at| at.format(&Rfc3339).ok()),
             "trouble": health.trouble,
+            "archive": *self.archive.lock(),
         })
+    }
+
+    pub(crate) fn set_archive(&self, archive: Value) {
+        *self.archive.lock() = archive;
+    }
+
+    /// How far the leader says that the archive has come; null when it does not say.
+    pub(crate) async fn leaders_archive(&self) -> Value {
+        let Some(store) = self.store.get() else {
+            return Value::Null;
+        };
+        let Some(leader) = store.members().into_iter().find(|peer| peer.leader) else {
+            return Value::Null;
+        };
+        self.of(store, &leader).await["archive"].take()
     }
 
     /// Every member with what it says of itself; one that does not answer is marked.

@@ -11,6 +11,8 @@ const USUAL: &str = "0 */12 * * *";
 #[derive(Clone, Default)]
 pub struct Backups {
     pub schedule: Option<Schedule>,
+    /// The place that the log is copied to.
+    pub archive: Option<String>,
     pub recipients: Vec<String>,
     pub passphrase_file: Option<PathBuf>,
 }
@@ -26,9 +28,15 @@ impl Backups {
     pub(super) fn new(flags: &Flags) -> Result<Self, Exit> {
         let backups = Self {
             schedule: schedule(flags)?,
+            archive: flags.text("archive"),
             recipients: flags.list("backup-recipient"),
             passphrase_file: flags.text("backup-passphrase-file").map(Into::into),
         };
+        let places = backups.schedule.iter().map(|plan| &plan.dest);
+        if let Some(dest) = places.chain(&backups.archive).find(|d| d.ends_with(".tar")) {
+            let text = format!("{dest:?}: a single file cannot hold more than one backup\n");
+            return Err(refuse(text));
+        }
         if !backups.recipients.is_empty() && backups.passphrase_file.is_some() {
             let text = "--backup-recipient and --backup-passphrase-file exclude each other\n";
             return Err(refuse(text.into()));
@@ -38,18 +46,15 @@ impl Backups {
 }
 
 fn schedule(flags: &Flags) -> Result<Option<Schedule>, Exit> {
-    let Some(dest) = flags.text("backup-dest") else {
+    // What brings a backup forward is of no use without one, so an archive takes them too.
+    let Some(dest) = flags.text("backup-dest").or_else(|| flags.text("archive")) else {
         if flags.is_set("backup-schedule") {
-            let text = "--backup-schedule needs --backup-dest, where backups are put\n";
+            let text =
+                "--backup-schedule needs --backup-dest or --archive, where backups are put\n";
             return Err(refuse(text.into()));
         }
         return Ok(None);
     };
-    if dest.ends_with(".tar") {
-        let text =
-            format!("--backup-dest {dest:?}: a single file cannot hold more than one backup\n");
-        return Err(refuse(text));
-    }
     let text = flags.text("backup-schedule");
     let text = text.as_deref().unwrap_or(USUAL);
     let cron = Cron::from_str(text).map_err(|why| {
@@ -83,11 +88,17 @@ mod tests {
         let usual = of(&["--backup-dest=/b"]).ok().and_then(|b| b.schedule);
         let usual = usual.expect("a schedule");
         assert_eq!((usual.cron.as_str(), usual.keep), (USUAL, 5));
+        let archive = of(&["--archive=/a", "--backup-dest=/b"]).ok();
+        let archive = archive.map(|b| (b.archive, b.schedule.map(|s| s.dest)));
+        assert_eq!(archive, Some((Some("/a".into()), Some("/b".into()))));
+        let alone = of(&["--archive=/a"]).ok().and_then(|b| b.schedule);
+        assert_eq!(alone.map(|s| s.dest).as_deref(), Some("/a"));
         for wrong in [
             &["--backup-schedule=@daily"][..],
             &["--backup-dest=/b", "--backup-schedule=at noon"],
             &["--backup-dest=/b", "--backup-keep=0"],
             &["--backup-dest=/b.tar"],
+            &["--archive=/b.tar", "--backup-dest=/b"],
             &["--backup-recipient=age1x", "--backup-passphrase-file=f"],
         ] {
             assert!(of(wrong).is_err(), "{wrong:?}");

@@ -51,6 +51,7 @@ impl Checkpoint {
             revision: copied.revision.0,
             node: api.config.node_name.clone(),
             time: now(),
+            latest: copied.time,
             applied: Applied {
                 term: copied.term,
                 index: copied.index,

@@ -2,7 +2,7 @@
 //! at the next turn.
 
 use super::checkpoint::{Checkpoint, locate};
-use super::record;
+use super::{archive, record};
 use crate::api::Api;
 use crate::clock::Clock;
 use crate::options::Schedule;
@@ -11,9 +11,10 @@ use chrono::{DateTime, Utc};
 use croner::Cron;
 use serde_json::{Value, json};
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use triad_backup::{Error, File, Meter, Place};
+use triad_backup::{About, Error, File, Meter, Place, Saved};
 
 /// How the names of scheduled backups begin; others are not pruned.
 const PREFIX: &str = "scheduled-";
@@ -76,28 +77,16 @@ async fn make(api: &Arc<Api>, plan: &Schedule) -> Result<Value> {
     let (data, keys) = (api.config.data_dir.clone(), api.backer.keys.clone());
     let (dest, keep) = (plan.dest.clone(), plan.keep);
     let copying = tokio::task::spawn_blocking(move || -> Result<Value> {
-        let about = made.about.clone();
-        let name = format!("{PREFIX}{}-r{}", about.time, about.revision);
         let place = Place::make(&dest, keys)?;
-        let mut source = |file: &File| -> triad_backup::Result<Box<dyn Read + Send>> {
-            let path = locate(&data, &made.id, &file.name);
-            let opened = path.and_then(|path| std::fs::File::open(path).ok());
-            let missing = || Error::Missing(format!("{} is gone from the checkpoint", file.name));
-            Ok(Box::new(opened.ok_or_else(missing)?))
-        };
-        let saved = place.save(
-            &name,
-            about.clone(),
-            made.files.clone(),
-            &mut source,
-            &Meter::none(),
-        )?;
-        let ours = |name: &str, cluster: &str| name.starts_with(PREFIX) && cluster == about.cluster;
-        let pruned = place.prune(keep, false, &|m| ours(&m.name, &m.about.cluster));
+        let (about, saved) = save(&place, PREFIX, &made, &data)?;
+        let made_here = |name: &str| name.starts_with(PREFIX) || name.starts_with(archive::PREFIX);
+        let pruned = place.prune(keep, false, &|m| {
+            m.about.cluster == about.cluster && made_here(&m.name)
+        });
         let pruned =
-            pruned.with_context(|| format!("backup {name} is made, but pruning failed"))?;
+            pruned.with_context(|| format!("backup {} is made, but pruning failed", saved.name))?;
         Ok(json!({
-            "name": name,
+            "name": saved.name,
             "revision": about.revision,
             "time": triad_machinery::duration::format_time(about.time.cast_signed()),
             "unixSeconds": about.time,
@@ -110,4 +99,24 @@ async fn make(api: &Arc<Api>, plan: &Schedule) -> Result<Value> {
     let mut done = copying.await.context("the copying ended early")??;
     done["seconds"] = started.elapsed().as_secs_f64().into();
     Ok(done)
+}
+
+/// Copies a checkpoint to a place; blocks.
+pub(super) fn save(
+    place: &Place,
+    prefix: &str,
+    made: &Checkpoint,
+    data: &Path,
+) -> triad_backup::Result<(About, Saved)> {
+    let about = made.about.clone();
+    let name = format!("{prefix}{}-r{}", about.time, about.revision);
+    let mut source = |file: &File| -> triad_backup::Result<Box<dyn Read + Send>> {
+        let path = locate(data, &made.id, &file.name);
+        let opened = path.and_then(|path| std::fs::File::open(path).ok());
+        let missing = || Error::Missing(format!("{} is gone from the checkpoint", file.name));
+        Ok(Box::new(opened.ok_or_else(missing)?))
+    };
+    let files = made.files.clone();
+    let saved = place.save(&name, about.clone(), files, &mut source, &Meter::none())?;
+    Ok((about, saved))
 }
