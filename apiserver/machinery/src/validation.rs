@@ -13,6 +13,7 @@ mod containers;
 mod cron;
 mod declared;
 mod definition_parts;
+mod definition_rules;
 mod definition_schema;
 mod definition_structure;
 mod definition_warnings;
@@ -26,6 +27,7 @@ mod discovery;
 mod endpoints;
 mod env;
 mod events;
+mod expressions;
 mod extensions;
 mod flowcontrol;
 mod formats;
@@ -171,12 +173,12 @@ fn create(kind: Kind<'_>, at: &At<'_>, settings: &Settings, errors: &mut Errors)
         (
             "admissionregistration.k8s.io",
             "validatingwebhookconfigurations" | "mutatingwebhookconfigurations",
-        ) => webhooks::configuration(at, errors),
+        ) => webhooks::configuration(at, None, errors),
         ("admissionregistration.k8s.io", "validatingadmissionpolicies") => {
-            policies::validating(at, errors)
+            policies::validating(at, None, errors)
         }
         ("admissionregistration.k8s.io", "mutatingadmissionpolicies") => {
-            policies::mutating(at, errors)
+            policies::mutating(at, None, errors)
         }
         ("admissionregistration.k8s.io", "validatingadmissionpolicybindings") => {
             policies::binding(at, true, errors)
@@ -186,7 +188,7 @@ fn create(kind: Kind<'_>, at: &At<'_>, settings: &Settings, errors: &mut Errors)
         }
         ("resource.k8s.io", "resourceclaims") => devices::claim(at, errors),
         ("resource.k8s.io", "resourceclaimtemplates") => devices::claim_template(at, errors),
-        ("resource.k8s.io", "deviceclasses") => devices::class(at, errors),
+        ("resource.k8s.io", "deviceclasses") => devices::class(at, None, errors),
         ("resource.k8s.io", "resourceslices") => device_slices::slice(at, None, errors),
         ("resource.k8s.io", "devicetaintrules") => devices::taint_rule(at, errors),
         ("apiextensions.k8s.io", "customresourcedefinitions") => definitions::create(at, errors),
@@ -276,7 +278,18 @@ fn update(kind: Kind<'_>, at: &At<'_>, old: &At<'_>, settings: &Settings, errors
         ("resource.k8s.io", "resourceclaimtemplates") => {
             devices::claim_template_update(at, old, errors)
         }
+        ("resource.k8s.io", "deviceclasses") => devices::class(at, Some(old), errors),
         ("resource.k8s.io", "resourceslices") => device_slices::slice(at, Some(old), errors),
+        (
+            "admissionregistration.k8s.io",
+            "validatingwebhookconfigurations" | "mutatingwebhookconfigurations",
+        ) => webhooks::configuration(at, Some(old), errors),
+        ("admissionregistration.k8s.io", "validatingadmissionpolicies") => {
+            policies::validating(at, Some(old), errors)
+        }
+        ("admissionregistration.k8s.io", "mutatingadmissionpolicies") => {
+            policies::mutating(at, Some(old), errors)
+        }
         ("apiextensions.k8s.io", "customresourcedefinitions") => {
             definitions::update(at, old, errors)
         }

@@ -200,6 +200,11 @@ impl Errors {
         }
     }
 
+    /// A fault of ours, or of what ours cannot make sense of.
+    pub(crate) fn internal(&mut self, at: &At<'_>, detail: &str) {
+        self.0.push(FieldError::internal(&at.path, detail));
+    }
+
     pub(crate) fn required(&mut self, at: &At<'_>, detail: &str) {
         self.0.push(FieldError::required(&at.path, detail));
     }

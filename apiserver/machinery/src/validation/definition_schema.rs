@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::at::{At, Errors};
+use super::definition_rules::{Context, Findings};
 use super::{definition_structure, go_value};
 
 const TYPES: &[&str] = &["array", "boolean", "integer", "number", "object", "string"];
@@ -52,7 +53,8 @@ pub(super) fn missing(spec: &At<'_>) -> bool {
             .any(|version| !given(&version.get("schema")))
 }
 
-pub(super) fn whole(at: &At<'_>, status: bool, errors: &mut Errors) {
+/// `findings` takes what is found of the rules.
+pub(super) fn whole(at: &At<'_>, status: bool, mut findings: Findings<'_>, errors: &mut Errors) {
     let schema = at.get("openAPIV3Schema");
     if !schema.given() {
         return;
@@ -68,15 +70,21 @@ pub(super) fn whole(at: &At<'_>, status: bool, errors: &mut Errors) {
         );
     }
     let unsupported = definition_structure::unsupported(schema.value);
+    let so_far = errors.0.len();
     if unsupported.is_none() {
         definition_structure::structural(&schema, errors);
     }
+    let structural = unsupported.is_none() && errors.0.len() == so_far;
     let place = Place {
         root: true,
         defaults: None,
         inside_metadata: false,
+        uncorrelated: None,
     };
-    node(&schema, &place, errors);
+    let context = structural.then(|| Context::root(schema.value));
+    node(&schema, &place, context.as_ref(), &mut findings, errors);
+    errors.0.append(&mut findings.errors.0);
+    findings.sum(&schema, errors);
     // What cannot be taken apart is told where nothing else is.
     if let Some(problem) = unsupported.filter(|_| errors.0.len() == before) {
         errors.invalid_value(&schema, "", problem);
@@ -109,6 +117,8 @@ struct Place {
     /// Why no default may be set.
     defaults: Option<String>,
     inside_metadata: bool,
+    /// The outermost list or map in which an old value cannot be found again.
+    uncorrelated: Option<String>,
 }
 
 impl Place {
@@ -116,6 +126,13 @@ impl Place {
         Place {
             root: false,
             ..self.clone()
+        }
+    }
+
+    fn uncorrelated(self, at: &At<'_>) -> Place {
+        Place {
+            uncorrelated: self.uncorrelated.or_else(|| Some(at.path.clone())),
+            ..self
         }
     }
 
@@ -127,21 +144,33 @@ impl Place {
     }
 }
 
-fn node(at: &At<'_>, place: &Place, errors: &mut Errors) {
+/// Without a context no rules are compiled.
+fn node<'a>(
+    at: &At<'a>,
+    place: &Place,
+    context: Option<&Context<'a>>,
+    findings: &mut Findings<'_>,
+    errors: &mut Errors,
+) {
     if !at.value.is_object() {
         return;
     }
+    let before = errors.0.len();
     unusable(at, place, errors);
     if at.get("uniqueItems").yes() {
         let detail =
             "uniqueItems cannot be set to true since the runtime complexity becomes quadratic";
         errors.forbidden(&at.get("uniqueItems"), detail);
     }
-    children(at, place, errors);
+    children(at, place, context, findings, errors);
     extensions(at, errors);
     list_map(at, errors);
     definition_structure::map_keys(at, errors);
     rules(at, errors);
+    // Rules over a schema that is wrong would be found wrong for its sake.
+    if let Some(context) = context.filter(|_| errors.0.len() == before) {
+        findings.rules(at, context, place.uncorrelated.as_deref());
+    }
 }
 
 fn unusable(at: &At<'_>, place: &Place, errors: &mut Errors) {
@@ -185,7 +214,13 @@ fn unusable(at: &At<'_>, place: &Place, errors: &mut Errors) {
     }
 }
 
-fn children(at: &At<'_>, place: &Place, errors: &mut Errors) {
+fn children<'a>(
+    at: &At<'a>,
+    place: &Place,
+    context: Option<&Context<'a>>,
+    findings: &mut Findings<'_>,
+    errors: &mut Errors,
+) {
     let (more, properties) = (at.get("additionalProperties"), at.get("properties"));
     if more.given() && !properties.empty() && more.value != &Value::Bool(true) {
         let detail = "additionalProperties and properties are mutual exclusive";
@@ -196,7 +231,8 @@ fn children(at: &At<'_>, place: &Place, errors: &mut Errors) {
     } else {
         place.inside()
     };
-    node(&more, &inside, errors);
+    let within = context.map(|context| context.values(more.value));
+    node(&more, &inside, within.as_ref(), findings, errors);
     let resource = place.root || at.get("x-kubernetes-embedded-resource").yes();
     for (name, property) in properties.entries() {
         let mut inside = place.inside();
@@ -206,23 +242,40 @@ fn children(at: &At<'_>, place: &Place, errors: &mut Errors) {
             }
             inside.inside_metadata = true;
         }
-        node(&property, &inside, errors);
+        let kind = at.get("x-kubernetes-map-type");
+        if kind.given() && !matches!(kind.text(), "granular" | "atomic") {
+            inside = inside.uncorrelated(at);
+        }
+        let within = context.map(|context| context.property(name, property.value));
+        node(&property, &inside, within.as_ref(), findings, errors);
     }
+    parts(at, place, findings, errors);
+    let items = at.get("items");
+    let inside = match at.get("x-kubernetes-list-type").text() {
+        "map" => place.inside(),
+        _ => place.inside().uncorrelated(at),
+    };
+    let within = context.map(|context| context.items(items.value));
+    node(&items, &inside, within.as_ref(), findings, errors);
+    for item in items.items() {
+        node(&item, &inside, None, findings, errors);
+    }
+    for (_, dependency) in at.get("dependencies").entries() {
+        node(&dependency, &place.inside(), None, findings, errors);
+    }
+}
+
+/// Schemas that say more of the same value. Rules are not looked at there.
+fn parts(at: &At<'_>, place: &Place, findings: &mut Findings<'_>, errors: &mut Errors) {
     let inside = place.inside();
-    node(&at.get("not"), &inside, errors);
+    node(&at.get("not"), &inside, None, findings, errors);
     for list in ["allOf", "oneOf", "anyOf"] {
-        at.get(list)
-            .items()
-            .for_each(|item| node(&item, &inside, errors));
+        for item in at.get(list).items() {
+            node(&item, &inside, None, findings, errors);
+        }
     }
     for (_, definition) in at.get("definitions").entries() {
-        node(&definition, &inside, errors);
-    }
-    let items = at.get("items");
-    node(&items, &inside, errors);
-    items.items().for_each(|item| node(&item, &inside, errors));
-    for (_, dependency) in at.get("dependencies").entries() {
-        node(&dependency, &inside, errors);
+        node(&definition, &inside, None, findings, errors);
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::at::{At, Errors};
+use super::definition_rules::{Before, Findings};
 use super::{definition_parts, definition_schema, formats, go_value};
 use crate::names;
 
@@ -27,7 +28,7 @@ pub(crate) fn create(object: &At<'_>, errors: &mut Errors) {
     let object = &At::root(&form);
     let spec = object.get("spec");
     named(object, &spec, errors);
-    self::spec(&spec, true, errors);
+    self::spec(&spec, true, &Before::default(), errors);
     status(object, errors);
     approval(object, None, errors);
     preserved(&spec, errors);
@@ -38,7 +39,8 @@ pub(crate) fn update(object: &At<'_>, old: &At<'_>, errors: &mut Errors) {
     let (object, old) = (&At::root(&form), &At::root(&before));
     let (spec, before) = (object.get("spec"), old.get("spec"));
     let asked_schema = !definition_schema::missing(&before);
-    self::spec(&spec, asked_schema, errors);
+    let kept = Before::of(&spec, &before);
+    self::spec(&spec, asked_schema, &kept, errors);
     let names = |spec: &At<'_>, name: &str| -> String { spec.get("names").get(name).text().into() };
     if established(old) {
         errors.immutable(&spec.get("scope"), &before.get("scope"));
@@ -77,7 +79,7 @@ fn named(object: &At<'_>, spec: &At<'_>, errors: &mut Errors) {
     }
 }
 
-fn spec(spec: &At<'_>, asked_schema: bool, errors: &mut Errors) {
+fn spec(spec: &At<'_>, asked_schema: bool, before: &Before, errors: &mut Errors) {
     group(&spec.get("group"), errors);
     let scope = spec.get("scope");
     if errors.need(&scope) {
@@ -95,7 +97,7 @@ fn spec(spec: &At<'_>, asked_schema: bool, errors: &mut Errors) {
         }
     }
     for version in versions.items() {
-        self::version(&version, spec, errors);
+        self::version(&version, spec, before, errors);
     }
     said_once(spec, &versions, errors);
     flags(spec, &versions, errors);
@@ -108,7 +110,9 @@ fn spec(spec: &At<'_>, asked_schema: bool, errors: &mut Errors) {
         || versions
             .items()
             .any(|version| with_status(&version.get("subresources")));
-    definition_schema::whole(&spec.get("validation"), status, errors);
+    let unchanged = before.unchanged(spec.get("version").text());
+    let findings = Findings::new(before, unchanged);
+    definition_schema::whole(&spec.get("validation"), status, findings, errors);
     definition_parts::subresources(&spec.get("subresources"), errors);
     definition_parts::columns(&spec.get("additionalPrinterColumns"), errors);
     definition_parts::selectable(
@@ -142,7 +146,7 @@ fn dns1035(at: &At<'_>, errors: &mut Errors) {
     }
 }
 
-fn version(at: &At<'_>, spec: &At<'_>, errors: &mut Errors) {
+fn version(at: &At<'_>, spec: &At<'_>, before: &Before, errors: &mut Errors) {
     dns1035(&at.get("name"), errors);
     let warning = at.get("deprecationWarning");
     for problem in warning_problems(at.get("deprecated").yes(), &warning) {
@@ -150,7 +154,8 @@ fn version(at: &At<'_>, spec: &At<'_>, errors: &mut Errors) {
     }
     let own = at.get("subresources");
     let status = with_status(&own) || with_status(&spec.get("subresources"));
-    definition_schema::whole(&at.get("schema"), status, errors);
+    let findings = Findings::new(before, before.unchanged(at.get("name").text()));
+    definition_schema::whole(&at.get("schema"), status, findings, errors);
     definition_parts::subresources(&own, errors);
     definition_parts::columns(&at.get("additionalPrinterColumns"), errors);
     definition_parts::selectable(&at.get("selectableFields"), &at.get("schema"), errors);

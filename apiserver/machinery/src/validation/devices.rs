@@ -1,9 +1,12 @@
-//! Claims for devices, their templates, device classes and taints (pkg/apis/resource/validation/validation.go), all but the
-//! compilation of selectors. What markers of the schema table demand is not repeated here.
+//! Claims for devices, their templates, device classes and taints (pkg/apis/resource/validation/validation.go). What markers of the
+//! schema table demand is not repeated here.
 
 use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
+
+use triad_cel::env::Mode;
+use triad_cel::environments::device;
 
 use super::at::{At, Errors};
 use super::{conditions, formats, volume_drivers, volumes};
@@ -143,7 +146,7 @@ fn request_body(at: &At<'_>, name: &str, used: &Used<'_>, errors: &mut Errors) {
     if errors.need(&class) {
         formats::subdomain(&class, errors);
     }
-    selectors(&at.get("selectors"), errors);
+    selectors(&at.get("selectors"), false, errors);
     derived_attributes(&at.get("derivedAttributes"), name, used, errors);
     match mode.text() {
         "All" if count.int() != 0 => {
@@ -158,9 +161,29 @@ fn request_body(at: &At<'_>, name: &str, used: &Used<'_>, errors: &mut Errors) {
     }
 }
 
-fn selectors(at: &At<'_>, errors: &mut Errors) {
-    for selector in up_to(at, LIST_MAX).filter(|selector| !selector.get("cel").given()) {
-        errors.required(&selector.get("cel"), "");
+/// `stored`: they are as they were, and were right then.
+fn selectors(at: &At<'_>, stored: bool, errors: &mut Errors) {
+    for selector in up_to(at, LIST_MAX) {
+        let cel = selector.get("cel");
+        if !cel.given() {
+            errors.required(&cel, "");
+        } else if !stored {
+            expression(&cel.get("expression"), errors);
+        }
+    }
+}
+
+fn expression(at: &At<'_>, errors: &mut Errors) {
+    if at.text().len() > device::LONGEST {
+        errors.too_long(at, device::LONGEST);
+        return;
+    }
+    match device::selector(at.text(), Mode::New) {
+        Err(detail) => errors.invalid_value(at, at.text(), detail),
+        Ok(checked) if device::cost(&checked, Mode::New) > device::DEAREST => {
+            errors.forbidden(at, "too complex, exceeds cost limit");
+        }
+        Ok(_) => {}
     }
 }
 
@@ -238,9 +261,12 @@ pub(crate) fn raw_object(at: &At<'_>, max_bytes: usize, errors: &mut Errors) {
     }
 }
 
-pub(crate) fn class(object: &At<'_>, errors: &mut Errors) {
+pub(crate) fn class(object: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors) {
     let spec = object.get("spec");
-    selectors(&spec.get("selectors"), errors);
+    let selectors = spec.get("selectors");
+    let kept = old.map(|old| old.get("spec").get("selectors"));
+    let stored = kept.is_some_and(|kept| kept.value == selectors.value);
+    self::selectors(&selectors, stored, errors);
     for config in up_to(&spec.get("config"), LIST_MAX) {
         configuration(&config, errors);
     }

@@ -1,9 +1,12 @@
-//! Admission policies and their bindings, all but the compilation of their expressions
-//! (pkg/apis/admissionregistration/validation/validation.go).
+//! Admission policies and their bindings (pkg/apis/admissionregistration/validation/validation.go).
 
 use std::collections::HashSet;
 
+use triad_cel::env::RESERVED;
+use triad_cel::environments::policy::Wanted;
+
 use super::at::{At, Errors};
+use super::expressions::{Before, Expressions};
 use super::{conditions, formats, selectors, webhooks};
 use crate::names;
 use crate::status::FieldError;
@@ -31,7 +34,21 @@ fn common(spec: &At<'_>, errors: &mut Errors) {
     }
 }
 
-fn variables(spec: &At<'_>, errors: &mut Errors) {
+/// Match conditions, unless they are as they were.
+fn conditions_of(spec: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors) {
+    let conditions = spec.get("matchConditions");
+    let kept = old.map(|old| old.get("spec").get("matchConditions"));
+    let unchanged = kept
+        .as_ref()
+        .is_some_and(|kept| kept.value == conditions.value);
+    if !unchanged {
+        let before = kept.map(|kept| Before::of(&kept, "expression"));
+        let params = spec.get("paramKind").given();
+        webhooks::match_conditions(&conditions, &before.unwrap_or_default(), params, errors);
+    }
+}
+
+fn variables(spec: &At<'_>, expressions: &mut Expressions, errors: &mut Errors) {
     for variable in spec.get("variables").items() {
         let (name, expression) = (variable.get("name"), variable.get("expression"));
         if name.text().trim().is_empty() {
@@ -41,34 +58,11 @@ fn variables(spec: &At<'_>, errors: &mut Errors) {
         }
         if expression.text().trim().is_empty() {
             errors.required(&expression, "expression is not specified");
+        } else {
+            expressions.variable(name.text(), &expression, errors);
         }
     }
 }
-
-/// Words that the expression language keeps for itself.
-const RESERVED: &[&str] = &[
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-];
 
 fn identifier(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
@@ -144,19 +138,30 @@ fn match_resources(at: &At<'_>, errors: &mut Errors) {
     }
 }
 
-pub(crate) fn validating(object: &At<'_>, errors: &mut Errors) {
+pub(crate) fn validating(object: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors) {
     const ONE: &str = "validations or auditAnnotations must contain at least one item";
     let spec = object.get("spec");
     common(&spec, errors);
-    webhooks::match_conditions(&spec.get("matchConditions"), errors);
-    variables(&spec, errors);
+    conditions_of(&spec, old, errors);
+    let params = spec.get("paramKind").given();
+    let mut expressions = match spec.get("variables").empty() {
+        true => Expressions::plain(params),
+        false => Expressions::composing(params),
+    };
+    variables(&spec, &mut expressions, errors);
+    let kept = |list: &str, field: &str| {
+        let old = old.map(|old| Before::of(&old.get("spec").get(list), field));
+        old.unwrap_or_default()
+    };
     let (rules, notes) = (spec.get("validations"), spec.get("auditAnnotations"));
     if rules.empty() && notes.empty() {
         errors.required(&rules, ONE);
         errors.required(&notes, ONE);
     }
+    let before = kept("validations", "expression");
+    let messages = kept("validations", "messageExpression");
     for rule in rules.items() {
-        validation(&rule, errors);
+        validation(&rule, &expressions, (&before, &messages), errors);
     }
     if notes.count() > NOTES_MAX {
         let shown = notes.items().map(|n| {
@@ -168,6 +173,7 @@ pub(crate) fn validating(object: &At<'_>, errors: &mut Errors) {
             format!("must not have more than {NOTES_MAX} auditAnnotations"),
         );
     }
+    let before = kept("auditAnnotations", "valueExpression");
     let mut seen = HashSet::new();
     let policy = object.get("metadata").get("name").text();
     for note in notes.items() {
@@ -184,6 +190,8 @@ pub(crate) fn validating(object: &At<'_>, errors: &mut Errors) {
                 &value,
                 &format!("must not exceed {NOTE_MAX_BYTES} bytes in length"),
             );
+        } else {
+            expressions.annotation(&value, &before, errors);
         }
         if !seen.insert(key.text()) {
             errors.duplicate(&key);
@@ -191,14 +199,24 @@ pub(crate) fn validating(object: &At<'_>, errors: &mut Errors) {
     }
 }
 
-fn validation(at: &At<'_>, errors: &mut Errors) {
-    if at.get("expression").text().trim().is_empty() {
-        errors.required(&at.get("expression"), "expression is not specified");
+fn validation(
+    at: &At<'_>,
+    expressions: &Expressions,
+    (before, messages): (&Before, &Before),
+    errors: &mut Errors,
+) {
+    let expression = at.get("expression");
+    if expression.text().trim().is_empty() {
+        errors.required(&expression, "expression is not specified");
+    } else {
+        expressions.whole(&expression, Wanted::Bool, before, errors);
     }
     for field in ["messageExpression", "message"] {
         let text = at.get(field);
         if !text.empty() && text.text().trim().is_empty() {
             errors.invalid(&text, "must be non-empty if specified");
+        } else if field == "messageExpression" && !text.empty() {
+            expressions.message(&text, messages, errors);
         } else if field == "message" && text.text().trim().contains(['\n', '\r']) {
             errors.invalid(&text, "must not contain line breaks");
         }
@@ -210,18 +228,30 @@ fn validation(at: &At<'_>, errors: &mut Errors) {
     );
 }
 
-pub(crate) fn mutating(object: &At<'_>, errors: &mut Errors) {
+pub(crate) fn mutating(object: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors) {
     let spec = object.get("spec");
     common(&spec, errors);
     mutating_operations(&spec.get("matchConstraints"), errors);
-    webhooks::match_conditions(&spec.get("matchConditions"), errors);
-    variables(&spec, errors);
+    conditions_of(&spec, old, errors);
+    let mut expressions = Expressions::composing(spec.get("paramKind").given());
+    variables(&spec, &mut expressions, errors);
     let mutations = spec.get("mutations");
     if mutations.empty() {
         errors.required(&mutations, "mutations must contain at least one item");
     }
+    // The reference asks the apply configurations for the JSON patches too.
+    let applied = |mutation: At<'_>| mutation.get("applyConfiguration").value.clone();
+    let kept = old.map(|old| {
+        old.get("spec")
+            .get("mutations")
+            .items()
+            .map(applied)
+            .collect()
+    });
+    let kept: serde_json::Value = kept.unwrap_or_default();
+    let before = Before::of(&At::root(&kept), "expression");
     for mutation in mutations.items() {
-        self::mutation(&mutation, errors);
+        self::mutation(&mutation, &expressions, &before, errors);
     }
     errors.need_one_of(&spec.get("reinvocationPolicy"), webhooks::REINVOCATION);
 }
@@ -245,13 +275,13 @@ fn mutating_operations(at: &At<'_>, errors: &mut Errors) {
     }
 }
 
-fn mutation(at: &At<'_>, errors: &mut Errors) {
+fn mutation(at: &At<'_>, expressions: &Expressions, before: &Before, errors: &mut Errors) {
     let kind = at.get("patchType");
     let (patch, apply) = (at.get("jsonPatch"), at.get("applyConfiguration"));
-    let (wanted, other, shown) = match kind.text() {
+    let (wanted, other, shown, result) = match kind.text() {
         "" => return errors.required(&kind, ""),
-        "JSONPatch" => (patch, apply, "{applyConfiguration}"),
-        "ApplyConfiguration" => (apply, patch, "{jsonPatch}"),
+        "JSONPatch" => (patch, apply, "{applyConfiguration}", Wanted::Patches),
+        "ApplyConfiguration" => (apply, patch, "{jsonPatch}", Wanted::ApplyConfiguration),
         _ => return errors.unsupported(&kind, &["ApplyConfiguration", "JSONPatch"]),
     };
     if !wanted.given() {
@@ -261,6 +291,8 @@ fn mutation(at: &At<'_>, errors: &mut Errors) {
         );
     } else if wanted.get("expression").text().trim().is_empty() {
         errors.required(&wanted.get("expression"), "");
+    } else {
+        expressions.trimmed(&wanted.get("expression"), result, before, errors);
     }
     if other.given() {
         errors.invalid_value(

@@ -9,6 +9,7 @@ use crate::scheme::scheme;
 
 mod definitions;
 mod devices;
+mod expressions;
 mod status;
 
 fn kind<'a>(group: &'a str, resource: &'a str) -> Kind<'a> {

@@ -1,10 +1,10 @@
 //! Webhook configurations, and the rules that say which requests a webhook or policy sees
-//! (pkg/apis/admissionregistration/validation/validation.go, apiserver pkg/util/webhook/validation.go). Expressions are not compiled
-//! here.
+//! (pkg/apis/admissionregistration/validation/validation.go, apiserver pkg/util/webhook/validation.go).
 
 use std::collections::HashSet;
 
 use super::at::{At, Errors};
+use super::expressions::{Before, Expressions};
 use super::{formats, selectors};
 use crate::names;
 
@@ -16,10 +16,26 @@ const SIDE_EFFECTS: &[&str] = &["None", "NoneOnDryRun"];
 const REVIEWS: &[&str] = &["v1", "v1beta1"];
 const CONDITIONS_MAX: usize = 64;
 
-pub(crate) fn configuration(object: &At<'_>, errors: &mut Errors) {
+pub(crate) fn configuration(object: &At<'_>, old: Option<&At<'_>>, errors: &mut Errors) {
+    let hooks = object.get("webhooks");
+    let kept = old.map(|old| old.get("webhooks"));
+    let unchanged = kept.as_ref().is_some_and(|kept| {
+        kept.count() == hooks.count()
+            && kept.items().zip(hooks.items()).all(|(old, new)| {
+                old.get("matchConditions").value == new.get("matchConditions").value
+            })
+    });
+    let before = kept
+        .iter()
+        .flat_map(At::items)
+        .map(|hook| Before::of(&hook.get("matchConditions"), "expression"))
+        .fold(Before::default(), Before::and);
     let mut seen = HashSet::new();
-    for hook in object.get("webhooks").items() {
+    for hook in hooks.items() {
         webhook(&hook, errors);
+        if !unchanged {
+            match_conditions(&hook.get("matchConditions"), &before, false, errors);
+        }
         review_versions(&hook.get("admissionReviewVersions"), errors);
         let name = hook.get("name");
         if !name.empty() && !seen.insert(name.text()) {
@@ -56,7 +72,6 @@ fn webhook(at: &At<'_>, errors: &mut Errors) {
         (false, true) => service(&client.get("service"), errors),
         _ => errors.required(&client, "exactly one of url or service is required"),
     }
-    match_conditions(&at.get("matchConditions"), errors);
 }
 
 /// One of a closed set, where given.
@@ -171,7 +186,9 @@ fn resources(at: &At<'_>, errors: &mut Errors) {
     }
 }
 
-pub(crate) fn match_conditions(at: &At<'_>, errors: &mut Errors) {
+/// `params`: expressions may refer to a policy's parameters.
+pub(super) fn match_conditions(at: &At<'_>, before: &Before, params: bool, errors: &mut Errors) {
+    let expressions = Expressions::plain(params);
     if at.count() > CONDITIONS_MAX {
         errors.too_many(at, at.count(), CONDITIONS_MAX);
     }
@@ -180,6 +197,8 @@ pub(crate) fn match_conditions(at: &At<'_>, errors: &mut Errors) {
         let (name, expression) = (condition.get("name"), condition.get("expression"));
         if expression.text().trim().is_empty() {
             errors.required(&expression, "");
+        } else {
+            expressions.condition(&expression, before, errors);
         }
         if errors.need(&name) {
             formats::label_key(&name, errors);
