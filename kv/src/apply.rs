@@ -53,6 +53,11 @@ impl Machine {
         })
     }
 
+    /// All that the state says about itself.
+    pub(crate) fn record(&self) -> StandRecord {
+        self.stand
+    }
+
     fn run(&mut self, at: Position, commands: &[Bytes]) -> Result<Vec<Bytes>, Error> {
         let mut step = Step::new(&self.state, self.stand);
         let replies: Result<Vec<Bytes>, Error> = commands

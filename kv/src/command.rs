@@ -143,6 +143,15 @@ impl Command {
         }
     }
 
+    /// Why a packed command cannot be carried out by this version.
+    pub(crate) fn unreadable(packed: &Bytes) -> Option<String> {
+        match Self::decode(packed.clone()) {
+            Ok(Self { what: Some(_), .. }) => None,
+            Ok(_) => Some("a command of a kind that this version does not know".into()),
+            Err(error) => Some(format!("a command does not decode: {error}")),
+        }
+    }
+
     pub(crate) fn pack(&self) -> Bytes {
         Bytes::from(self.encode_to_vec())
     }

@@ -14,7 +14,7 @@ use crate::{Contents, Entry, Error, Limits};
 
 /// How far a restored store's revision jumps, so that no revision ever names two contents: more
 /// than the lost store can have gone on after the copy was made.
-const JUMP: u64 = 10_000_000;
+pub(crate) const JUMP: u64 = 10_000_000;
 
 /// A copy opened to be read.
 pub struct Copy {

@@ -3,6 +3,7 @@
 
 mod checkpoint;
 mod open;
+mod past;
 mod read;
 mod slot;
 mod sweep;
@@ -18,7 +19,8 @@ use crate::Error;
 use crate::layout::record::StandRecord;
 use crate::layout::{FAMILIES, META, STAND_KEY, record};
 
-pub(crate) use slot::Slot;
+pub use past::Version;
+pub(crate) use slot::{Slot, current};
 pub use verify::Contents;
 
 /// An open state database.
@@ -72,6 +74,11 @@ impl State {
             snapshot,
             stand,
         })
+    }
+
+    /// The database itself, for what reads all of it.
+    pub(crate) fn db(&self) -> &DB {
+        &self.db
     }
 
     pub(crate) fn family(&self, name: &str) -> &ColumnFamily {

@@ -18,7 +18,7 @@ use crate::clock::unix_seconds;
 use crate::command::Command;
 use crate::{
     Change, Entry, Error, Health, Identity, Member, Metrics, Peer, Range, Revision, StoreOptions,
-    Txn, TxnOutcome, Watch,
+    Txn, TxnOutcome, Version, Watch,
 };
 
 pub(crate) use running::Running;
@@ -142,6 +142,15 @@ impl Store {
             }
             Ok(range)
         })
+    }
+
+    /// What is retained of a key, newest first: its versions and deletions, at most `limit`.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Closed`.
+    pub fn past(&self, key: &[u8], limit: usize) -> Result<Vec<Version>, Error> {
+        let key = Bytes::copy_from_slice(key);
+        self.shared.read(|state| state.view()?.past(&key, limit))
     }
 
     /// How many keys `start..end` holds now.

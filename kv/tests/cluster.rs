@@ -37,9 +37,9 @@ impl Answer for Silent {
     }
 }
 
-struct Bed {
+pub(crate) struct Bed {
     authority: Authority,
-    seats: Vec<(TempDir, StoreOptions)>,
+    pub(crate) seats: Vec<(TempDir, StoreOptions)>,
 }
 
 impl Bed {
@@ -51,7 +51,7 @@ impl Bed {
     }
 
     /// A new member's place; the first founds the cluster.
-    fn seat(&mut self) -> StoreOptions {
+    pub(crate) fn seat(&mut self) -> StoreOptions {
         let dir = tempfile::tempdir().unwrap();
         // The port is free again once the listener is dropped.
         let port = TcpListener::bind("127.0.0.1:0")
@@ -76,7 +76,7 @@ impl Bed {
         options
     }
 
-    async fn of(count: usize) -> (Self, Vec<Store>) {
+    pub(crate) async fn of(count: usize) -> (Self, Vec<Store>) {
         let mut bed = Self::new();
         let mut stores = Vec::new();
         for _ in 0..count {
@@ -90,7 +90,7 @@ impl Bed {
     }
 }
 
-async fn join(cluster: &Store, store: &Store, options: &StoreOptions) {
+pub(crate) async fn join(cluster: &Store, store: &Store, options: &StoreOptions) {
     let member = Member {
         name: options.node_name.clone(),
         address: options.peers.as_ref().unwrap().advertise.clone(),
@@ -108,7 +108,7 @@ fn put(key: &str, value: impl Into<Bytes>) -> Change {
     }
 }
 
-async fn write(store: &Store, key: &str, value: impl Into<Bytes>) -> Revision {
+pub(crate) async fn write(store: &Store, key: &str, value: impl Into<Bytes>) -> Revision {
     let txn = Txn {
         compares: Vec::new(),
         changes: vec![put(key, value)],

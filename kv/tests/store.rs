@@ -355,3 +355,39 @@ async fn an_open_store_is_ready_at_once() {
     assert!(took < Duration::from_secs(2), "it took {took:?}");
     assert!(store.health().serving && store.health().leader);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_past_of_a_key_is_told_with_its_deletions_and_moments() {
+    let store = TestStore::open().await;
+    let first = committed(store.txn(txn([], [put("/k", "1")])).await);
+    committed(store.txn(txn([], [put("/kk", "another")])).await);
+    let second = committed(store.txn(txn([], [put("/k", "2")])).await);
+    let gone = committed(store.txn(txn([], [delete("/k")])).await);
+    let again = committed(store.txn(txn([], [put("/k", "3")])).await);
+    let past = store.past(b"/k", 10).unwrap();
+    let told: Vec<_> = past
+        .iter()
+        .map(|version| {
+            let value = version.entry.as_ref().map(|entry| entry.value.clone());
+            (version.revision, value)
+        })
+        .collect();
+    let expected = [
+        (again, Some("3".into())),
+        (gone, None),
+        (second, Some("2".into())),
+        (first, Some("1".into())),
+    ];
+    assert_eq!(told, expected);
+    assert!(
+        past[3].by.is_some(),
+        "the first write is a moment that is kept"
+    );
+    assert_eq!(store.past(b"/k", 2).unwrap().len(), 2);
+    assert_eq!(store.past(b"/none", 2).unwrap(), []);
+    store.compact(second).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    let past = store.past(b"/k", 10).unwrap();
+    assert_eq!(past.last().unwrap().revision, second);
+    store.close().await;
+}

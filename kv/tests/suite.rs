@@ -4,7 +4,9 @@ mod archive;
 mod cluster;
 mod copies;
 mod damage;
+mod examine;
 mod model;
+mod recover;
 mod store;
 mod support;
 #[path = "../../raft/tests/tls.rs"]

@@ -56,8 +56,7 @@ impl Error {
             })
             .map(|word| dir.join(word.rsplit_once('/').map_or(word, |(_, name)| name)))
             .map(|file| match manifest_checks(&file) {
-                // A manifest that is not there: the file that names it is at least as suspect.
-                None if !file.exists() => dir.join("CURRENT"),
+                None if !file.exists() => missing(&message, dir, file),
                 // The database blames its manifest for tables that do not open.
                 Some(true) => dir.to_path_buf(),
                 _ => file,
@@ -66,6 +65,21 @@ impl Error {
             format!("{what}: {message}"),
             named.unwrap_or_else(|| dir.to_path_buf()),
         )
+    }
+}
+
+/// What is to blame for a file that is not there: whatever names it, when that is suspect itself.
+fn missing(message: &str, dir: &std::path::Path, file: PathBuf) -> PathBuf {
+    if file.extension().is_none_or(|end| end != "sst") {
+        return dir.join("CURRENT");
+    }
+    let manifest = message
+        .split(|c: char| c.is_whitespace() || c == '/')
+        .find(|word| word.starts_with("MANIFEST-"))
+        .map(|name| dir.join(name));
+    match manifest {
+        Some(manifest) if manifest_checks(&manifest) == Some(false) => manifest,
+        _ => file,
     }
 }
 

@@ -30,6 +30,39 @@ impl Identity {
         format!("{:016x}.{}", self.cluster, self.epoch)
     }
 
+    /// Reads the directory's identity; `None` when there is none.
+    ///
+    /// # Errors
+    /// `Corrupt` when the file is damaged, `Io` when it cannot be read.
+    pub fn read(dir: &Path) -> Result<Option<Self>, Error> {
+        let path = dir.join("identity");
+        let Some(bytes) = sealed::read(&path)? else {
+            return Ok(None);
+        };
+        let read = Self::decode(bytes.as_slice());
+        read.map(Some)
+            .map_err(|e| Error::corrupt(e.to_string(), path))
+    }
+
+    /// The same member as the founder of a cluster made anew: another cluster's id, the next epoch.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self {
+            cluster: draw(),
+            node: self.node,
+            epoch: self.epoch + 1,
+            joined: false,
+        }
+    }
+
+    /// Takes the place of the directory's identity.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn replace(&self, dir: &Path) -> Result<(), Error> {
+        sealed::write(&dir.join("identity"), &self.encode_to_vec())
+    }
+
     /// The identity of a new member of an existing cluster; the directory must be empty of data.
     ///
     /// # Errors
@@ -58,8 +91,8 @@ impl Identity {
     /// `Corrupt` when the file is damaged, or missing beside existing data.
     pub fn load_or_create(dir: &Path) -> Result<Self, Error> {
         let path = dir.join("identity");
-        if let Some(bytes) = sealed::read(&path)? {
-            return Self::decode(bytes.as_slice()).map_err(|e| Error::corrupt(e.to_string(), path));
+        if let Some(identity) = Self::read(dir)? {
+            return Ok(identity);
         }
         if dir.join("log").exists() || dir.join("state").exists() {
             return Err(Error::corrupt(

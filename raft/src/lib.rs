@@ -11,12 +11,13 @@ mod peers;
 mod position;
 pub mod sealed;
 mod state_machine;
+pub mod tables;
 mod type_config;
 
 pub use error::Error;
 pub use identity::Identity;
-pub use log_store::{LogOptions, SyncTimes, seed_log};
-pub use member::{Member, founding_membership};
+pub use log_store::{LogItem, LogOptions, LogReading, SyncTimes, read_log, seed_log};
+pub use member::{Member, Seat, founding_membership, seats};
 pub use node::{Committed, Election, LogEntry, Node, NodeMetrics, NodeOptions, Peer, Status};
 pub use peers::{Answer, PeerOptions, PeerTls, peer_name};
 pub use position::Position;

@@ -2,6 +2,7 @@
 //! with a checksum. Readers share it; one thread writes it. It knows nothing of commands.
 
 mod floor;
+mod reading;
 mod record;
 mod recovery;
 mod sync_times;
@@ -27,6 +28,7 @@ use tokio::sync::{oneshot, watch};
 use crate::type_config::{CommittedLeader, Entry, LogId, TypeConfig, Vote};
 use crate::{Error, Position};
 
+pub use reading::{LogItem, LogReading, read_log};
 pub(crate) use record::{decode_entry, encode_entry};
 pub use sync_times::SyncTimes;
 use tail::Tail;
@@ -88,16 +90,23 @@ pub(crate) struct LogMetrics {
     pub(crate) memtable_bytes: u64,
 }
 
-/// Makes an empty log that begins behind a position, for a state that stands there. The next term
-/// is above the position's, so that entries go on rising.
+/// Makes a log that is empty and begins behind a position, for a state that stands there; what an
+/// existing log held goes. The next term is above the position's, so that entries go on rising.
 ///
 /// # Errors
 /// `Io`.
 pub fn seed_log(options: LogOptions, node: u64, at: Position) -> Result<(), Error> {
     let failed = |e: io::Error| Error::io("seeding the log", e);
     let (log, writer) = LogStore::open(options)?;
+    // A vote never goes back: a log that is begun again may have voted in a later term.
+    let voted = log
+        .shared
+        .marks
+        .read()
+        .vote
+        .map_or(0, |vote| vote.leader_id.term + 1);
     let leader_id = CommittedLeader {
-        term: at.term,
+        term: at.term.max(voted),
         node_id: node,
     };
     let vote = Vote {

@@ -109,3 +109,28 @@ pub fn founding_membership(node: u64, member: &Member, at: Position) -> Vec<u8> 
     };
     record.encode_to_vec()
 }
+
+/// One place in a membership.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seat {
+    pub id: u64,
+    pub member: Member,
+    pub voter: bool,
+}
+
+/// Who takes part by a membership's record, by name; `None` when it does not decode.
+#[must_use]
+pub fn seats(record: &[u8]) -> Option<Vec<Seat>> {
+    let membership = MembershipRecord::decode(record).ok()?.membership()?;
+    let votes = |id: &u64| membership.voter_ids().any(|voter| voter == *id);
+    let mut seats: Vec<Seat> = membership
+        .nodes()
+        .map(|(id, member)| Seat {
+            id: *id,
+            member: member.clone(),
+            voter: votes(id),
+        })
+        .collect();
+    seats.sort_by(|a, b| a.member.name.cmp(&b.member.name));
+    Some(seats)
+}

@@ -156,3 +156,14 @@ run_s3() {
   done
   PATH=$KUBECTL_DIR:$PATH timeout -k 5 300 python3 "$HERE/kubectl/run_steps.py" "$1" "$HERE/s3/s3.steps"
 }
+
+# What docs/operations says, done. Its servers lie beside the suite's own, on addresses of their own.
+client_operations() { client_kubectl && PEERS=$(CACHE=${CACHE%/interop} "$HERE/../peers/build.sh"); }
+run_operations() {
+  local files=("$HERE"/operations/*.steps)
+  [ -z "${ONLY:-}" ] || files=("$HERE/operations/$ONLY.steps")
+  PEERS=$PEERS STEPS=$HERE/operations STEP_SECONDS=120 PATH=$RUN:$HERE/operations:$KUBECTL_DIR:$PATH timeout -k 5 900 python3 "$HERE/kubectl/run_steps.py" "$1" "${files[@]}"
+  # What a failed step left running.
+  cat "$RUN"/steps-*/*.pid 2>/dev/null | while read -r pid; do pkill -KILL -P "$pid"; kill -9 "$pid"; done 2>/dev/null
+  return 0
+}

@@ -1,6 +1,7 @@
 //! `triadctl backup` and `restore`: the command lines. A backup is a manifest and the files that it names, at a place that
 //! `triad_backup` knows how to write and read; what is in them is the store's.
 
+mod examine;
 mod inspect;
 mod point;
 mod remote;
@@ -19,6 +20,7 @@ use triad_kv::Copy;
 use crate::api::Client;
 use crate::progress::Bar;
 use crate::table;
+pub(crate) use examine::examine_all;
 pub use restore::{Restore, restore};
 
 /// A place of backups, and what opens those that are encrypted.

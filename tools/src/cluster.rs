@@ -246,7 +246,7 @@ fn archive(archive: &Value) -> String {
     out
 }
 
-fn array(value: &Value) -> &[Value] {
+pub(crate) fn array(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
@@ -259,7 +259,7 @@ fn cell(value: &Value) -> String {
     }
 }
 
-fn document(value: &Value, form: Form) -> String {
+pub(crate) fn document(value: &Value, form: Form) -> String {
     match form {
         Form::Yaml => {
             let text = yaml::from_json(value.to_string().as_bytes());

@@ -8,6 +8,9 @@ use clap::{Parser, Subcommand};
 use triad_tools::api::Client;
 use triad_tools::backup::{self, BackupCommand, Restore};
 use triad_tools::cluster::{self, Compact, Form, MemberCommand, TokenCommand};
+use triad_tools::history::{self, History};
+use triad_tools::recover::{self, Recover};
+use triad_tools::verify::{self, Verify};
 use triad_tools::{convert, exit};
 
 #[derive(Parser)]
@@ -63,6 +66,12 @@ enum Command {
     },
     /// Make a new cluster of a backup, in an empty data directory
     Restore(Restore),
+    /// What became of an object: its retained versions, when, by whom, and what changed
+    History(History),
+    /// Check a data directory or a backup to the last record, and change nothing
+    Verify(Verify),
+    /// Make a cluster of one of what a member has, when the majority is gone for good
+    Recover(Recover),
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 the input cannot be decoded or converted, or the server refused; 2 wrong usage; 3 a file, stream or destination cannot be read or written; 4 a backup or store is damaged; 5 a backup is encrypted and the keys given do not open it";
@@ -87,6 +96,9 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Convert(options) => {
             return convert::run(options).map_err(|e| (e.to_string(), e.exit_code()));
         }
+        Command::Verify(options) => return examine(options),
+        Command::History(options) => client().and_then(|c| history::run(&c, options)),
+        Command::Recover(options) => recover::run(options),
         Command::Status(shown) => client().and_then(|c| cluster::status(&c, shown.form)),
         Command::Token { command, shown } => {
             client().and_then(|c| cluster::token(&c, command, shown.form))
@@ -98,8 +110,20 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Restore(options) => backup::restore(options),
         Command::Compact(options) => client().and_then(|c| cluster::compact(&c, options)),
     };
-    let text = text.map_err(|e| (format!("{e:#}"), exit::code(&e)))?;
+    print(&text.map_err(|e| (format!("{e:#}"), exit::code(&e)))?)
+}
+
+fn print(text: &str) -> Result<(), Failure> {
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(|e| (format!("standard output: {e}"), 3))
+}
+
+fn examine(options: &Verify) -> Result<(), Failure> {
+    let verdict = verify::run(options).map_err(|why| (why, verify::CANNOT_SAY))?;
+    print(&verdict.text)?;
+    match verdict.code {
+        0 => Ok(()),
+        code => Err((format!("{} is damaged", options.from.dest), code)),
+    }
 }

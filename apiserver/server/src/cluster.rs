@@ -4,6 +4,7 @@
 pub(crate) mod admin;
 pub(crate) mod backup;
 pub(crate) mod certificates;
+mod history;
 pub(crate) mod join;
 mod pinned;
 pub(crate) mod status;

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, LogLevel, Options,
 };
-use triad_raft::Stand;
+use triad_raft::{Stand, tables};
 
 use super::State;
 use crate::layout::record::StandRecord;
@@ -14,6 +14,18 @@ use crate::layout::{
     CHANGES, EXPIRY, FAMILIES, LATEST, MEMBERSHIP_KEY, META, STAND_KEY, VERSIONS, record,
 };
 use crate::{Error, Limits};
+
+/// Why a state was not opened.
+enum Opening {
+    Database(rocksdb::Error),
+    Refused(triad_raft::Error),
+}
+
+impl From<rocksdb::Error> for Opening {
+    fn from(error: rocksdb::Error) -> Self {
+        Self::Database(error)
+    }
+}
 
 impl State {
     /// Opens a state for writing. What was never flushed is gone, and is in the log.
@@ -30,20 +42,33 @@ impl State {
         })
     }
 
-    fn open_with(
+    /// Opens a state that nobody writes to, and leaves no trace in its directory.
+    pub(crate) fn open_untouched(
+        dir: &Path,
+        limits: &Limits,
+        scratch: &Path,
+    ) -> Result<Self, Error> {
+        Self::open_with(dir.to_path_buf(), limits, |options, dir, families| {
+            tables::open_to_read(options.clone(), families.into(), dir, scratch)
+                .map_err(Opening::Refused)
+        })
+    }
+
+    fn open_with<E: Into<Opening>>(
         dir: PathBuf,
         limits: &Limits,
-        open: impl FnOnce(
-            &Options,
-            &Path,
-            [ColumnFamilyDescriptor; FAMILIES.len()],
-        ) -> Result<DB, rocksdb::Error>,
+        open: impl FnOnce(&Options, &Path, [ColumnFamilyDescriptor; FAMILIES.len()]) -> Result<DB, E>,
     ) -> Result<Self, Error> {
         let cache = Cache::new_lru_cache(limits.block_cache_bytes);
         let families = FAMILIES
             .map(|name| ColumnFamilyDescriptor::new(name, family_options(name, limits, &cache)));
-        let db = open(&database_options(limits)?, &dir, families)
-            .map_err(|e| Error::from(triad_raft::Error::database("opening the state", &e, &dir)))?;
+        let opened = open(&database_options(limits)?, &dir, families).map_err(Into::into);
+        let db = opened.map_err(|why: Opening| match why {
+            Opening::Refused(error) => error,
+            Opening::Database(error) => {
+                triad_raft::Error::database("opening the state", &error, &dir)
+            }
+        })?;
         let state = Self {
             db,
             dir,

@@ -236,6 +236,17 @@ impl View<'_> {
         self.decode_at(&Bytes::from(key), revision, bytes).map(drop)
     }
 
+    /// A row of `versions` of this key.
+    pub(super) fn version_of(
+        &self,
+        row: &[u8],
+        key: &Bytes,
+        bytes: &[u8],
+    ) -> Result<(u64, Option<Entry>), Error> {
+        let revision = self.split_version(row)?.1;
+        Ok((revision, self.decode_at(key, revision, bytes)?))
+    }
+
     fn split_version(&self, row: &[u8]) -> Result<(Vec<u8>, u64), Error> {
         layout::split_version(row).ok_or_else(|| self.state.damaged("versions", "an unknown key"))
     }

@@ -91,7 +91,8 @@ impl StateFiles for Slot {
     }
 }
 
-fn current(dir: &Path) -> Result<String, Error> {
+/// The name of the current state's directory.
+pub(crate) fn current(dir: &Path) -> Result<String, Error> {
     let path = dir.join(POINTER);
     match sealed::read(&path)? {
         None => Ok(FIRST.into()),

@@ -41,6 +41,7 @@ impl Shared {
     pub(super) async fn open(options: StoreOptions) -> Result<Arc<Self>, Error> {
         crate::durable::make_dirs(&options.dir)?;
         let lock = DirLock::take(&options.dir, &options.node_name)?;
+        crate::recover::check_finished(&options.dir)?;
         let (running, hub) = Running::start(&options, None).await?;
         Ok(Arc::new(Self {
             options,

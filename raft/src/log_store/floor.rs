@@ -28,18 +28,23 @@ impl Floor {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(Error::io(format!("opening {}", path.display()), e)),
         };
-        let newest = [0, 1]
-            .into_iter()
-            .filter_map(|slot| read_slot(&file, slot))
-            .max();
-        let (sequence, index) =
-            newest.ok_or_else(|| Error::corrupt("neither of its two slots checks", path))?;
+        let (sequence, index) = newest(&file, path)?;
         Ok(Some(Self {
             file,
             path: path.to_path_buf(),
             sequence,
             index,
         }))
+    }
+
+    /// The floor as it lies, opened to be read; `None` when there is none.
+    pub(super) fn read(path: &Path) -> Result<Option<u64>, Error> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Error::io(format!("opening {}", path.display()), e)),
+        };
+        newest(&file, path).map(|(_, index)| Some(index))
     }
 
     /// Makes a floor of 0 for a log that is about to be made.
@@ -87,6 +92,21 @@ impl Floor {
         (self.sequence, self.index) = (sequence, index);
         Ok(())
     }
+}
+
+fn newest(file: &File, path: &Path) -> Result<(u64, u64), Error> {
+    let slots = [0, 1].into_iter();
+    slots
+        .filter_map(|slot| read_slot(file, slot))
+        .max()
+        .ok_or_else(|| Error::corrupt("neither of its two slots checks", path))
+}
+
+/// The slot that does not check while the other does.
+pub(super) fn bad_slot(path: &Path) -> Option<u64> {
+    let file = File::open(path).ok()?;
+    let [first, second] = [0, 1].map(|slot| read_slot(&file, slot).is_some());
+    (first != second).then_some(u64::from(first))
 }
 
 fn read_slot(file: &File, slot: u64) -> Option<(u64, u64)> {

@@ -100,7 +100,7 @@ fn verify_entries(
     Ok(last)
 }
 
-fn read<T>(
+pub(super) fn read<T>(
     db: &DB,
     dir: &Path,
     key: &[u8],
@@ -116,7 +116,7 @@ fn read<T>(
         .map_err(|what| Error::corrupt(format!("the {name} record: {what}"), dir))
 }
 
-fn database_options(options: &LogOptions) -> Result<Options, Error> {
+pub(super) fn database_options(options: &LogOptions) -> Result<Options, Error> {
     // No automatic resume after an error: the node is fenced instead, and reopens.
     let mut db = Options::default()
         .get_options_from_string("max_bgerror_resume_count=0")

@@ -29,32 +29,39 @@ enum Verdict {
 
 /// Checks all write-ahead files under `dir` and cuts off a write that was cut short.
 pub(crate) fn check(dir: &Path) -> Result<(), Error> {
-    let mut newer_holds_records = false;
+    for judged in examine(dir)? {
+        if let Some((path, at)) = judged? {
+            tracing::warn!(file = %path.display(), at, "cutting off a write that a crash cut short");
+            cut(&path, at)?;
+        }
+    }
+    Ok(())
+}
+
+/// A write that was cut short: in which file, and where it began.
+type CutShort = Option<(PathBuf, usize)>;
+
+/// Judges all write-ahead files under `dir`, newest first, and touches none.
+pub(super) fn examine(dir: &Path) -> Result<Vec<Result<CutShort, Error>>, Error> {
+    let (mut judged, mut newer_holds_records) = (Vec::new(), false);
     for path in files_newest_first(dir)? {
         let bytes =
             fs::read(&path).map_err(|e| Error::io(format!("reading {}", path.display()), e))?;
-        match judge(&bytes) {
-            Verdict::Whole => {}
-            Verdict::CutShort { at } if newer_holds_records => {
-                return Err(Error::corrupt(
-                    format!("it ends in a bad record at byte {at}, but newer files follow"),
-                    path,
-                ));
-            }
-            Verdict::CutShort { at } => {
-                tracing::warn!(file = %path.display(), at, "cutting off a write that a crash cut short");
-                cut(&path, at)?;
-            }
-            Verdict::Damaged { at } => {
-                return Err(Error::corrupt(
-                    format!("the record at byte {at} is bad, but whole ones follow"),
-                    path,
-                ));
-            }
-        }
+        judged.push(match judge(&bytes) {
+            Verdict::Whole => Ok(None),
+            Verdict::CutShort { at } if newer_holds_records => Err(Error::corrupt(
+                format!("it ends in a bad record at byte {at}, but newer files follow"),
+                path,
+            )),
+            Verdict::CutShort { at } => Ok(Some((path, at))),
+            Verdict::Damaged { at } => Err(Error::corrupt(
+                format!("the record at byte {at} is bad, but whole ones follow"),
+                path,
+            )),
+        });
         newer_holds_records |= begins(&bytes, 0).is_some();
     }
-    Ok(())
+    Ok(judged)
 }
 
 /// Whether a file in this format holds whole records only.

@@ -23,7 +23,7 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-STEP_SECONDS = 60
+STEP_SECONDS = int(os.environ.get("STEP_SECONDS", "60"))
 
 
 class Step:

@@ -2,7 +2,7 @@
 //! resource: RBAC's nonResourceURLs, with the method as the verb.
 
 use super::join::ROLE;
-use super::{backup, fingerprint, now, tokens};
+use super::{backup, fingerprint, history, now, tokens};
 use crate::api::Api;
 use crate::query::Query;
 use crate::reply::{self, Reply};
@@ -15,7 +15,7 @@ pub(crate) const PATHS: &str = "/triad/v1/";
 const TOKEN_TIME: &str = "24h";
 
 /// What went wrong: the status and the reason.
-type Refusal = (u16, String);
+pub(super) type Refusal = (u16, String);
 
 pub(crate) async fn answer(
     api: &Api,
@@ -59,6 +59,7 @@ pub(crate) async fn answer(
             .await
             .map_err(|error| (503, format!("{error:#}"))),
         (&Method::DELETE, ["backups", id]) if backup::end(api, id) => Ok(json!({"ended": id})),
+        (&Method::GET, ["history", resource]) => history::answer(api, resource, query),
         (&Method::POST, ["compact"]) => compact(api, &body).await,
         _ => return reply::page_not_found(),
     };
