@@ -9,6 +9,7 @@ mod shared;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -211,6 +212,20 @@ impl Store {
     /// `NotLeader`; `Unavailable` with the reason.
     pub async fn remove_member(&self, name: &str) -> Result<(), Error> {
         Ok(self.shared.running()?.node.remove_member(name).await?)
+    }
+
+    /// Returns when this member has been removed from the cluster; nothing is served from it then.
+    pub async fn removed(&self) {
+        loop {
+            // While it is down, or ended in another way, that is told elsewhere.
+            let status = self.shared.running().map(|running| running.node.status());
+            if let Ok(mut status) = status
+                && status.wait_for(|s| s.removed).await.is_ok()
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
     }
 
     /// Hands the leadership to a member.

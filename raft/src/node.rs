@@ -113,6 +113,8 @@ pub struct Status {
     pub leader: Option<String>,
     /// A majority has been heard from lately: by the leader itself, or through it.
     pub quorum: bool,
+    /// The cluster goes on without this member: it was removed, and will never be heard again.
+    pub removed: bool,
     /// Why the member is fenced: it must be stopped and started again.
     pub fault: Option<Error>,
     /// The thread has ended and all files are closed.

@@ -7,6 +7,7 @@ pub(crate) mod certificates;
 mod history;
 pub(crate) mod join;
 mod pinned;
+pub(crate) mod removal;
 pub(crate) mod status;
 mod tokens;
 

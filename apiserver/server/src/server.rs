@@ -52,6 +52,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<()> {
             config.data_dir.display()
         )
     })?;
+    cluster::removal::check(&config)?;
     let joining = join::prepare(&config)
         .await
         .context("cannot join the cluster")?;
@@ -216,6 +217,7 @@ async fn serve(
             Ok(error) => Err(anyhow!("the store's feed ended: {error}")),
             Err(error) => Err(anyhow!("the store's feed failed: {error}")),
         },
+        () = api.store.removed() => Err(cluster::removal::note(&api.config)),
     };
     controllers::presence::leave(&api).await;
     tokio::time::sleep(api.config.shutdown_delay).await;

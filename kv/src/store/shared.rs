@@ -111,6 +111,9 @@ impl Shared {
                     leader_name: status.leader,
                     trouble: match status.fault {
                         Some(fault) => Some(fault.to_string()),
+                        None if status.removed => {
+                            Some("this member has been removed from the cluster".into())
+                        }
                         None if status.quorum => None,
                         None => Some("no majority of the members is within reach".into()),
                     },

@@ -9,10 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ClientWriteError, LinearizableReadError, RaftError};
-use openraft::{ChangeMembers, Raft, ReadPolicy};
+use openraft::{ChangeMembers, Instant, Raft, ReadPolicy};
 use tokio::time::timeout;
 
 use super::Counters;
+use super::life::QUORUM_LIMIT;
 use crate::peers::{Change, Proposed, Refused};
 use crate::state_machine::Driver;
 use crate::type_config::{Frame, StoredMembership, TypeConfig};
@@ -75,8 +76,21 @@ impl<S: StateMachine> Lead<S> {
             .clone()
     }
 
-    /// Whether this member leads and knows that another is no longer part of the cluster.
+    /// Whether this member leads, a majority behind it, and knows that another is no longer part of the cluster.
     pub(crate) fn has_removed(&self, member: u64) -> bool {
+        self.hears_majority() && self.misses(member)
+    }
+
+    /// One that was cut off may have missed how the other came in.
+    fn hears_majority(&self) -> bool {
+        let metrics = self.raft.metrics();
+        let now = metrics.borrow_watched();
+        let alone = now.membership_config.membership().voter_ids().eq([self.me]);
+        let heard = now.last_quorum_acked;
+        alone || heard.is_some_and(|at| at.elapsed() < QUORUM_LIMIT)
+    }
+
+    fn misses(&self, member: u64) -> bool {
         let metrics = self.raft.server_metrics();
         let now = metrics.borrow_watched();
         let knows = |stored: &StoredMembership| stored.membership().get_node(&member).is_some();

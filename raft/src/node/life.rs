@@ -12,6 +12,7 @@ use openraft::metrics::RaftServerMetrics;
 use openraft::{Instant, Raft, RaftMetrics, ServerState};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
 use super::care::{Care, Hold};
 use super::forward::Forward;
@@ -34,7 +35,7 @@ pub(super) type TriadRaft<S> = Raft<TypeConfig, Driver<S>>;
 /// How long another member may take to answer a question.
 const ASK_LIMIT: Duration = Duration::from_secs(2);
 /// A majority not heard from for this long is taken to be gone.
-const QUORUM_LIMIT: Duration = Duration::from_millis(1500);
+pub(super) const QUORUM_LIMIT: Duration = Duration::from_millis(1500);
 
 pub(super) enum Order {
     Flush,
@@ -135,7 +136,10 @@ async fn live<S: StateMachine>(
     ready: Ready,
 ) {
     let files = machine.files();
-    let (raft, applied) = match start::begin(&options, machine, &log).await {
+    let dialer = start::dialer(&options);
+    let removed = dialer.removed.clone();
+    let begun = start::begin(&options, machine, &log, dialer.clone()).await;
+    let (raft, applied) = match begun {
         Ok(begun) => begun,
         Err(e) => {
             let _ = ready.send(Err(log.fault().unwrap_or(e)));
@@ -154,7 +158,6 @@ async fn live<S: StateMachine>(
         let _ = ready.send(Err(e));
         return;
     }
-    let dialer = start::dialer(&options);
     let forward = Arc::new(Forward::new(lead.clone(), dialer, applied));
     let metrics = raft.metrics();
     let mut server = raft.server_metrics();
@@ -173,6 +176,7 @@ async fn live<S: StateMachine>(
 
     let mut care = Care::new(&raft, &log, &options, inbox.hold.clone());
     let mut fenced = log.fenced();
+    let mut probe: Option<JoinHandle<bool>> = None;
     let mut tick = tokio::time::interval(CARE_INTERVAL);
     loop {
         tokio::select! {
@@ -210,7 +214,18 @@ async fn live<S: StateMachine>(
                 }
                 care.look(&now).await;
                 let quorum = hears_quorum(&raft, &now).await;
-                inbox.status.send_if_modified(|s| std::mem::replace(&mut s.quorum, quorum) != quorum);
+                if !quorum && probe.as_ref().is_none_or(JoinHandle::is_finished) {
+                    // Whoever was removed calls for no election: only an answer tells it.
+                    let forward = forward.clone();
+                    probe = Some(tokio::spawn(async move { forward.read_barrier().await.is_ok() }));
+                }
+                // A leader that is heard from is believed before one that may be of the past.
+                let removed = removed.fetch_and(!quorum, Ordering::Relaxed) && !quorum;
+                inbox.status.send_if_modified(|s| {
+                    let before = (s.quorum, s.removed);
+                    (s.quorum, s.removed) = (quorum, s.removed || removed);
+                    before != (s.quorum, s.removed)
+                });
             }
         }
     }

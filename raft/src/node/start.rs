@@ -26,6 +26,7 @@ pub(super) async fn begin<S: StateMachine>(
     options: &NodeOptions,
     machine: S,
     log: &LogStore,
+    dialer: Dialer,
 ) -> Result<(TriadRaft<S>, watch::Receiver<u64>), Error> {
     clear(&options.log.dir);
     agree(options, &machine.files().flushed(), log)?;
@@ -33,9 +34,7 @@ pub(super) async fn begin<S: StateMachine>(
     let driver = Driver::new(machine, log.clone());
     let applied = driver.applied();
     let failed = |e: &dyn std::fmt::Display| Error::Unavailable(format!("starting raft: {e}"));
-    let network = Network {
-        dialer: dialer(options),
-    };
+    let network = Network { dialer };
     let raft = Raft::new(id, Arc::new(config(options)?), network, log.clone(), driver)
         .await
         .map_err(|e| failed(&e))?;
@@ -93,6 +92,7 @@ pub(super) fn dialer(options: &NodeOptions) -> Dialer {
     Dialer {
         identity: options.identity.clone(),
         tls: options.peers.as_ref().map(|peers| peers.tls.clone()),
+        removed: Arc::default(),
     }
 }
 

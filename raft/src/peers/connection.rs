@@ -71,6 +71,8 @@ pub(crate) struct Dialer {
     pub(crate) identity: Identity,
     /// `None` where there is nobody to talk to.
     pub(crate) tls: Option<Arc<dyn PeerTls>>,
+    /// The leader has said that this member is no longer one.
+    pub(crate) removed: Arc<AtomicBool>,
 }
 
 impl Dialer {
@@ -165,6 +167,9 @@ impl Connection {
             return Ok(response);
         }
         let status = response.status();
+        if status == StatusCode::GONE {
+            self.dialer.removed.store(true, Ordering::Relaxed);
+        }
         let why = response.into_body().collect().await;
         let why = why.map(|b| String::from_utf8_lossy(&b.to_bytes()).into_owned());
         Err(Failed::Refused(

@@ -48,6 +48,7 @@ impl Reporter {
         let expires = self.certificates.expires();
         json!({
             "api": self.api,
+            "version": env!("CARGO_PKG_VERSION"),
             "term": metrics.term,
             "index": metrics.last_index,
             "applied": metrics.applied_index,
