@@ -76,6 +76,10 @@ impl State {
         })
     }
 
+    pub(crate) fn place(&self) -> &std::path::Path {
+        &self.dir
+    }
+
     /// The database itself, for what reads all of it.
     pub(crate) fn db(&self) -> &DB {
         &self.db

@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod convert;
 pub mod exit;
 pub mod history;
+pub mod import;
 mod progress;
 pub mod recover;
 pub mod stored;

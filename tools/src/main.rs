@@ -9,6 +9,7 @@ use triad_tools::api::Client;
 use triad_tools::backup::{self, BackupCommand, Restore};
 use triad_tools::cluster::{self, Compact, Form, MemberCommand, TokenCommand};
 use triad_tools::history::{self, History};
+use triad_tools::import::{self, ImportCommand};
 use triad_tools::recover::{self, Recover};
 use triad_tools::verify::{self, Verify};
 use triad_tools::{convert, exit};
@@ -66,6 +67,11 @@ enum Command {
     },
     /// Make a new cluster of a backup, in an empty data directory
     Restore(Restore),
+    /// Make a data directory of another store's contents
+    Import {
+        #[command(subcommand)]
+        command: ImportCommand,
+    },
     /// What became of an object: its retained versions, when, by whom, and what changed
     History(History),
     /// Check a data directory or a backup to the last record, and change nothing
@@ -98,6 +104,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         }
         Command::Verify(options) => return examine(options),
         Command::History(options) => client().and_then(|c| history::run(&c, options)),
+        Command::Import { command } => import::run(command),
         Command::Recover(options) => recover::run(options),
         Command::Status(shown) => client().and_then(|c| cluster::status(&c, shown.form)),
         Command::Token { command, shown } => {

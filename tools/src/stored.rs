@@ -3,6 +3,7 @@
 use serde_json::Value;
 use triad_machinery::codec::json::Gvk;
 use triad_machinery::codec::{Strictness, json, protobuf};
+use triad_machinery::conversion;
 use triad_machinery::meta;
 use triad_machinery::schema::schema;
 use triad_machinery::scheme::{Resource, scheme};
@@ -73,22 +74,43 @@ fn enveloped(value: &[u8]) -> Result<Stored, String> {
     Ok(Stored::Object(Box::new(object)))
 }
 
-/// The stored form of a built-in object that lies there as JSON, as upstream keeps definitions and API services; `None` for what
-/// stays as it is.
+/// A built-in object as this server keeps it: some lie in etcd as JSON (definitions, API services), some in another version of their
+/// group. `None` for what stays as it is.
 ///
 /// # Errors
-/// Why it does not decode as its kind.
-pub fn enveloped_form(value: &[u8], object: &Value) -> Result<Option<Vec<u8>>, String> {
+/// Why it does not decode as its kind, or has no form in the stored version.
+pub fn server_form(key: &str, value: &[u8], object: &Value) -> Result<Option<Vec<u8>>, String> {
     let (api_version, kind) = (meta::api_version(object), meta::kind(object));
     let (group, version) = meta::group_version(api_version);
-    let root = schema().kind(group, version, kind);
-    let (Some(root), Some(b'{')) = (root, value.first()) else {
+    let Some(from) = schema().kind(group, version, kind) else {
         return Ok(None);
     };
-    let decoded = json::decode(value, root, Strictness::Ignore)
-        .map_err(|e| format!("it does not decode as {api_version} {kind}: {e}"))?;
-    let gvk = Gvk { api_version, kind };
-    Ok(Some(protobuf::encode(&decoded.value, root, Some(gvk))))
+    let kept = scheme()
+        .resource_of_key(key)
+        .filter(|kept| *kept.kind == *kind);
+    let to = kept.and_then(Resource::type_id).unwrap_or(from);
+    if to == from && is_enveloped(value) {
+        return Ok(None);
+    }
+    let named =
+        |e: &dyn std::fmt::Display| format!("it does not decode as {api_version} {kind}: {e}");
+    let tree = if is_enveloped(value) {
+        protobuf::decode(value, from).map_err(|e| named(&e))?
+    } else {
+        let decoded = json::decode(value, from, Strictness::Ignore);
+        decoded.map_err(|e| named(&e))?.value
+    };
+    let tree = conversion::convert(tree, from, to).map_err(|e| e.to_string())?;
+    let api_version = if to == from {
+        api_version.to_owned()
+    } else {
+        kept.map(Resource::group_version).unwrap_or_default()
+    };
+    let gvk = Gvk {
+        api_version: &api_version,
+        kind,
+    };
+    Ok(Some(protobuf::encode(&tree, to, Some(gvk))))
 }
 
 /// Why an object is not the one that its key names; `None` when it is.
@@ -152,8 +174,10 @@ mod tests {
         let service = json!({"kind": "APIService", "apiVersion": "apiregistration.k8s.io/v1", "metadata": {"name": "v1.", "creationTimestamp": "2026-01-02T03:04:05Z"},
             "spec": {"version": "v1", "groupPriorityMinimum": 18000, "versionPriority": 1}});
         let value = service.to_string();
-        let form = enveloped_form(value.as_bytes(), &service).unwrap().unwrap();
         let key = "/registry/apiregistration.k8s.io/apiservices/v1.";
+        let form = server_form(key, value.as_bytes(), &service)
+            .unwrap()
+            .unwrap();
         let Ok(Stored::Object(object)) = read(key, &form) else {
             panic!("it is an object");
         };
@@ -163,15 +187,33 @@ mod tests {
             "2026-01-02T03:04:05Z"
         );
         assert_eq!(misplaced(key, &object), None);
-        assert_eq!(enveloped_form(&form, &object), Ok(None));
+        assert_eq!(server_form(key, &form, &object), Ok(None));
         let custom = json!({"kind": "Thing", "apiVersion": "example.com/v1"});
-        assert_eq!(
-            enveloped_form(custom.to_string().as_bytes(), &custom),
-            Ok(None)
-        );
+        let value = custom.to_string();
+        let key_of_custom = "/registry/example.com/things/t";
+        let form = server_form(key_of_custom, value.as_bytes(), &custom);
+        assert_eq!(form, Ok(None));
         let wrong =
             json!({"kind": "APIService", "apiVersion": "apiregistration.k8s.io/v1", "spec": 7});
-        assert!(enveloped_form(wrong.to_string().as_bytes(), &wrong).is_err());
+        assert!(server_form(key, wrong.to_string().as_bytes(), &wrong).is_err());
+        // As upstream stores it: what all versions share stands at the top in v1beta1.
+        let definition = json!({"kind": "CustomResourceDefinition", "apiVersion": "apiextensions.k8s.io/v1beta1", "metadata": {"name": "things.example.com"},
+            "spec": {"group": "example.com", "version": "v1", "names": {"plural": "things", "kind": "Thing"}, "scope": "Namespaced",
+                "validation": {"openAPIV3Schema": {"type": "object"}}, "versions": [{"name": "v1", "served": true, "storage": true}]}});
+        let key = "/registry/apiextensions.k8s.io/customresourcedefinitions/things.example.com";
+        let form = server_form(key, definition.to_string().as_bytes(), &definition)
+            .unwrap()
+            .unwrap();
+        let kept = scheme().resource_of_key(key).unwrap();
+        let tree = protobuf::decode(&form, kept.type_id().unwrap()).unwrap();
+        let served = schema()
+            .kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
+            .unwrap();
+        let shown = conversion::convert(tree, kept.type_id().unwrap(), served).unwrap();
+        assert_eq!(
+            shown["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["type"],
+            "object"
+        );
     }
 
     #[test]

@@ -69,6 +69,31 @@ impl Scheme {
         find(&self.by_plural, [group, version, plural]).map(|i| &self.resources[i])
     }
 
+    /// A resource in the version that its objects are written to the store in; none for what is not stored.
+    pub fn stored<'a>(&'a self, resource: &'a Resource) -> Option<&'a Resource> {
+        let storage = resource.storage.as_ref()?;
+        let version = self.resource_of_kind(&storage.group, &storage.version, &resource.kind);
+        Some(version.unwrap_or(resource))
+    }
+
+    /// The stored resource that a key of the store belongs to.
+    pub fn resource_of_key(&self, key: &str) -> Option<&Resource> {
+        let holds = |resource: &&Resource| {
+            let prefix = resource.storage.as_ref().map(|storage| &*storage.key);
+            let rest = prefix.and_then(|prefix| key.strip_prefix(prefix));
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        let found = self.resources.iter().filter(holds);
+        // One prefix may begin another's.
+        let longest = found.rev().max_by_key(|resource| {
+            resource
+                .storage
+                .as_ref()
+                .map_or(0, |storage| storage.key.len())
+        });
+        self.stored(longest?)
+    }
+
     /// The resource whose objects are of this kind.
     pub fn resource_of_kind(&self, group: &str, version: &str, kind: &str) -> Option<&Resource> {
         find(&self.by_kind, [group, version, kind]).map(|i| &self.resources[i])

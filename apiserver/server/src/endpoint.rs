@@ -106,9 +106,7 @@ pub(crate) fn layouts() -> Vec<Layout> {
             continue;
         };
         let prefix = format!("{}/", storage.key);
-        let stored = scheme()
-            .resource_of_kind(&storage.group, &storage.version, &resource.kind)
-            .unwrap_or(resource);
+        let stored = scheme().stored(resource).unwrap_or(resource);
         if let (Some(ty), false) = (stored.type_id(), layouts.iter().any(|l| l.prefix == prefix)) {
             layouts.push(Layout {
                 prefix,
