@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -190,7 +190,35 @@ async fn exchange(
     let parsed: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let text = parsed["message"].as_str().map(str::to_owned);
     let text = text.unwrap_or_else(|| String::from_utf8_lossy(&bytes).trim().to_owned());
-    bail!("{status}: {text}")
+    Err(Refused {
+        status: status.as_u16(),
+        text: format!("{status}: {text}"),
+    }
+    .into())
+}
+
+/// The server answered, and refused.
+#[derive(Debug)]
+struct Refused {
+    status: u16,
+    text: String,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// The status that the server refused with; none when it did not answer.
+#[must_use]
+pub fn status(error: &anyhow::Error) -> Option<u16> {
+    error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<Refused>())
+        .map(|refused| refused.status)
 }
 
 /// A field given inline (`NAME-data`, base64) or as a file, relative to the kubeconfig.

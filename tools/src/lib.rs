@@ -7,6 +7,7 @@ pub mod convert;
 pub mod exit;
 pub mod history;
 pub mod import;
+pub mod objects;
 mod progress;
 pub mod recover;
 pub mod stored;

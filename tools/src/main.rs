@@ -65,7 +65,7 @@ enum Command {
         #[command(subcommand)]
         command: BackupCommand,
     },
-    /// Make a new cluster of a backup, in an empty data directory
+    /// Make a new cluster of a backup, in an empty data directory, or put single objects of it into a running one
     Restore(Restore),
     /// Make a data directory of another store's contents
     Import {
@@ -114,7 +114,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             client().and_then(|c| cluster::member(&c, command, shown.form))
         }
         Command::Backup { command } => backup::run(client, command),
-        Command::Restore(options) => backup::restore(options),
+        Command::Restore(options) => backup::restore(client, options),
         Command::Compact(options) => client().and_then(|c| cluster::compact(&c, options)),
     };
     print(&text.map_err(|e| (format!("{e:#}"), exit::code(&e)))?)

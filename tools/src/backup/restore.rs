@@ -1,13 +1,17 @@
-//! `triadctl restore`: makes a new cluster of a backup, in a directory that holds no store yet.
+//! `triadctl restore`: makes a new cluster of a backup, in a directory that holds no store yet, or puts objects of it into a
+//! running one.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use triad_backup::{Manifest, Meter, Place};
+use triad_kv::Copy;
 
 use super::point::At;
 use super::{From, assemble};
+use crate::api::Client;
+use crate::objects::{self, Selection};
 
 #[derive(Args)]
 pub struct Restore {
@@ -20,24 +24,39 @@ pub struct Restore {
     #[arg(long, value_name = "TIME|REVISION|latest")]
     pub at: Option<At>,
     /// The data directory of the new cluster's first member; it must not hold a store
-    #[arg(long)]
-    pub data_dir: PathBuf,
+    #[arg(long, required_unless_present_any = ["namespace", "kind", "name"])]
+    pub data_dir: Option<PathBuf>,
     /// What that member is called
     #[arg(long, default_value = "restored")]
     pub node_name: String,
+    /// Without --data-dir: which objects go into the cluster that the kubeconfig names
+    #[command(flatten)]
+    pub objects: Selection,
     /// Do it; without this only what would be done is said
     #[arg(long)]
     pub yes: bool,
 }
 
-/// Makes a new cluster of a backup.
-pub fn restore(options: &Restore) -> Result<String> {
+/// Restores objects into a running cluster, or makes a new one.
+pub fn restore(client: impl FnOnce() -> Result<Client>, options: &Restore) -> Result<String> {
     let place = options.from.open()?;
     let manifest = match options.at {
         Some(at) => at.base(&place, options.backup.as_deref())?,
         None => place.find(options.backup.as_deref())?,
     };
-    let (name, dir) = (&manifest.name, &options.data_dir);
+    let Some(dir) = &options.data_dir else {
+        let scratch = assemble(&place, &manifest, &std::env::temp_dir())?;
+        if let Some(at) = options.at {
+            at.bring(&place, &manifest, scratch.path())?;
+        }
+        let copy = Copy::open(scratch.path())?;
+        return objects::restore(&client()?, &copy, &options.objects, options.yes);
+    };
+    ensure!(
+        options.objects.is_empty(),
+        "a new cluster is made of all objects: --data-dir goes without --namespace, --kind and --name"
+    );
+    let name = &manifest.name;
     if !options.yes {
         return Ok(format!(
             "would restore backup {name} (revision {}) of cluster {}{} into {}: say --yes to do it\n",
