@@ -2,7 +2,8 @@
 
 use crate::query::Query;
 use crate::reply::{self, Reply};
-use std::collections::BTreeSet;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 use triad_kv::Store;
@@ -76,6 +77,8 @@ pub(crate) struct Health {
     store: Store,
     bootstrapped: AtomicBool,
     draining: watch::Sender<bool>,
+    /// The checks that failed when a path was last asked for: each change is logged once, not each question.
+    failing: Mutex<BTreeMap<String, String>>,
 }
 
 impl Health {
@@ -84,6 +87,7 @@ impl Health {
             store,
             bootstrapped: AtomicBool::new(false),
             draining: watch::channel(false).0,
+            failing: Mutex::default(),
         }
     }
 
@@ -120,6 +124,20 @@ impl Health {
             "shutdown" => !self.is_draining(),
             name if name.starts_with("poststarthook/") => self.bootstrapped.load(Ordering::Acquire),
             _ => true,
+        }
+    }
+
+    /// Logs what has changed since the path was last asked for.
+    fn note(&self, root: &str, failures: &[&str]) {
+        let mut failing = self.failing.lock();
+        let checks = failures.join(",");
+        if failures.is_empty() {
+            if failing.remove(root).is_some() {
+                tracing::info!(check = root, "all health checks pass again");
+            }
+        } else if failing.get(root) != Some(&checks) {
+            tracing::warn!(check = root, checks, "health checks fail");
+            failing.insert(root.to_owned(), checks);
         }
     }
 
@@ -163,8 +181,8 @@ impl Health {
                 names.join(",")
             ));
         }
+        self.note(root, &failures);
         if !failures.is_empty() {
-            tracing::warn!(checks = failures.join(","), path, "health check failed");
             return Some(failed(&format!("{text}{root} check failed\n")));
         }
         if query.get("verbose").is_some() {

@@ -250,10 +250,7 @@ impl Bed {
     /// The end of a member's log, for messages.
     pub(crate) fn tail(&self, n: usize) -> String {
         let told = self.told(n);
-        let lines = told
-            .lines()
-            .filter(|line| !line.contains("health check failed"));
-        let lines: Vec<&str> = lines.collect();
+        let lines: Vec<&str> = told.lines().collect();
         lines[lines.len().saturating_sub(15)..].join("\n")
     }
 }
