@@ -257,3 +257,31 @@ async fn a_watch_goes_on_over_a_state_that_came_from_another_member() {
     newcomer.shutdown().await;
     stores[0].shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_is_away_is_not_dialled_in_a_loop() {
+    let (bed, stores) = Bed::of(3).await;
+    write(&stores[0], "/k", "v").await;
+    stores[2].shutdown().await;
+    let place = bed.seats[2].1.peers.as_ref().unwrap().listen;
+    let port = tokio::net::TcpListener::bind(place).await.unwrap();
+    let mut dialled = 0;
+    let counting = async {
+        loop {
+            // Taken and let go: no better than refused.
+            drop(port.accept().await.unwrap());
+            dialled += 1;
+        }
+    };
+    assert!(
+        tokio::time::timeout(Duration::from_secs(3), counting)
+            .await
+            .is_err()
+    );
+    assert!(dialled > 0, "nobody looks whether it is back");
+    assert!(dialled < 300, "dialled {dialled} times in three seconds");
+    write(&stores[0], "/k", "w").await;
+    for store in &stores[..2] {
+        store.shutdown().await;
+    }
+}

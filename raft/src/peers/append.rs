@@ -11,7 +11,7 @@ use openraft::network::{NetStreamAppend, RPCOption};
 use openraft::raft::{AppendEntriesRequest, StreamAppendResult};
 use openraft::{OptionalSend, Raft};
 
-use super::network::{Link, unreachable};
+use super::network::{Link, RETRY_INTERVAL, unreachable};
 use super::wire::{self, Append, Appended};
 use crate::StateMachine;
 use crate::state_machine::Driver;
@@ -33,14 +33,20 @@ impl NetStreamAppend<TypeConfig> for Link {
         Box::pin(async move {
             let sent = self.connection.send("/peer/v1/append", body);
             let begun = tokio::time::timeout(option.hard_ttl(), sent).await;
-            let response = begun
-                .unwrap_or_else(|_| {
-                    let name = &self.connection.member.name;
-                    Err(super::Failed::Unknown(format!(
-                        "member {name} does not answer in time"
-                    )))
-                })
-                .map_err(unreachable)?;
+            let begun = begun.unwrap_or_else(|_| {
+                let name = &self.connection.member.name;
+                Err(super::Failed::Unknown(format!(
+                    "member {name} does not answer in time"
+                )))
+            });
+            let response = match begun {
+                Ok(response) => response,
+                Err(failed) => {
+                    // openraft pauses where the requests are read, and nobody has come to that yet.
+                    tokio::time::sleep(RETRY_INTERVAL).await;
+                    return Err(unreachable(failed));
+                }
+            };
             let answers = wire::messages::<Appended>(response.into_body()).map(|answer| {
                 answer.map(StreamAppendResult::from).map_err(|why| {
                     RPCError::Network(NetworkError::new(&std::io::Error::other(why)))

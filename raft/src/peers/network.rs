@@ -13,7 +13,7 @@ use crate::Member;
 use crate::type_config::TypeConfig;
 
 /// How long a member that cannot be reached is left alone.
-const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+pub(super) const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Makes the ways to other members.
 pub(crate) struct Network {
