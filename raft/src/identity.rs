@@ -1,4 +1,4 @@
-//! Who this data directory belongs to: the cluster and the member. Written once, then only read.
+//! Who this data directory belongs to: the cluster and the member. Written once, then only read; a recovery alone replaces it.
 
 use std::path::Path;
 
