@@ -200,7 +200,7 @@ fn verify(place: &Place, name: Option<&str>) -> Result<String> {
         if name.is_some_and(|name| name != this) {
             continue;
         }
-        let scratch = assemble(place, &manifest, &std::env::temp_dir())
+        let scratch = assemble(place, &manifest, &std::env::temp_dir(), false)
             .with_context(|| format!("backup {this}"))?;
         let contents = Copy::open(scratch.path())
             .and_then(|copy| copy.verify())
@@ -250,14 +250,19 @@ fn prune(place: &Place, keep: usize, dry_run: bool) -> Result<String> {
 }
 
 /// The store's files of a backup, together again.
-fn assemble(place: &Place, manifest: &Manifest, parent: &Path) -> Result<tempfile::TempDir> {
+fn assemble(
+    place: &Place,
+    manifest: &Manifest,
+    parent: &Path,
+    durable: bool,
+) -> Result<tempfile::TempDir> {
     let state = manifest
         .files
         .iter()
         .filter(|f| f.name.starts_with("state/"));
     let bar = Bar::new("reading", state.map(|f| f.size).sum());
     let tell = bar.tell();
-    Ok(place.assemble(manifest, "state/", parent, &Meter::new(&tell))?)
+    Ok(place.assemble(manifest, "state/", parent, durable, &Meter::new(&tell))?)
 }
 
 fn mib(bytes: u64) -> f64 {

@@ -8,7 +8,8 @@ mod prune;
 use std::collections::HashSet;
 use std::fs::File as DiskFile;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
 
 use tempfile::TempDir;
 
@@ -20,6 +21,8 @@ pub use archive::SegmentName;
 pub use prune::Pruned;
 
 const FILES: &str = "files/";
+/// Files that are written and wait for the disk; when it is full the next waits too.
+const SYNCS_WAITING: usize = 4;
 
 pub struct Place {
     destination: Box<dyn Destination>,
@@ -149,56 +152,78 @@ impl Place {
         })
     }
 
-    /// Puts the files under a prefix together again in a new directory, each checked.
+    /// Puts the files under a prefix together again in a new directory, each checked; durably, if they are there to stay.
     pub fn assemble(
         &self,
         manifest: &Manifest,
         prefix: &str,
         parent: &Path,
+        durable: bool,
         meter: &Meter<'_>,
     ) -> Result<TempDir> {
         let made = tempfile::Builder::new()
             .prefix("triad-backup-")
             .tempdir_in(parent);
         let dir = made.map_err(|e| {
-            Error::io(
-                format!("cannot make a directory in {}", parent.display()),
-                e,
-            )
+            let what = format!("cannot make a directory in {}", parent.display());
+            Error::io(what, e)
         })?;
-        for file in &manifest.files {
-            if let Some(name) = file.name.strip_prefix(prefix) {
-                self.copy(file, &dir.path().join(name), meter)?;
+        let files = manifest.files.iter();
+        let wanted = files.filter_map(|f| Some((f, f.name.strip_prefix(prefix)?)));
+        std::thread::scope(|scope| {
+            // The disk works on one file while the next is decoded; a few may wait.
+            let (written, waiting) = sync_channel::<(DiskFile, PathBuf)>(SYNCS_WAITING);
+            let syncing = scope.spawn(move || {
+                waiting.iter().try_for_each(|(file, path)| {
+                    let synced = file.sync_all();
+                    synced.map_err(|e| Error::io(format!("cannot write {}", path.display()), e))
+                })
+            });
+            let mut outcome = Ok(());
+            for (file, name) in wanted {
+                let to = dir.path().join(name);
+                let out = match self.write_out(file, &to, meter) {
+                    Ok(out) => out,
+                    Err(error) => {
+                        outcome = Err(error);
+                        break;
+                    }
+                };
+                // The other side is gone when it failed, which its own outcome says.
+                if durable && written.send((out, to)).is_err() {
+                    break;
+                }
             }
-        }
+            drop(written);
+            let synced = syncing.join();
+            outcome.and(synced.unwrap_or_else(|_| {
+                let why = "its thread panicked";
+                Err(Error::io("syncing what was written", why))
+            }))
+        })?;
         Ok(dir)
     }
 
-    /// Writes one file of a backup to disk, checked; nothing is there already.
+    /// Writes one file of a backup to disk, checked and durable; nothing is there already.
     pub fn copy(&self, file: &File, to: &Path, meter: &Meter<'_>) -> Result<()> {
+        let synced = self.write_out(file, to, meter)?.sync_all();
+        synced.map_err(|e| Error::io(format!("cannot write {}", to.display()), e))
+    }
+
+    fn write_out(&self, file: &File, to: &Path, meter: &Meter<'_>) -> Result<DiskFile> {
         use std::os::unix::fs::OpenOptionsExt;
-        let failed = |e: std::io::Error| Error::io(format!("cannot write {}", to.display()), e);
         let mut options = DiskFile::options();
-        let mut out = options
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(to)
-            .map_err(failed)?;
+        let opened = options.write(true).create_new(true).mode(0o600).open(to);
+        let mut out = opened.map_err(|e| Error::io(format!("cannot write {}", to.display()), e))?;
         let name = format!("{FILES}{}", file.stored);
-        let sum = seal::read(
-            self.destination.as_ref(),
-            &name,
-            &self.keys,
-            &mut out,
-            meter,
-        )?;
+        let place = self.destination.as_ref();
+        let sum = seal::read(place, &name, &self.keys, &mut out, meter)?;
         if sum.sha256 != file.sha256 || sum.size != file.size {
-            let shown = self.destination.describe(&name);
+            let shown = place.describe(&name);
             let what = format!("it does not hold the {} that it is named after", file.name);
             return Err(Error::damaged(shown, what));
         }
-        out.sync_all().map_err(failed)
+        Ok(out)
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Wanted<'a> {
 
 pub(super) fn inspect(place: &Place, backup: Option<&str>, wanted: &Wanted<'_>) -> Result<String> {
     let manifest = place.find(backup)?;
-    let scratch = super::assemble(place, &manifest, &std::env::temp_dir())?;
+    let scratch = super::assemble(place, &manifest, &std::env::temp_dir(), false)?;
     let copy = Copy::open(scratch.path())?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut written = Ok(());

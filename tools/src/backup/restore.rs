@@ -76,7 +76,7 @@ pub fn restore(client: impl FnOnce() -> Result<Client>, options: &Restore) -> Re
         );
     }
     std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    let scratch = assemble(&place, &manifest, dir)?;
+    let scratch = assemble(&place, &manifest, dir, true)?;
     let forward = match options.at {
         Some(at) => format!(", {}", at.bring(&place, &manifest, scratch.path())?),
         None => String::new(),

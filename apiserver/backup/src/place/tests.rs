@@ -91,7 +91,7 @@ fn save(place: &Place, name: &str, time: u64, seeds: &[&str]) -> Result<Saved> {
 fn assembled(place: &Place, name: Option<&str>) -> Result<Vec<Vec<u8>>> {
     let manifest = place.find(name)?;
     let parent = tempfile::tempdir().unwrap();
-    let dir = place.assemble(&manifest, "state/", parent.path(), &Meter::none())?;
+    let dir = place.assemble(&manifest, "state/", parent.path(), true, &Meter::none())?;
     let read = |n| fs::read(dir.path().join(format!("{n}"))).unwrap();
     Ok((0..manifest.files.len()).map(read).collect())
 }

@@ -24,11 +24,17 @@ pub(crate) struct Bed {
     disks: Vec<Disk>,
     /// Whose files are no longer as they were written: how long the log was then.
     flipped: Vec<Option<usize>>,
+    /// What every member is started with besides.
+    flags: Vec<String>,
 }
 
 impl Bed {
     /// Forms a cluster: the first member founds it, the others join by its token.
     pub(crate) async fn form(count: usize) -> Self {
+        Self::form_with(count, Vec::new()).await
+    }
+
+    pub(crate) async fn form_with(count: usize, flags: Vec<String>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let library = Disk::library(dir.path());
         let disk = |n| {
@@ -43,6 +49,7 @@ impl Bed {
             members: (0..count).map(|_| None).collect(),
             disks: (0..count).map(disk).collect(),
             flipped: vec![None; count],
+            flags,
             dir,
         };
         bed.start(0, None);
@@ -88,7 +95,8 @@ impl Bed {
             .arg(format!("--secure-port={API_PORT}"))
             .arg(format!("--peer-listen={address}:{PEER_PORT}"))
             .arg("--controllers=none")
-            .arg("--endpoint-reconciler-type=none");
+            .arg("--endpoint-reconciler-type=none")
+            .args(&self.flags);
         if let Some(token) = token {
             command.arg(format!("--join={token}"));
         }

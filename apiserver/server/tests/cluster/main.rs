@@ -3,6 +3,7 @@
 //! acknowledged must be there in the end. TRIAD_CLUSTER_RUNS says how many runs, TRIAD_CLUSTER_SEED where they begin.
 //! They need network namespaces (root); without them the runs leave out what cuts connections.
 
+mod archive;
 mod bed;
 mod client;
 mod faults;
