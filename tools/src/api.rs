@@ -130,6 +130,7 @@ pub struct Session {
     client: Client,
     runtime: Runtime,
     sender: Option<SendRequest<Full<Bytes>>>,
+    limit: Duration,
 }
 
 impl Session {
@@ -142,6 +143,15 @@ impl Session {
             client: client.clone(),
             runtime,
             sender: None,
+            limit: CALL_LIMIT,
+        })
+    }
+
+    /// For calls that take their time.
+    pub(crate) fn patient(client: &Client, limit: Duration) -> Result<Self> {
+        Ok(Self {
+            limit,
+            ..Self::new(client)?
         })
     }
 
@@ -150,7 +160,8 @@ impl Session {
         let (client, sender) = (&self.client, &mut self.sender);
         let body: Bytes = body.map(Value::to_string).unwrap_or_default().into();
         let exchange = exchange(client, sender, method, path, body);
-        let limited = async { tokio::time::timeout(CALL_LIMIT, exchange).await };
+        let limit = self.limit;
+        let limited = async { tokio::time::timeout(limit, exchange).await };
         let answer = self.runtime.block_on(limited);
         answer
             .map_err(|_| anyhow!("the server does not answer in time"))?

@@ -7,7 +7,7 @@ mod point;
 mod remote;
 mod restore;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -165,19 +165,30 @@ fn save(client: &Client, place: &Place, name: Option<&str>) -> Result<String> {
 }
 
 fn ls(place: &Place) -> Result<String> {
-    let rows: Vec<Vec<String>> = place.all()?.iter().map(row).collect();
-    Ok(table::render(
-        &[
-            "NAME",
-            "TIME",
-            "REVISION",
-            "CLUSTER",
-            "NODE",
-            "SIZE",
-            "ENCRYPTED",
-        ],
-        &rows,
-    ))
+    let (manifests, damaged) = place.scan()?;
+    let rows: Vec<Vec<String>> = manifests.iter().map(row).collect();
+    let head = [
+        "NAME",
+        "TIME",
+        "REVISION",
+        "CLUSTER",
+        "NODE",
+        "SIZE",
+        "ENCRYPTED",
+    ];
+    said_first(table::render(&head, &rows), damaged.into_iter().next())
+}
+
+/// What was found, for those who read on although something is wrong.
+fn said_first(text: String, wrong: Option<impl Into<anyhow::Error>>) -> Result<String> {
+    let Some(wrong) = wrong else {
+        return Ok(text);
+    };
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .context("cannot write to standard output")?;
+    Err(wrong.into())
 }
 
 fn row(manifest: &Manifest) -> Vec<String> {
@@ -194,30 +205,41 @@ fn row(manifest: &Manifest) -> Vec<String> {
 }
 
 fn verify(place: &Place, name: Option<&str>) -> Result<String> {
+    let (manifests, damaged) = match name {
+        Some(name) => (vec![place.find(Some(name))?], Vec::new()),
+        None => place.scan()?,
+    };
+    ensure!(
+        !manifests.is_empty() || !damaged.is_empty(),
+        "there is no backup"
+    );
     let mut out = String::new();
-    for manifest in place.all()? {
-        let this = &manifest.name;
-        if name.is_some_and(|name| name != this) {
-            continue;
+    let mut wrong: Vec<anyhow::Error> = damaged.into_iter().map(Into::into).collect();
+    for manifest in &manifests {
+        match verify_one(place, manifest) {
+            Ok(text) => out.push_str(&text),
+            Err(error) => wrong.push(error.context(format!("backup {}", manifest.name))),
         }
-        let scratch = assemble(place, &manifest, &std::env::temp_dir(), false)
-            .with_context(|| format!("backup {this}"))?;
-        let contents = Copy::open(scratch.path())
-            .and_then(|copy| copy.verify())
-            .with_context(|| format!("backup {this}"))?;
-        ensure!(
-            contents.revision == manifest.about.revision,
-            "backup {this} holds revision {}, not the one it names",
-            contents.revision
-        );
-        restore::check_pki(place, &manifest).with_context(|| format!("backup {this}"))?;
-        out.push_str(&format!(
-            "backup {this} is whole: revision {}, {} keys, {} versions, {} changes\n",
-            contents.revision, contents.keys, contents.versions, contents.changes
-        ));
     }
-    ensure!(!out.is_empty(), "there is no such backup");
-    Ok(out)
+    for error in wrong.iter().skip(1) {
+        out.push_str(&format!("{error:#}\n"));
+    }
+    said_first(out, wrong.into_iter().next())
+}
+
+fn verify_one(place: &Place, manifest: &Manifest) -> Result<String> {
+    let scratch = assemble(place, manifest, &std::env::temp_dir(), false)?;
+    let contents = Copy::open(scratch.path()).and_then(|copy| copy.verify())?;
+    ensure!(
+        contents.revision == manifest.about.revision,
+        "it holds revision {}, not the one it names",
+        contents.revision
+    );
+    restore::check_pki(place, manifest)?;
+    Ok(format!(
+        "backup {} is whole: revision {}, {} keys, {} versions, {} changes\n",
+        manifest.name, contents.revision, contents.keys, contents.versions, contents.changes
+    ))
 }
 
 fn prune(place: &Place, keep: usize, dry_run: bool) -> Result<String> {

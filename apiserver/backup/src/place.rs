@@ -123,32 +123,49 @@ impl Place {
 
     /// All backups, oldest first.
     pub fn all(&self) -> Result<Vec<Manifest>> {
-        let mut manifests = Vec::new();
+        let (manifests, damaged) = self.scan()?;
+        damaged.into_iter().next().map_or(Ok(manifests), Err)
+    }
+
+    /// All backups whose manifests are whole, oldest first, and what is wrong with the others.
+    pub fn scan(&self) -> Result<(Vec<Manifest>, Vec<Error>)> {
+        let (mut manifests, mut damaged) = (Vec::new(), Vec::new());
         for item in self.destination.list("")? {
-            if item.name.ends_with(ENDING) {
-                let text = destination::read_all(self.destination.as_ref(), &item.name)?;
-                let shown = self.destination.describe(&item.name);
-                manifests.push(Manifest::decode(&shown, &text)?);
+            if !item.name.ends_with(ENDING) {
+                continue;
+            }
+            match self.manifest(&item.name) {
+                Ok(manifest) => manifests.push(manifest),
+                Err(error @ (Error::Damaged { .. } | Error::Refused(_))) => damaged.push(error),
+                // Pruned since the place was listed.
+                Err(Error::Missing(_)) => {}
+                Err(error) => return Err(error),
             }
         }
         manifests.sort_by_key(|m| (m.about.time, m.about.revision));
-        Ok(manifests)
+        Ok((manifests, damaged))
     }
 
-    /// The backup of a name, or the newest.
+    fn manifest(&self, name: &str) -> Result<Manifest> {
+        let text = destination::read_all(self.destination.as_ref(), name)?;
+        Manifest::decode(&self.destination.describe(name), &text)
+    }
+
+    /// The backup of a name, whatever the others are like, or the newest.
     pub fn find(&self, name: Option<&str>) -> Result<Manifest> {
-        let mut all = self.all()?;
         let found = match name {
-            None => all.pop(),
-            Some(name) => all.into_iter().find(|m| m.name == name),
+            None => self.all()?.pop(),
+            Some(name) if is_plain(name) => match self.manifest(&format!("{name}{ENDING}")) {
+                Err(Error::Missing(_)) => None,
+                other => Some(other?),
+            },
+            Some(_) => None,
         };
         found.ok_or_else(|| {
             let which = name.map_or_else(|| "no backup".into(), |name| format!("no backup {name}"));
             let place = self.destination.describe("");
-            Error::Missing(format!(
-                "there is {which} in {}",
-                place.trim_end_matches('/')
-            ))
+            let place = place.trim_end_matches('/');
+            Error::Missing(format!("there is {which} in {place}"))
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -12,6 +13,8 @@ use triad_backup::{About, File};
 use crate::api::{Client, Session};
 
 const PATH: &str = "/triad/v1/backups";
+/// How long the server may take: it reads every table that it has not read for a backup before.
+const LISTING_LIMIT: Duration = Duration::from_secs(3600);
 
 pub(super) struct Begun {
     session: Arc<Mutex<Session>>,
@@ -22,7 +25,7 @@ pub(super) struct Begun {
 
 impl Begun {
     pub(super) fn begin(client: &Client) -> Result<Self> {
-        let mut session = Session::new(client)?;
+        let mut session = Session::patient(client, LISTING_LIMIT)?;
         let answer = session.bytes(Method::POST, PATH, None)?;
         let answer: Value =
             serde_json::from_slice(&answer).context("the server's answer is no JSON")?;

@@ -371,6 +371,29 @@ fn segments_are_kept_while_a_backup_can_be_brought_forward_by_them() {
     assert_eq!(place.segments("00aa").unwrap().len(), 2);
 }
 
+#[test]
+fn a_damaged_manifest_hides_no_other_backup_and_stops_pruning() {
+    let made = Made::new();
+    let place = Place::make(&made.dest("b"), Keys::default()).unwrap();
+    for (n, name) in ["one", "two", "three"].iter().enumerate() {
+        save(&place, name, n as u64 + 1, &["shared", name]).unwrap();
+    }
+    let path = made.dir.path().join("b/three.json");
+    let text = fs::read(&path).unwrap();
+    fs::write(&path, &text[..text.len() - 100]).unwrap();
+    let (whole, damaged) = place.scan().unwrap();
+    assert_eq!((whole.len(), damaged.len()), (2, 1));
+    assert!(damaged[0].to_string().contains("three.json is damaged"));
+    assert_eq!(
+        assembled(&place, Some("two")).unwrap()[0],
+        contents("shared")
+    );
+    // Which is the newest, and what is still needed, cannot be known.
+    assert!(place.find(None).is_err() && place.prune(1, false, &|_| true).is_err());
+    assert_eq!(place.stored().unwrap().len(), 4);
+    assert!(place.find(Some("../one")).is_err());
+}
+
 fn marks_now() -> String {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.unwrap().as_secs().to_string()
