@@ -11,16 +11,19 @@ use super::{From, assemble};
 pub(crate) fn examine_all(from: &From, value: &mut CheckValue<'_>) -> Result<Examined> {
     let place = from.open()?;
     let (dest, mut all) = (Path::new(&from.dest), Examined::default());
-    let manifests = match place.all() {
-        Ok(manifests) => manifests,
+    let (manifests, broken) = match place.scan() {
+        Ok(found) => found,
         Err(error) => {
             all.findings.push(damaged(dest.to_path_buf(), error)?);
             return Ok(all);
         }
     };
+    for error in broken {
+        all.findings.push(damaged(dest.to_path_buf(), error)?);
+    }
     for manifest in manifests {
         let name = dest.join(&manifest.name);
-        let scratch = match assemble(&place, &manifest, &std::env::temp_dir()) {
+        let scratch = match assemble(&place, &manifest, &std::env::temp_dir(), false) {
             Ok(scratch) => scratch,
             Err(error) => {
                 let error = error.downcast::<triad_backup::Error>()?;

@@ -45,7 +45,7 @@ pub fn restore(client: impl FnOnce() -> Result<Client>, options: &Restore) -> Re
         None => place.find(options.backup.as_deref())?,
     };
     let Some(dir) = &options.data_dir else {
-        let scratch = assemble(&place, &manifest, &std::env::temp_dir())?;
+        let scratch = assemble(&place, &manifest, &std::env::temp_dir(), false)?;
         if let Some(at) = options.at {
             at.bring(&place, &manifest, scratch.path())?;
         }
