@@ -12,6 +12,7 @@ pub mod environments;
 pub mod functions;
 mod issue;
 mod parser;
+mod pattern;
 mod plan;
 mod source;
 pub mod time;

@@ -83,6 +83,28 @@ fn macros_do_not_multiply_without_end() {
     );
 }
 
+#[test]
+fn patterns_are_read_in_time() {
+    for part in [
+        "a",
+        "a|",
+        "(a)",
+        "[a]",
+        "a{1}",
+        "[[:alpha:]]",
+        "\\pL",
+        "[[:",
+        "((((",
+        "\\Q",
+    ] {
+        let text = format!("'a'.matches(r'{}')", part.repeat(90_000 / part.len()));
+        let begun = Instant::now();
+        // Good or bad, the answer comes.
+        let _ = compile(&Env::base(Mode::New), &text);
+        assert!(begun.elapsed() < PATIENCE, "{part}: {:?}", begun.elapsed());
+    }
+}
+
 /// Each link doubles the type.
 #[test]
 fn types_do_not_multiply_without_end() {

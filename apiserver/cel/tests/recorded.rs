@@ -139,3 +139,9 @@ fn devices() {
 fn definitions() {
     replay("definitions", 150);
 }
+
+/// What is noticed only when an expression is made to run: constants that do not convert, patterns that are none.
+#[test]
+fn programs() {
+    replay("programs", 140);
+}

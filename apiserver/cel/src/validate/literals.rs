@@ -2,7 +2,7 @@
 
 use super::{Report, string_literal};
 use crate::ast::{Expr, ExprKind, Literal};
-use crate::time;
+use crate::{pattern, time};
 
 pub(super) fn check(expr: &Expr, report: &mut Report<'_>) {
     for (function, good) in [
@@ -43,5 +43,5 @@ fn is_timestamp(literal: &Expr) -> bool {
 }
 
 fn is_pattern(literal: &Expr) -> bool {
-    string_literal(literal).is_none_or(|text| regex_syntax::Parser::new().parse(text).is_ok())
+    string_literal(literal).is_none_or(|text| pattern::check(text).is_ok())
 }
