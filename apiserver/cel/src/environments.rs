@@ -1,5 +1,6 @@
 //! The environments that the reference compiles expressions in, one file each.
 
+pub mod access;
 pub mod definition;
 pub mod device;
 pub mod policy;

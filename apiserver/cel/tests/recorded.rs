@@ -8,9 +8,11 @@ use serde_json::{Value, json};
 use triad_cel::compile::compile;
 use triad_cel::cost::{Sizes, estimate};
 use triad_cel::env::{Env, Mode};
+use triad_cel::environments::access;
 use triad_cel::environments::definition::{Place, declaration};
 use triad_cel::environments::device;
 use triad_cel::environments::policy::{Compiler, Scope, Wanted};
+use triad_cel::types::Type;
 
 /// Asks for an answer to each recorded request; all differences are shown at once.
 fn replay(name: &str, at_least: usize) {
@@ -47,9 +49,20 @@ fn answer(case: &Value) -> Value {
         Some("base") => base(text, mode(case)),
         Some("policy") => policy(text, case),
         Some("dra") => selector(text, mode(case)),
+        Some("claims") => access::claims(text, &wanted(case)).map(|_| json!({})),
+        Some("user") => access::user(text, &wanted(case)).map(|_| json!({})),
+        Some("request") => access::request(text).map(|_| json!({})),
         _ => rule(text, case),
     };
     found.unwrap_or_else(|error| json!({ "error": error }))
+}
+
+fn wanted(case: &Value) -> Vec<Type> {
+    match case["want"].as_str() {
+        Some("any") => vec![Type::Any],
+        Some(_) => vec![Type::String, Type::list(Type::String)],
+        None => vec![Type::Bool],
+    }
 }
 
 fn base(text: &str, mode: Mode) -> Result<Value, String> {
@@ -144,4 +157,17 @@ fn definitions() {
 #[test]
 fn programs() {
     replay("programs", 140);
+}
+
+#[test]
+fn access_to_the_server() {
+    replay("access", 30);
+}
+
+/// What is compiled once is used by many at a time.
+#[test]
+fn compiled_expressions_are_shared() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Env>();
+    shared::<triad_cel::check::Checked>();
 }

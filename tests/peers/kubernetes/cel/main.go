@@ -134,6 +134,8 @@ func run(r req) (out resp) {
 		}
 		out.Type = res.OutputType.String()
 		out.Max = res.MaxCost
+	case "claims", "user", "request":
+		return access(r)
 	case "crd":
 		var v1s apiextensionsv1.JSONSchemaProps
 		if err := json.Unmarshal(r.Schema, &v1s); err != nil {
