@@ -6,6 +6,7 @@ use std::path::Path;
 use rocksdb::{ColumnFamilyDescriptor, DB, Options, ReadOptions};
 
 use crate::Error;
+use crate::log_store::is_whole;
 
 /// Opens a database to look at. Its notes go to `scratch`.
 ///
@@ -23,10 +24,32 @@ pub fn open_to_read(
             dir.join("CURRENT"),
         ));
     }
+    check_manifest(dir)?;
     options.create_if_missing(false);
     options.set_db_log_dir(scratch);
     DB::open_cf_descriptors_read_only(&options, dir, families, false)
         .map_err(|e| Error::database("opening it", &e, dir))
+}
+
+/// The database reads some damaged manifests for ever (log::Reader::ReadRecord), so they are read here first: they are written
+/// in the format of write-ahead files.
+fn check_manifest(dir: &Path) -> Result<(), Error> {
+    let current = dir.join("CURRENT");
+    let failed = |path: &Path, e| Error::io(format!("reading {}", path.display()), e);
+    let name = std::fs::read(&current).map_err(|e| failed(&current, e))?;
+    let name = String::from_utf8_lossy(&name).trim().to_owned();
+    let manifest = dir.join(&name);
+    if !name.starts_with("MANIFEST-") || !manifest.is_file() {
+        return Err(Error::corrupt(
+            "it names no manifest that is there",
+            current,
+        ));
+    }
+    let bytes = std::fs::read(&manifest).map_err(|e| failed(&manifest, e))?;
+    if is_whole(&bytes) {
+        return Ok(());
+    }
+    Err(Error::corrupt("a record of it does not check", manifest))
 }
 
 /// Visits all rows of a family, every block of them checked. Behind a block that cannot be read it goes on with the next
