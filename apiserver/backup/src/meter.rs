@@ -1,10 +1,10 @@
 //! How far a long copy has come, told to whoever shows it.
 
 /// Told how many more bytes were copied.
-pub struct Meter<'a>(Option<&'a dyn Fn(u64)>);
+pub struct Meter<'a>(Option<&'a (dyn Fn(u64) + Sync)>);
 
 impl<'a> Meter<'a> {
-    pub fn new(tell: &'a dyn Fn(u64)) -> Self {
+    pub fn new(tell: &'a (dyn Fn(u64) + Sync)) -> Self {
         Self(Some(tell))
     }
 

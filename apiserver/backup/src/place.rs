@@ -8,8 +8,8 @@ mod prune;
 use std::collections::HashSet;
 use std::fs::File as DiskFile;
 use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::sync_channel;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use tempfile::TempDir;
 
@@ -21,8 +21,8 @@ pub use archive::SegmentName;
 pub use prune::Pruned;
 
 const FILES: &str = "files/";
-/// Files that are written and wait for the disk; when it is full the next waits too.
-const SYNCS_WAITING: usize = 4;
+/// Files that are put together again at a time.
+const AT_ONCE: usize = 3;
 
 pub struct Place {
     destination: Box<dyn Destination>,
@@ -186,37 +186,29 @@ impl Place {
             Error::io(what, e)
         })?;
         let files = manifest.files.iter();
-        let wanted = files.filter_map(|f| Some((f, f.name.strip_prefix(prefix)?)));
-        std::thread::scope(|scope| {
-            // The disk works on one file while the next is decoded; a few may wait.
-            let (written, waiting) = sync_channel::<(DiskFile, PathBuf)>(SYNCS_WAITING);
-            let syncing = scope.spawn(move || {
-                waiting.iter().try_for_each(|(file, path)| {
-                    let synced = file.sync_all();
-                    synced.map_err(|e| Error::io(format!("cannot write {}", path.display()), e))
-                })
-            });
-            let mut outcome = Ok(());
-            for (file, name) in wanted {
+        let wanted: Vec<(&File, &str)> = files
+            .filter_map(|f| Some((f, f.name.strip_prefix(prefix)?)))
+            .collect();
+        let next = AtomicUsize::new(0);
+        let work = || -> Result<()> {
+            while let Some((file, name)) = wanted.get(next.fetch_add(1, Relaxed)) {
                 let to = dir.path().join(name);
-                let out = match self.write_out(file, &to, meter) {
-                    Ok(out) => out,
-                    Err(error) => {
-                        outcome = Err(error);
-                        break;
-                    }
-                };
-                // The other side is gone when it failed, which its own outcome says.
-                if durable && written.send((out, to)).is_err() {
-                    break;
+                if durable {
+                    self.copy(file, &to, meter)?;
+                } else {
+                    self.write_out(file, &to, meter)?;
                 }
             }
-            drop(written);
-            let synced = syncing.join();
-            outcome.and(synced.unwrap_or_else(|_| {
+            Ok(())
+        };
+        // The disk works on one file while another is decoded.
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
+            workers.into_iter().try_for_each(|worker| {
                 let why = "its thread panicked";
-                Err(Error::io("syncing what was written", why))
-            }))
+                let ended = worker.join();
+                ended.unwrap_or_else(|_| Err(Error::io("putting a backup together", why)))
+            })
         })?;
         Ok(dir)
     }
