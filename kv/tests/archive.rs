@@ -12,6 +12,9 @@ use triad_kv::{
 
 use crate::support::{TestStore, put, txn};
 
+/// A few entries, however many commands share one.
+const SEGMENT_BYTES: usize = 600;
+
 async fn held(bytes: u64) -> TestStore {
     let mut options = TestStore::options();
     options.held_log_bytes = Some(bytes);
@@ -46,7 +49,7 @@ async fn write(store: &Store, round: usize) {
 async fn ship(store: &Store, from: u64) -> Vec<Segment> {
     let (mut segments, mut next) = (Vec::new(), from);
     loop {
-        match store.shipment(next, 3000).await.unwrap() {
+        match store.shipment(next, SEGMENT_BYTES).await.unwrap() {
             Shipment::Nothing => return segments,
             Shipment::Segment(segment) => {
                 assert_eq!(segment.first, next);

@@ -20,7 +20,7 @@ step() {
 
 step format cargo fmt --all --check
 step lint cargo clippy --release --workspace --all-targets --quiet -- -D warnings
-step unit cargo test --release --workspace --quiet
+step unit cargo test --release --workspace --no-fail-fast --quiet
 step golden python3 tests/golden/run.py
 step interop tests/interop/run.sh smoke
 
