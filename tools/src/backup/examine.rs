@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use triad_kv::{CheckValue, Examined, Finding, examine_copy};
 
 use super::{From, assemble};
@@ -18,6 +18,12 @@ pub(crate) fn examine_all(from: &From, value: &mut CheckValue<'_>) -> Result<Exa
             return Ok(all);
         }
     };
+    // Nothing there is nothing to call sound.
+    ensure!(
+        !manifests.is_empty() || !broken.is_empty(),
+        "{} holds neither a store nor a backup",
+        dest.display()
+    );
     for error in broken {
         all.findings.push(damaged(dest.to_path_buf(), error)?);
     }
