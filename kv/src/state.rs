@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use parking_lot::Mutex;
 use rocksdb::{Cache, ColumnFamily, DB, FlushOptions, Snapshot, WriteBatch, WriteOptions};
-use triad_raft::Stand;
+use triad_raft::{Pace, Stand};
 
 use crate::Error;
 use crate::layout::record::StandRecord;
@@ -28,6 +28,7 @@ pub(crate) struct State {
     db: DB,
     dir: PathBuf,
     cache: Cache,
+    pace: Pace,
     /// What of the state is in files; the rest is in the log.
     flushed: Mutex<Stand>,
     /// The stand after the newest entry, for `flush` to know what it has covered.
@@ -44,6 +45,10 @@ pub(crate) struct View<'a> {
 impl State {
     /// Writes one batch; it is visible as a whole, or not at all.
     pub(crate) fn write(&self, batch: WriteBatch) -> Result<(), Error> {
+        self.pace.wait(batch.size_in_bytes(), |property| {
+            let numbers = FAMILIES.map(|name| self.family_number(name, property));
+            numbers.into_iter().max().unwrap_or(0)
+        })?;
         let mut options = WriteOptions::default();
         // The raft log is this database's write-ahead log.
         options.disable_wal(true);

@@ -241,14 +241,19 @@ impl LogStore {
 
 impl LogWatch {
     pub(crate) fn metrics(&self) -> LogMetrics {
-        let number = |name| self.db.property_int_value(name).ok().flatten().unwrap_or(0);
         LogMetrics {
             writes: self.counters.writes.load(Relaxed),
             bytes: self.counters.bytes.load(Relaxed),
             syncs: self.counters.syncs.read(),
-            db_bytes: number("rocksdb.total-sst-files-size"),
-            memtable_bytes: number("rocksdb.cur-size-all-mem-tables"),
+            db_bytes: self.number("rocksdb.total-sst-files-size"),
+            memtable_bytes: self.number("rocksdb.cur-size-all-mem-tables"),
         }
+    }
+
+    /// A number that the database knows about itself.
+    fn number(&self, property: &str) -> u64 {
+        let read = self.db.property_int_value(property);
+        read.ok().flatten().unwrap_or(0)
     }
 
     fn fault(&self) -> Option<Error> {

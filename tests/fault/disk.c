@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -46,10 +47,11 @@ struct shared {
     /* orders, at fixed places */
     int64_t space;            /* bytes that may still be written, -1 for no limit */
     uint64_t fail_sync_errno; /* syncs of matching files fail, 0 for none */
-    char fail_sync[PATH];     /* part of the path, empty matches all */
+    char fail_sync[PATH];     /* part of the path, in which * stands for anything */
     uint64_t fail_write_errno;
     char fail_write[PATH];
-    uint64_t delay_sync_us;
+    uint64_t delay_sync_us; /* syncs of matching files take so much longer, failing ones too */
+    char delay_sync[PATH];
     int64_t clock_shift_us; /* added to the wall clock */
     /* notes */
     uint64_t syncs, files, renames, undo_used;
@@ -184,7 +186,11 @@ static struct file *of(int fd) {
     return shared && fd >= 0 && fd < FDS && fd_file[fd] ? &shared->file[fd_file[fd] - 1] : NULL;
 }
 
-static int matches(const struct file *f, const char *part) { return !part[0] || strstr(f->path, part); }
+static int matches(const struct file *f, const char *part) {
+    char pattern[PATH + 2];
+    snprintf(pattern, sizeof pattern, "*%s*", part);
+    return !fnmatch(pattern, f->path, 0);
+}
 
 /* Whether a write may happen; takes its bytes from the space that is left. */
 static int admit(struct file *f, size_t n) {
@@ -259,7 +265,7 @@ static int parent_is(const char *path, const char *dir) {
 static int sync_fd(int fd) {
     struct file *f = of(fd);
     if (!f) return 0;
-    if (shared->delay_sync_us) usleep((useconds_t)shared->delay_sync_us);
+    if (shared->delay_sync_us && matches(f, shared->delay_sync)) usleep((useconds_t)shared->delay_sync_us);
     pthread_mutex_lock(&lock);
     shared->syncs++;
     if (shared->fail_sync_errno && matches(f, shared->fail_sync)) {

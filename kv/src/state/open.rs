@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, LogLevel, Options,
 };
-use triad_raft::{Stand, tables};
+use triad_raft::{Pace, Stand, tables};
 
 use super::State;
 use crate::layout::record::StandRecord;
@@ -73,6 +73,7 @@ impl State {
             db,
             dir,
             cache,
+            pace: Pace::new(limits.write_buffer_bytes),
             flushed: Mutex::default(),
             current: Mutex::default(),
         };
@@ -156,7 +157,7 @@ fn family_options(name: &str, limits: &Limits, cache: &Cache) -> Options {
         EXPIRY | META => limits.write_buffer_bytes / 8,
         other => unreachable!("{other} is no family"),
     });
-    family.set_max_write_buffer_number(3);
+    Pace::lift_limits(&mut family);
     family.set_compression_type(DBCompressionType::Lz4);
     family.set_level_compaction_dynamic_level_bytes(true);
     family

@@ -11,7 +11,7 @@ use rocksdb::{
 use super::floor::Floor;
 use super::{LogOptions, record, wal};
 use crate::type_config::{LogId, Vote};
-use crate::{Error, Position, sealed};
+use crate::{Error, Pace, Position, sealed};
 
 /// An opened log and what it holds.
 pub(super) struct Recovered {
@@ -126,7 +126,7 @@ pub(super) fn database_options(options: &LogOptions) -> Result<Options, Error> {
     db.set_track_and_verify_wals_in_manifest(true);
     db.set_paranoid_checks(true);
     db.set_write_buffer_size(options.write_buffer_bytes);
-    db.set_max_write_buffer_number(3);
+    Pace::lift_limits(&mut db);
     db.set_max_background_jobs(2);
     db.set_max_open_files(64);
     db.set_keep_log_file_num(2);

@@ -14,7 +14,7 @@ use super::LogWatch;
 use super::floor::Floor;
 use super::record;
 use crate::type_config::{Entry, LogId, TypeConfig, Vote};
-use crate::{Error, Position};
+use crate::{Error, Pace, Position};
 
 /// Requests waiting for the writer. When it is full the raft core waits, and with it whoever
 /// proposes: the proposer's own bound is lower, so this is reached by a catching-up follower only.
@@ -55,6 +55,7 @@ pub(super) struct Writer {
     durable: u64,
     value: Vec<u8>,
     options: WriteOptions,
+    pace: Pace,
 }
 
 /// Whom to answer once a batch is on disk.
@@ -69,6 +70,7 @@ impl Writer {
         let mut options = WriteOptions::default();
         options.set_sync(shared.options.sync);
         Self {
+            pace: Pace::new(shared.options.write_buffer_bytes),
             shared,
             floor,
             floor_set: Instant::now(),
@@ -159,7 +161,10 @@ impl Writer {
     }
 
     fn commit(&self, batch: WriteBatch) -> Result<(), Error> {
-        let (started, bytes) = (Instant::now(), batch.size_in_bytes());
+        let bytes = batch.size_in_bytes();
+        self.pace
+            .wait(bytes, |property| self.shared.number(property))?;
+        let started = Instant::now();
         let written = self.shared.db.write_opt(batch, &self.options);
         let counters = &self.shared.counters;
         counters.writes.fetch_add(1, Relaxed);

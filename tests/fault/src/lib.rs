@@ -76,7 +76,7 @@ impl Disk {
         self.notes().set_space(bytes.unwrap_or(-1));
     }
 
-    /// Fails syncs of files whose path holds `part`, with an errno; 0 for no longer.
+    /// Fails syncs of files whose path holds `part` (a `*` in it stands for anything), with an errno; 0 for no longer.
     pub fn fail_syncs(&self, part: &str, errno: u64) {
         self.notes().set_fail_sync(part, errno);
     }
@@ -86,8 +86,9 @@ impl Disk {
         self.notes().set_fail_write(part, errno);
     }
 
-    pub fn delay_syncs(&self, microseconds: u64) {
-        self.notes().set_delay(microseconds);
+    /// Delays syncs of files whose path holds `part`, those that fail too; 0 for no longer.
+    pub fn delay_syncs(&self, part: &str, microseconds: u64) {
+        self.notes().set_delay(part, microseconds);
     }
 
     /// Sets the wall clock of whoever runs on this disk wrong.

@@ -14,7 +14,7 @@ const SPACE: u64 = 0;
 const FAIL_SYNC: u64 = 8;
 const FAIL_WRITE: u64 = FAIL_SYNC + 8 + PATH;
 const DELAY: u64 = FAIL_WRITE + 8 + PATH;
-const CLOCK: u64 = DELAY + 8;
+const CLOCK: u64 = DELAY + 8 + PATH;
 const SYNCS: u64 = CLOCK + 8;
 const FILE_COUNT: u64 = SYNCS + 8;
 const RENAME_COUNT: u64 = FILE_COUNT + 8;
@@ -76,28 +76,26 @@ impl Notes {
     }
 
     pub(crate) fn set_fail_sync(&self, part: &str, errno: u64) {
-        self.set_failure(FAIL_SYNC, part, errno);
+        self.set_order(FAIL_SYNC, part, errno);
     }
 
     pub(crate) fn set_fail_write(&self, part: &str, errno: u64) {
-        self.set_failure(FAIL_WRITE, part, errno);
+        self.set_order(FAIL_WRITE, part, errno);
     }
 
-    fn set_failure(&self, at: u64, part: &str, errno: u64) {
+    fn set_order(&self, at: u64, part: &str, number: u64) {
         let mut path = [0; PATH as usize];
         path[..part.len()].copy_from_slice(part.as_bytes());
         self.0
             .write_all_at(&path, at + 8)
             .expect("the notes take orders");
         self.0
-            .write_all_at(&errno.to_ne_bytes(), at)
+            .write_all_at(&number.to_ne_bytes(), at)
             .expect("the notes take orders");
     }
 
-    pub(crate) fn set_delay(&self, microseconds: u64) {
-        self.0
-            .write_all_at(&microseconds.to_ne_bytes(), DELAY)
-            .expect("the notes take orders");
+    pub(crate) fn set_delay(&self, part: &str, microseconds: u64) {
+        self.set_order(DELAY, part, microseconds);
     }
 
     pub(crate) fn set_clock(&self, microseconds: i64) {

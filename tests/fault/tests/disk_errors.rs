@@ -73,6 +73,39 @@ fn failing_writes_of_the_state_fence_the_node() {
     );
 }
 
+/// Writers are held back because the state's tables wait to become files, and then that fails: nobody
+/// may wait for it for ever.
+#[test]
+fn a_state_that_fails_while_writers_wait_fences_the_node() {
+    survive(
+        7,
+        |disk| {
+            disk.delay_syncs("/state/", 2_000_000);
+            disk.fail_syncs("/state/", ENOSPC);
+        },
+        |disk| {
+            disk.delay_syncs("", 0);
+            disk.fail_syncs("", 0);
+        },
+    );
+}
+
+/// As above, in the log's database.
+#[test]
+fn a_log_that_fails_while_its_writer_waits_fences_the_node() {
+    survive(
+        8,
+        |disk| {
+            disk.delay_syncs("/log/*.sst", 2_000_000);
+            disk.fail_syncs("/log/*.sst", ENOSPC);
+        },
+        |disk| {
+            disk.delay_syncs("", 0);
+            disk.fail_syncs("", 0);
+        },
+    );
+}
+
 #[test]
 fn a_failing_floor_fences_the_node() {
     survive(
@@ -90,11 +123,11 @@ fn slow_syncs_slow_writes_and_nothing_else() {
     let disk = Disk::new(&dir, scratch.path());
     let victim = Victim::start(&disk, &dir, 6, true);
     victim.wait_for_more("ack", 20);
-    disk.delay_syncs(100_000);
+    disk.delay_syncs("", 100_000);
     let before = victim.count("ack");
     std::thread::sleep(Duration::from_secs(1));
     let slow = victim.count("ack") - before;
-    disk.delay_syncs(0);
+    disk.delay_syncs("", 0);
     victim.wait_for_more("ack", before + slow + 100);
     assert!(slow > 4, "{slow} writes in a second of slow syncs");
     assert_eq!(victim.count("error"), 0);

@@ -9,8 +9,18 @@ use std::time::{Duration, Instant};
 
 use triad_fault::Disk;
 
+/// A process that does not outlive the test, however that ends.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.0.kill().and_then(|()| self.0.wait());
+    }
+}
+
 pub(crate) struct Victim {
-    child: Child,
+    child: Ended,
     said: Arc<Mutex<String>>,
     listener: JoinHandle<()>,
 }
@@ -39,7 +49,7 @@ impl Victim {
             }
         });
         Self {
-            child,
+            child: Ended(child),
             said,
             listener,
         }
@@ -73,10 +83,10 @@ impl Victim {
 
     /// Kills it as it stands; what it said until then.
     pub(crate) fn kill(mut self) -> String {
-        let ended = self.child.try_wait().expect("the writer is looked at");
+        let ended = self.child.0.try_wait().expect("the writer is looked at");
         assert!(ended.is_none(), "the writer ended by itself: {ended:?}");
-        self.child.kill().expect("the writer is killed");
-        self.child.wait().expect("the writer is gone");
+        self.child.0.kill().expect("the writer is killed");
+        self.child.0.wait().expect("the writer is gone");
         self.listener.join().expect("the output is read");
         let said = self.said.lock().expect("nobody panics with it");
         said.clone()

@@ -65,9 +65,9 @@ pub(crate) async fn strike(bed: &mut Bed, dice: &mut Dice) -> String {
         }
         5 => {
             let microseconds = 10_000 + dice.below(200_000);
-            bed.disk(one).delay_syncs(microseconds);
+            bed.disk(one).delay_syncs("", microseconds);
             tokio::time::sleep(a_while).await;
-            bed.disk(one).delay_syncs(0);
+            bed.disk(one).delay_syncs("", 0);
             format!("syncs of m{one} take {} ms more", microseconds / 1000)
         }
         6 => {
