@@ -10,6 +10,7 @@ mod sweep;
 mod verify;
 
 use std::path::PathBuf;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use rocksdb::{Cache, ColumnFamily, DB, FlushOptions, Snapshot, WriteBatch, WriteOptions};
@@ -33,6 +34,18 @@ pub(crate) struct State {
     flushed: Mutex<Stand>,
     /// The stand after the newest entry, for `flush` to know what it has covered.
     current: Mutex<Stand>,
+    /// Dropped last, when the files are closed.
+    open: Arc<()>,
+}
+
+/// Tells when a state's files are closed: its last user may still be closing them after it has let go of the state.
+#[derive(Clone)]
+pub(crate) struct Closed(Weak<()>);
+
+impl Closed {
+    pub(crate) fn yet(&self) -> bool {
+        self.0.strong_count() == 0
+    }
 }
 
 /// The state as it was at one moment: the reads of one answer all use the same one.
@@ -45,10 +58,7 @@ pub(crate) struct View<'a> {
 impl State {
     /// Writes one batch; it is visible as a whole, or not at all.
     pub(crate) fn write(&self, batch: WriteBatch) -> Result<(), Error> {
-        self.pace.wait(batch.size_in_bytes(), |property| {
-            let numbers = FAMILIES.map(|name| self.family_number(name, property));
-            numbers.into_iter().max().unwrap_or(0)
-        })?;
+        self.pace.wait(batch.size_in_bytes(), &self.db, &FAMILIES)?;
         let mut options = WriteOptions::default();
         // The raft log is this database's write-ahead log.
         options.disable_wal(true);
@@ -79,6 +89,10 @@ impl State {
             snapshot,
             stand,
         })
+    }
+
+    pub(crate) fn closed(&self) -> Closed {
+        Closed(Arc::downgrade(&self.open))
     }
 
     pub(crate) fn place(&self) -> &std::path::Path {

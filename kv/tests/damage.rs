@@ -155,6 +155,33 @@ async fn every_flipped_bit_is_found_by_name_or_does_not_matter() {
     );
 }
 
+/// The database reads for ever at such a record.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_manifest_with_a_record_of_another_kind_is_refused_by_name() {
+    let original = fixture().await;
+    let (mut tried, scratch) = (0, tempfile::tempdir().unwrap());
+    for file in data_files(original.path()) {
+        if !file.to_string_lossy().contains("MANIFEST") {
+            continue;
+        }
+        let bytes = fs::read(original.path().join(&file)).unwrap();
+        let mut at = 0;
+        while at + 7 <= bytes.len() {
+            let dir = scratch.path().join(format!("{tried}"));
+            copy(original.path(), &dir);
+            flip(&dir.join(&file), at as u64 * 8 + 6 * 8 + 2);
+            let error = contents(&dir).await.unwrap_err();
+            assert!(
+                matches!(&error, Error::Corrupt { file: named, .. } if named.ends_with(&file)),
+                "{error}"
+            );
+            at += 7 + usize::from(u16::from_le_bytes([bytes[at + 4], bytes[at + 5]]));
+            tried += 1;
+        }
+    }
+    assert!(tried > 10, "{tried} records");
+}
+
 /// The newest write-ahead file of the log.
 pub(crate) fn newest_wal(dir: &Path) -> PathBuf {
     let files = fs::read_dir(dir.join("log"))

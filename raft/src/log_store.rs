@@ -32,7 +32,7 @@ pub use reading::{LogItem, LogReading, read_log};
 pub(crate) use record::{decode_entry, encode_entry};
 pub use sync_times::SyncTimes;
 use tail::Tail;
-pub(crate) use wal::is_whole;
+pub(crate) use wal::{is_usable, is_whole};
 use writer::{Request, Writer};
 
 /// What one read for a follower brings into memory, besides what is there.
@@ -241,19 +241,14 @@ impl LogStore {
 
 impl LogWatch {
     pub(crate) fn metrics(&self) -> LogMetrics {
+        let number = |name| self.db.property_int_value(name).ok().flatten().unwrap_or(0);
         LogMetrics {
             writes: self.counters.writes.load(Relaxed),
             bytes: self.counters.bytes.load(Relaxed),
             syncs: self.counters.syncs.read(),
-            db_bytes: self.number("rocksdb.total-sst-files-size"),
-            memtable_bytes: self.number("rocksdb.cur-size-all-mem-tables"),
+            db_bytes: number("rocksdb.total-sst-files-size"),
+            memtable_bytes: number("rocksdb.cur-size-all-mem-tables"),
         }
-    }
-
-    /// A number that the database knows about itself.
-    fn number(&self, property: &str) -> u64 {
-        let read = self.db.property_int_value(property);
-        read.ok().flatten().unwrap_or(0)
     }
 
     fn fault(&self) -> Option<Error> {

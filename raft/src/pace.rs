@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use rocksdb::Options;
+use rocksdb::{DB, Options};
 
 use crate::Error;
 
@@ -46,23 +46,30 @@ impl Pace {
         family.set_hard_pending_compaction_bytes_limit(0);
     }
 
-    /// Called before a write of so many bytes; `number` reads a property of the database, the highest
-    /// of its families.
+    /// Called before a write of so many bytes to a database's default family or the named ones.
     ///
     /// # Errors
     /// `Io` when the database could not write its files: the memory tables would grow for ever.
-    pub fn wait(&self, bytes: usize, number: impl Fn(&str) -> u64) -> Result<(), Error> {
+    pub fn wait(&self, bytes: usize, db: &DB, families: &[&str]) -> Result<(), Error> {
         if self.since.fetch_add(bytes, Relaxed) + bytes < self.every {
             return Ok(());
         }
         self.since.store(0, Relaxed);
+        let most = |property| {
+            let handles = families.iter().filter_map(|name| db.cf_handle(name));
+            let numbers = handles.map(|family| db.property_int_value_cf(family, property));
+            let own = db.property_int_value(property);
+            numbers.chain([own]).flatten().flatten().max().unwrap_or(0)
+        };
         loop {
-            if number("rocksdb.background-errors") > 0 {
+            // It is kept for the database as a whole, and found at the default family.
+            let failed = db.property_int_value("rocksdb.background-errors");
+            if failed.ok().flatten() != Some(0) {
                 let why = "a table could not be written, the file LOG beside them says why";
                 return Err(Error::io("writing the tables in the background", why));
             }
-            let tables = number("rocksdb.num-immutable-mem-table");
-            let files = number("rocksdb.num-files-at-level0");
+            let tables = most("rocksdb.num-immutable-mem-table");
+            let files = most("rocksdb.num-files-at-level0");
             let full = tables >= FULL_TABLES || files >= MOST_FILES;
             if full || files >= MANY_FILES {
                 std::thread::sleep(PAUSE);

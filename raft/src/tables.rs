@@ -1,14 +1,30 @@
-//! Reads a database that no process has open, as it lies: nothing in its directory is written, not even the database's own
-//! notes, and what cannot be read does not hide what lies behind it.
+//! Opens databases, their manifests checked first, and reads one that no process has open, as it lies: nothing in its directory is
+//! written, not even the database's own notes, and what cannot be read does not hide what lies behind it.
 
 use std::path::Path;
 
 use rocksdb::{ColumnFamilyDescriptor, DB, Options, ReadOptions};
 
 use crate::Error;
-use crate::log_store::is_whole;
+use crate::log_store::{is_usable, is_whole};
 
-/// Opens a database to look at. Its notes go to `scratch`.
+/// Opens a database to write to it, and makes one where there is none.
+///
+/// # Errors
+/// `Corrupt`, `Io`.
+pub fn open(
+    options: &Options,
+    families: Vec<ColumnFamilyDescriptor>,
+    dir: &Path,
+) -> Result<DB, Error> {
+    if dir.join("CURRENT").exists() {
+        check_manifest(dir, is_usable)?;
+    }
+    DB::open_cf_descriptors(options, dir, families)
+        .map_err(|e| Error::database("opening it", &e, dir))
+}
+
+/// Opens a database to look at. Its notes go to `scratch`, or lie beside its files.
 ///
 /// # Errors
 /// `Corrupt`, `Io`.
@@ -16,7 +32,7 @@ pub fn open_to_read(
     mut options: Options,
     families: Vec<ColumnFamilyDescriptor>,
     dir: &Path,
-    scratch: &Path,
+    scratch: Option<&Path>,
 ) -> Result<DB, Error> {
     if !dir.join("CURRENT").is_file() {
         return Err(Error::corrupt(
@@ -24,16 +40,18 @@ pub fn open_to_read(
             dir.join("CURRENT"),
         ));
     }
-    check_manifest(dir)?;
+    check_manifest(dir, is_whole)?;
     options.create_if_missing(false);
-    options.set_db_log_dir(scratch);
+    if let Some(scratch) = scratch {
+        options.set_db_log_dir(scratch);
+    }
     DB::open_cf_descriptors_read_only(&options, dir, families, false)
         .map_err(|e| Error::database("opening it", &e, dir))
 }
 
 /// The database reads some damaged manifests for ever (log::Reader::ReadRecord), so they are read here first: they are written
 /// in the format of write-ahead files.
-fn check_manifest(dir: &Path) -> Result<(), Error> {
+fn check_manifest(dir: &Path, passes: fn(&[u8]) -> bool) -> Result<(), Error> {
     let current = dir.join("CURRENT");
     let failed = |path: &Path, e| Error::io(format!("reading {}", path.display()), e);
     let name = std::fs::read(&current).map_err(|e| failed(&current, e))?;
@@ -46,7 +64,7 @@ fn check_manifest(dir: &Path) -> Result<(), Error> {
         ));
     }
     let bytes = std::fs::read(&manifest).map_err(|e| failed(&manifest, e))?;
-    if is_whole(&bytes) {
+    if passes(&bytes) {
         return Ok(());
     }
     Err(Error::corrupt("a record of it does not check", manifest))

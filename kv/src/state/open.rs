@@ -1,6 +1,7 @@
 //! Opens the state database and finds out where in the log it stands.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rocksdb::{
@@ -15,30 +16,16 @@ use crate::layout::{
 };
 use crate::{Error, Limits};
 
-/// Why a state was not opened.
-enum Opening {
-    Database(rocksdb::Error),
-    Refused(triad_raft::Error),
-}
-
-impl From<rocksdb::Error> for Opening {
-    fn from(error: rocksdb::Error) -> Self {
-        Self::Database(error)
-    }
-}
-
 impl State {
     /// Opens a state for writing. What was never flushed is gone, and is in the log.
     pub(crate) fn open(dir: PathBuf, limits: &Limits) -> Result<Self, Error> {
-        Self::open_with(dir, limits, |options, dir, families| {
-            DB::open_cf_descriptors(options, dir, families)
-        })
+        Self::open_with(dir, limits, tables::open)
     }
 
     /// Opens a copy to look at.
     pub(crate) fn open_copy(dir: &Path, limits: &Limits) -> Result<Self, Error> {
-        Self::open_with(dir.to_path_buf(), limits, |options, dir, families| {
-            DB::open_cf_descriptors_read_only(options, dir, families, false)
+        Self::open_with(dir.to_path_buf(), limits, |options, families, dir| {
+            tables::open_to_read(options.clone(), families, dir, None)
         })
     }
 
@@ -48,27 +35,20 @@ impl State {
         limits: &Limits,
         scratch: &Path,
     ) -> Result<Self, Error> {
-        Self::open_with(dir.to_path_buf(), limits, |options, dir, families| {
-            tables::open_to_read(options.clone(), families.into(), dir, scratch)
-                .map_err(Opening::Refused)
+        Self::open_with(dir.to_path_buf(), limits, |options, families, dir| {
+            tables::open_to_read(options.clone(), families, dir, Some(scratch))
         })
     }
 
-    fn open_with<E: Into<Opening>>(
+    fn open_with(
         dir: PathBuf,
         limits: &Limits,
-        open: impl FnOnce(&Options, &Path, [ColumnFamilyDescriptor; FAMILIES.len()]) -> Result<DB, E>,
+        open: impl FnOnce(&Options, Vec<ColumnFamilyDescriptor>, &Path) -> Result<DB, triad_raft::Error>,
     ) -> Result<Self, Error> {
         let cache = Cache::new_lru_cache(limits.block_cache_bytes);
         let families = FAMILIES
             .map(|name| ColumnFamilyDescriptor::new(name, family_options(name, limits, &cache)));
-        let opened = open(&database_options(limits)?, &dir, families).map_err(Into::into);
-        let db = opened.map_err(|why: Opening| match why {
-            Opening::Refused(error) => error,
-            Opening::Database(error) => {
-                triad_raft::Error::database("opening the state", &error, &dir)
-            }
-        })?;
+        let db = open(&database_options(limits)?, families.into(), &dir)?;
         let state = Self {
             db,
             dir,
@@ -76,6 +56,7 @@ impl State {
             pace: Pace::new(limits.write_buffer_bytes),
             flushed: Mutex::default(),
             current: Mutex::default(),
+            open: Arc::default(),
         };
         let stand = state.recovered_stand()?;
         *state.flushed.lock() = stand.clone();

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -137,10 +137,10 @@ fn remove_others(dir: &Path, current: &str) -> Result<(), Error> {
 /// Removes a state's files once its last reader is gone.
 fn discard(state: Arc<State>) {
     let dir = state.dir.clone();
-    let held: Weak<State> = Arc::downgrade(&state);
+    let closed = state.closed();
     drop(state);
     std::thread::spawn(move || {
-        while held.strong_count() > 0 {
+        while !closed.yet() {
             std::thread::sleep(DISCARD_INTERVAL);
         }
         if let Err(error) = fs::remove_dir_all(&dir) {

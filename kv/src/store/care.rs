@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::shared::{Phase, Shared};
 use super::{Running, questions};
-use crate::state::State;
+use crate::state::Closed;
 use crate::{Error, expiry, history};
 
 /// How often a store that is down looks whether the disk takes writes again.
@@ -150,7 +150,7 @@ async fn recover(shared: &Arc<Shared>, fault: Error) -> bool {
         state,
     });
     running.node.stop().await;
-    let state = Arc::downgrade(&running.state());
+    let closed = running.state().closed();
     drop(running);
     if damaged {
         tracing::error!(%fault, "the store stays down: restore its data directory");
@@ -167,7 +167,7 @@ async fn recover(shared: &Arc<Shared>, fault: Error) -> bool {
             why: fault.clone(),
             state: None,
         });
-        wait_until_closed(&state).await;
+        wait_until(closed.clone()).await;
         match Running::start(&shared.options, Some(shared.hub.clone())).await {
             Ok((running, _)) => {
                 tracing::info!("the store serves again");
@@ -199,14 +199,14 @@ fn probe(dir: &Path) -> std::io::Result<()> {
 }
 
 /// Drops a handle and waits until its files are closed.
-pub(super) async fn let_go(state: &Weak<State>, running: Arc<Running>) {
+pub(super) async fn let_go(closed: Closed, running: Arc<Running>) {
     drop(running);
-    wait_until_closed(state).await;
+    wait_until(closed).await;
 }
 
-async fn wait_until_closed(state: &Weak<State>) {
+async fn wait_until(closed: Closed) {
     let closed = async {
-        while state.strong_count() > 0 {
+        while !closed.yet() {
             sleep(Duration::from_millis(2)).await;
         }
     };

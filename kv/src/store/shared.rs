@@ -159,8 +159,8 @@ impl Shared {
         let phase = std::mem::replace(&mut *self.phase.write(), Phase::Closed);
         if let Phase::Serving(running) = phase {
             running.node.stop().await;
-            let state = Arc::downgrade(&running.state());
-            super::care::let_go(&state, running).await;
+            let closed = running.state().closed();
+            super::care::let_go(closed, running).await;
         }
         self.lock.lock().take();
     }

@@ -74,7 +74,7 @@ pub fn read_log(
 
 fn open(options: Options, place: &Path, scratch: &Path) -> Result<DB, Error> {
     let family = ColumnFamilyDescriptor::new(FAMILY, options.clone());
-    tables::open_to_read(options, vec![family], place, scratch)
+    tables::open_to_read(options, vec![family], place, Some(scratch))
 }
 
 impl LogReading {

@@ -11,7 +11,7 @@ use rocksdb::{
 use super::floor::Floor;
 use super::{LogOptions, record, wal};
 use crate::type_config::{LogId, Vote};
-use crate::{Error, Pace, Position, sealed};
+use crate::{Error, Pace, Position, sealed, tables};
 
 /// An opened log and what it holds.
 pub(super) struct Recovered {
@@ -28,8 +28,7 @@ pub(super) fn open(options: &LogOptions) -> Result<Recovered, Error> {
     if dir.exists() {
         wal::check(&dir)?;
     }
-    let db = DB::open(&database_options(options)?, &dir)
-        .map_err(|e| Error::database("opening the log", &e, &dir))?;
+    let db = tables::open(&database_options(options)?, Vec::new(), &dir)?;
     if options.sync {
         // The directory that was just made must outlive a power loss as its files do.
         sealed::sync_dir(&options.dir)?;

@@ -21,8 +21,8 @@ const LAST: u8 = 4;
 enum Verdict {
     /// Whole records, then nothing or zeros.
     Whole,
-    /// Nothing begins behind the first bad byte: a write was cut short here.
-    CutShort { at: usize },
+    /// Nothing begins behind the first bad piece: the write that began at `at` was cut short.
+    CutShort { at: usize, bad: usize },
     /// A record that checks begins behind one that does not.
     Damaged { at: usize },
 }
@@ -49,11 +49,11 @@ pub(super) fn examine(dir: &Path) -> Result<Vec<Result<CutShort, Error>>, Error>
             fs::read(&path).map_err(|e| Error::io(format!("reading {}", path.display()), e))?;
         judged.push(match judge(&bytes) {
             Verdict::Whole => Ok(None),
-            Verdict::CutShort { at } if newer_holds_records => Err(Error::corrupt(
+            Verdict::CutShort { at, .. } if newer_holds_records => Err(Error::corrupt(
                 format!("it ends in a bad record at byte {at}, but newer files follow"),
                 path,
             )),
-            Verdict::CutShort { at } => Ok(Some((path, at))),
+            Verdict::CutShort { at, .. } => Ok(Some((path, at))),
             Verdict::Damaged { at } => Err(Error::corrupt(
                 format!("the record at byte {at} is bad, but whole ones follow"),
                 path,
@@ -67,6 +67,16 @@ pub(super) fn examine(dir: &Path) -> Result<Vec<Result<CutShort, Error>>, Error>
 /// Whether a file in this format holds whole records only.
 pub(crate) fn is_whole(bytes: &[u8]) -> bool {
     judge(bytes) == Verdict::Whole
+}
+
+/// Whether a file in this format holds what a crash may leave behind. A write that was cut short has the kind that
+/// it was given, or none: the database reads for ever at a kind that it does not expect (log::Reader::ReadRecord).
+pub(crate) fn is_usable(bytes: &[u8]) -> bool {
+    match judge(bytes) {
+        Verdict::Whole => true,
+        Verdict::CutShort { bad, .. } => bytes.get(bad + 6).is_none_or(|kind| *kind <= LAST),
+        Verdict::Damaged { .. } => false,
+    }
 }
 
 fn files_newest_first(dir: &Path) -> Result<Vec<PathBuf>, Error> {
@@ -113,7 +123,10 @@ fn judge(bytes: &[u8]) -> Verdict {
         }
     }
     if open {
-        Verdict::CutShort { at: begun }
+        Verdict::CutShort {
+            at: begun,
+            bad: bytes.len(),
+        }
     } else {
         Verdict::Whole
     }
@@ -127,7 +140,7 @@ fn ended(bytes: &[u8], at: usize, begun: usize) -> Verdict {
     if bytes[begun..].iter().all(|b| *b == 0) {
         Verdict::Whole
     } else {
-        Verdict::CutShort { at: begun }
+        Verdict::CutShort { at: begun, bad: at }
     }
 }
 
@@ -184,6 +197,10 @@ mod tests {
         (file, last)
     }
 
+    fn cut_at(file: &[u8], begun: usize) -> bool {
+        matches!(judge(file), Verdict::CutShort { at, .. } if at == begun)
+    }
+
     #[test]
     fn whole_files_pass_with_zeros_behind() {
         let (mut file, _) = three();
@@ -197,11 +214,20 @@ mod tests {
     fn a_short_or_bad_last_record_was_cut_short() {
         let (file, last) = three();
         for size in last + 1..file.len() {
-            assert_eq!(judge(&file[..size]), Verdict::CutShort { at: last });
+            assert!(cut_at(&file[..size], last));
+            assert!(is_usable(&file[..size]));
         }
         let mut file = file;
         file[last + 9] ^= 1;
-        assert_eq!(judge(&file), Verdict::CutShort { at: last });
+        assert!(cut_at(&file, last));
+    }
+
+    #[test]
+    fn a_last_record_of_an_unknown_kind_was_not_cut_short() {
+        let (mut file, last) = three();
+        file[last + 6] ^= 4;
+        assert!(cut_at(&file, last));
+        assert!(!is_usable(&file));
     }
 
     #[test]
@@ -221,7 +247,7 @@ mod tests {
         let begun = file.len();
         push(&mut file, FIRST, &vec![7; BLOCK - begun - HEADER]);
         push(&mut file, MIDDLE, &vec![8; BLOCK - HEADER]);
-        assert_eq!(judge(&file), Verdict::CutShort { at: begun });
+        assert!(cut_at(&file, begun));
         push(&mut file, LAST, b"end");
         assert_eq!(judge(&file), Verdict::Whole);
     }

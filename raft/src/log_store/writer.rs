@@ -162,8 +162,7 @@ impl Writer {
 
     fn commit(&self, batch: WriteBatch) -> Result<(), Error> {
         let bytes = batch.size_in_bytes();
-        self.pace
-            .wait(bytes, |property| self.shared.number(property))?;
+        self.pace.wait(bytes, &self.shared.db, &[])?;
         let started = Instant::now();
         let written = self.shared.db.write_opt(batch, &self.options);
         let counters = &self.shared.counters;
