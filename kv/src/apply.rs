@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message;
 use rocksdb::WriteBatch;
-use triad_raft::{Position, Stand, StateFiles, StateMachine};
+use triad_raft::{LogItem, Position, Stand, StateFiles, StateMachine};
 
 use crate::command::{Command, ExpireRecord, Reply, TxnRecord, What};
 use crate::hashes::Hashes;
@@ -51,6 +51,25 @@ impl Machine {
             membership: recovered.membership,
             applied: recovered.applied.is_some(),
         })
+    }
+
+    /// One that nobody watches.
+    pub(crate) fn unwatched(slot: Arc<Slot>) -> Result<Self, Error> {
+        let hub = Arc::new(Hub::new(0, Revision(0), Revision(0)));
+        Self::new(slot, hub, Arc::default())
+    }
+
+    /// Applies an entry that was read from a log.
+    pub(crate) fn take(
+        &mut self,
+        at: Position,
+        item: LogItem<'_>,
+    ) -> Result<(), triad_raft::Error> {
+        match item {
+            LogItem::Blank => self.skip(at, None),
+            LogItem::Commands(commands) => self.apply(at, commands).map(drop),
+            LogItem::Membership(record) => self.skip(at, Some(record.to_vec())),
+        }
     }
 
     /// All that the state says about itself.

@@ -5,11 +5,11 @@ mod agreement;
 mod findings;
 mod leftovers;
 mod replay;
-mod scratch;
 mod tables;
 
 use std::path::Path;
 
+use tempfile::TempDir;
 use triad_raft::{Identity, LogItem, LogReading, Position, Seat, read_log, seats};
 
 use crate::command::Command;
@@ -22,7 +22,6 @@ use crate::{Contents, Entry, Error, Limits};
 pub use findings::Finding;
 use findings::Findings;
 use replay::Replay;
-pub(crate) use scratch::Scratch;
 
 /// Says what is wrong with a value, if something is; it sees every version that is kept.
 pub type CheckValue<'a> = dyn FnMut(&Entry) -> Option<String> + 'a;
@@ -58,7 +57,7 @@ pub fn examine(dir: &Path, value: &mut CheckValue<'_>) -> Result<Examined, Error
 
 /// The same for whoever holds the directory's lock.
 pub(crate) fn examine_held(dir: &Path, value: &mut CheckValue<'_>) -> Result<Examined, Error> {
-    let scratch = Scratch::new()?;
+    let scratch = scratch()?;
     let mut found = Findings::default();
     let mut examined = Examined {
         identity: found
@@ -73,14 +72,14 @@ pub(crate) fn examine_held(dir: &Path, value: &mut CheckValue<'_>) -> Result<Exa
     let place = dir.join(current.as_deref().unwrap_or("state"));
     let mut stand = None;
     if current.is_some() && place.is_dir() {
-        stand = state(&place, &scratch, value, &mut found, &mut examined)?;
+        stand = state(&place, scratch.path(), value, &mut found, &mut examined)?;
     }
     if dir.join(UNFINISHED).exists() {
         // In the midst of a recovery the state is ahead of what the log makes.
         stand = None;
     }
     let mut replay = Replay::new(scratch.path().join("replay"), stand);
-    let log = log(dir, &scratch, &mut replay, &mut found, &mut examined)?;
+    let log = log(dir, scratch.path(), &mut replay, &mut found, &mut examined)?;
     if let Some(name) = current {
         if !place.is_dir() {
             missing(dir, &name, &log, &mut found);
@@ -112,22 +111,31 @@ fn missing(dir: &Path, name: &str, log: &LogReading, found: &mut Findings) {
 /// # Errors
 /// `Io` when it cannot be read at all.
 pub fn examine_copy(dir: &Path, value: &mut CheckValue<'_>) -> Result<Examined, Error> {
-    let scratch = Scratch::new()?;
+    let scratch = scratch()?;
     let (mut found, mut examined) = (Findings::default(), Examined::default());
-    state(dir, &scratch, value, &mut found, &mut examined)?;
+    state(dir, scratch.path(), value, &mut found, &mut examined)?;
     found.give(&mut examined);
     Ok(examined)
 }
 
+/// A directory for what an examination has to write down: outside of what it examines, for nobody else's eyes, and gone with it.
+pub(crate) fn scratch() -> Result<TempDir, Error> {
+    let made = tempfile::Builder::new().prefix("triad-examine-").tempdir();
+    made.map_err(|e| Error::Io {
+        what: format!("making a directory in {}", std::env::temp_dir().display()),
+        why: e.to_string(),
+    })
+}
+
 fn state(
     place: &Path,
-    scratch: &Scratch,
+    scratch: &Path,
     value: &mut CheckValue<'_>,
     found: &mut Findings,
     examined: &mut Examined,
 ) -> Result<Option<StandRecord>, Error> {
     let limits = Limits::default();
-    let opened = State::open_untouched(place, &limits, scratch.path());
+    let opened = State::open_untouched(place, &limits, scratch);
     let Some(state) = found.keep(opened)? else {
         return Ok(None);
     };
@@ -150,13 +158,13 @@ fn state(
 /// Reads the log, and hands its entries to the replay.
 fn log(
     dir: &Path,
-    scratch: &Scratch,
+    scratch: &Path,
     replay: &mut Replay,
     found: &mut Findings,
     examined: &mut Examined,
 ) -> Result<LogReading, Error> {
     let mut undecodable = Vec::new();
-    let mut log = read_log(dir, scratch.path(), |at, item| {
+    let mut log = read_log(dir, scratch, |at, item| {
         match item {
             LogItem::Blank => {}
             LogItem::Commands(commands) => {

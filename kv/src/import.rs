@@ -1,16 +1,15 @@
 //! Makes a store of entries that come from elsewhere, each with its revisions: a new cluster of one member, as a restore makes it.
 
-use std::fs;
 use std::path::Path;
 
 use bytes::Bytes;
 use rocksdb::WriteBatch;
-use triad_raft::{Identity, LogOptions, Member, Position, founding_membership, sealed, seed_log};
+use triad_raft::{Identity, Position};
 
 use crate::clock::unix_seconds;
-use crate::copy::JUMP;
+use crate::founding::{self, JUMP};
 use crate::layout::record::{self, StandRecord};
-use crate::layout::{self, EXPIRY, LATEST, MEMBERSHIP_KEY, META, STAND_KEY, VERSIONS};
+use crate::layout::{self, EXPIRY, LATEST, VERSIONS};
 use crate::state::State;
 use crate::{Entry, Error, Limits, Revision};
 
@@ -42,14 +41,7 @@ pub fn import(
     entries: impl IntoIterator<Item = Imported>,
     revision: Revision,
 ) -> Result<Revision, Error> {
-    let failed = |e: std::io::Error| refused(dir, &e.to_string());
-    fs::create_dir_all(dir).map_err(failed)?;
-    if fs::read_dir(dir).map_err(failed)?.next().is_some() {
-        return Err(refused(
-            dir,
-            "the directory is not empty: a store is never overwritten",
-        ));
-    }
+    founding::empty_dir(dir)?;
     let identity = Identity::load_or_create(dir)?;
     let at = Position {
         term: 1,
@@ -60,33 +52,14 @@ pub fn import(
     let mut stand = StandRecord {
         applied: at,
         revision: revision.0 + JUMP,
-        compacted: revision.0 + JUMP,
         ..StandRecord::default()
     };
     let state = State::open(staged.clone(), &Limits::default())?;
     fill(&state, entries, revision, &mut stand)?;
-    let member = Member {
-        name: node_name.to_owned(),
-        address: String::new(),
-    };
-    let membership = founding_membership(identity.node, &member, at);
-    let mut batch = WriteBatch::default();
-    let meta = state.family(META);
-    batch.put_cf(meta, STAND_KEY, stand.encode(STAND_KEY));
-    let record = record::encode_opaque(MEMBERSHIP_KEY, &membership);
-    batch.put_cf(meta, MEMBERSHIP_KEY, record);
-    state.write(batch)?;
-    state.flush()?;
+    founding::begin(&state, stand, identity.node, node_name)?;
     drop(state);
-    let log = LogOptions {
-        dir: dir.to_path_buf(),
-        sync: true,
-        write_buffer_bytes: Limits::default().write_buffer_bytes,
-    };
-    seed_log(log, identity.node, at)?;
-    // The state comes last: without it the directory is not yet a store.
-    fs::rename(&staged, dir.join("state")).map_err(failed)?;
-    sealed::sync_dir(dir)?;
+    founding::begin_log(dir, identity.node, at)?;
+    founding::put_state(dir, &staged)?;
     Ok(Revision(stand.revision))
 }
 

@@ -12,6 +12,7 @@ mod entry;
 mod error;
 mod examine;
 mod expiry;
+mod founding;
 mod hashes;
 mod health;
 mod history;

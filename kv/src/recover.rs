@@ -10,21 +10,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use prost::Message;
-use rocksdb::WriteBatch;
-use triad_raft::{
-    Identity, LogItem, LogOptions, Member, Position, Seat, StateMachine, founding_membership,
-    read_log, sealed, seed_log,
-};
+use triad_raft::{Identity, Position, Seat, StateMachine, read_log, sealed};
 
 use crate::apply::Machine;
-use crate::copy::JUMP;
-use crate::examine::{Examined, Scratch, examine_held};
-use crate::layout::record::{self, StandRecord};
-use crate::layout::{MEMBERSHIP_KEY, META, STAND_KEY};
+use crate::examine::{Examined, examine_held, scratch};
+use crate::founding::{self, JUMP};
+use crate::layout::record::StandRecord;
 use crate::lock::DirLock;
 use crate::state::{Slot, State};
-use crate::watch::Hub;
-use crate::{Error, Limits, Revision};
+use crate::{Error, Limits};
 
 /// There from the first change until the last: no store opens a directory that holds it.
 pub(crate) const UNFINISHED: &str = "recovering";
@@ -100,24 +94,15 @@ fn recover_by(
     let keep = |plan: &Plan| sealed::write(&path, &plan.encode_to_vec());
     keep(&plan)?;
     done("planned")?;
-    let member = Member {
-        name: before.name.clone(),
-        address: String::new(),
-    };
     let stand = apply_all(dir)?;
     done("applied")?;
     if plan.revision == 0 {
         plan.revision = stand.revision + JUMP;
         keep(&plan)?;
     }
-    begin_anew(dir, &plan, &member)?;
+    begin_anew(dir, &plan, &before.name)?;
     done("begun anew")?;
-    let log = LogOptions {
-        dir: dir.to_path_buf(),
-        sync: true,
-        write_buffer_bytes: Limits::default().write_buffer_bytes,
-    };
-    seed_log(log, plan.identity.node, stand.applied)?;
+    founding::begin_log(dir, plan.identity.node, stand.applied)?;
     done("log emptied")?;
     plan.identity.replace(dir)?;
     done("identity replaced")?;
@@ -201,18 +186,13 @@ fn plan(path: &Path) -> Result<Option<Plan>, Error> {
 /// Applies all that the log holds and the state has not; the state after it is in files.
 fn apply_all(dir: &Path) -> Result<StandRecord, Error> {
     let slot = Arc::new(Slot::open(dir, &Limits::default())?);
-    let hub = Arc::new(Hub::new(0, Revision(u64::MAX), Revision(0)));
-    let mut machine = Machine::new(slot.clone(), hub, Arc::default())?;
+    let mut machine = Machine::unwatched(slot.clone())?;
     let applied = machine.stand().applied.map_or(0, |at| at.index + 1);
-    let scratch = Scratch::new()?;
+    let scratch = scratch()?;
     let mut outcome = Ok(());
     read_log(dir, scratch.path(), |at, item| {
         if at.index >= applied && outcome.is_ok() {
-            outcome = match item {
-                LogItem::Blank => machine.skip(at, None),
-                LogItem::Commands(commands) => machine.apply(at, commands).map(drop),
-                LogItem::Membership(record) => machine.skip(at, Some(record.to_vec())),
-            };
+            outcome = machine.take(at, item);
         }
     })?;
     outcome?;
@@ -221,7 +201,7 @@ fn apply_all(dir: &Path) -> Result<StandRecord, Error> {
 }
 
 /// Raises the revision, gives up all history before it, and makes the member the only one.
-fn begin_anew(dir: &Path, plan: &Plan, member: &Member) -> Result<(), Error> {
+fn begin_anew(dir: &Path, plan: &Plan, name: &str) -> Result<(), Error> {
     let place = dir.join(crate::state::current(dir)?);
     let state = State::open(place, &Limits::default())?;
     let mut stand = state.view()?.stand;
@@ -230,16 +210,7 @@ fn begin_anew(dir: &Path, plan: &Plan, member: &Member) -> Result<(), Error> {
         return Ok(());
     }
     stand.revision = plan.revision;
-    stand.compacted = plan.revision;
-    let membership = founding_membership(plan.identity.node, member, stand.applied);
-    let mut batch = WriteBatch::default();
-    let meta = state.family(META);
-    batch.put_cf(meta, STAND_KEY, stand.encode(STAND_KEY));
-    let record = record::encode_opaque(MEMBERSHIP_KEY, &membership);
-    batch.put_cf(meta, MEMBERSHIP_KEY, record);
-    state.write(batch)?;
-    state.flush()?;
-    Ok(())
+    founding::begin(&state, stand, plan.identity.node, name)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use crate::admission::Chain;
 use crate::cacher::Cacher;
 use crate::cluster::backup::Backer;
 use crate::cluster::status::Reporter;
+use crate::controllers::presence::Presence;
 use crate::discovery::Discovery;
 use crate::endpoint::Endpoints;
 use crate::filters::authenticate::Authenticator;
@@ -37,4 +38,5 @@ pub(crate) struct Api {
     pub(crate) openapi: OpenApi,
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
+    pub(crate) presence: Presence,
 }

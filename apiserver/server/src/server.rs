@@ -277,6 +277,7 @@ pub(crate) fn build(
         openapi: OpenApi::new(&endpoints),
         health: Health::new(store.clone()),
         metrics: Metrics::default(),
+        presence: controllers::presence::Presence::default(),
         client_ca_file: pki.client_ca.clone(),
         serving_ca_file: pki.serving_ca.clone(),
         reporter,

@@ -4,14 +4,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use triad_raft::{LogItem, Position, StateMachine};
+use triad_raft::{LogItem, Position};
 
 use super::findings::Findings;
 use crate::apply::Machine;
 use crate::layout::record::StandRecord;
 use crate::state::Slot;
-use crate::watch::Hub;
-use crate::{Error, Limits, Revision};
+use crate::{Error, Limits};
 
 pub(super) struct Replay {
     /// Where the state is made.
@@ -53,11 +52,7 @@ impl Replay {
             Some(machine) => machine,
             none => none.insert(machine(&self.dir)?),
         };
-        match item {
-            LogItem::Blank => machine.skip(at, None),
-            LogItem::Commands(commands) => machine.apply(at, commands).map(drop),
-            LogItem::Membership(record) => machine.skip(at, Some(record.to_vec())),
-        }
+        machine.take(at, item)
     }
 
     /// Whether the replay reached as far as the state; a difference is a finding.
@@ -85,7 +80,5 @@ fn machine(dir: &Path) -> Result<Machine, Error> {
         what: format!("making {}", dir.display()),
         why: e.to_string(),
     })?;
-    let slot = Arc::new(Slot::open(dir, &Limits::default())?);
-    let hub = Arc::new(Hub::new(0, Revision(0), Revision(0)));
-    Machine::new(slot, hub, Arc::default())
+    Machine::unwatched(Arc::new(Slot::open(dir, &Limits::default())?))
 }

@@ -81,8 +81,8 @@ impl<S: StateMachine> Lead<S> {
         self.hears_majority() && self.misses(member)
     }
 
-    /// One that was cut off may have missed how the other came in.
-    fn hears_majority(&self) -> bool {
+    /// Whether a majority has acknowledged this leader lately. One that was cut off may have missed how another came in.
+    pub(super) fn hears_majority(&self) -> bool {
         let metrics = self.raft.metrics();
         let now = metrics.borrow_watched();
         let alone = now.membership_config.membership().voter_ids().eq([self.me]);

@@ -213,7 +213,7 @@ async fn live<S: StateMachine>(
                     break;
                 }
                 care.look(&now).await;
-                let quorum = hears_quorum(&raft, &now).await;
+                let quorum = hears_quorum(&lead, &now).await;
                 if !quorum && probe.as_ref().is_none_or(JoinHandle::is_finished) {
                     // Whoever was removed calls for no election: only an answer tells it.
                     let forward = forward.clone();
@@ -273,18 +273,16 @@ fn publish<S: StateMachine>(
 
 /// Whether a majority stands behind what this member knows: acknowledged lately to the leader, or
 /// the leader was heard from lately.
-async fn hears_quorum<S: StateMachine>(raft: &TriadRaft<S>, now: &RaftMetrics<TypeConfig>) -> bool {
+async fn hears_quorum<S: StateMachine>(lead: &Lead<S>, now: &RaftMetrics<TypeConfig>) -> bool {
     if now.current_leader.is_none() {
         return false;
     }
     if now.state == ServerState::Leader {
-        let alone = now.membership_config.membership().voter_ids().eq([now.id]);
-        let heard = now
-            .last_quorum_acked
-            .is_some_and(|at| at.elapsed() < QUORUM_LIMIT);
-        return alone || heard;
+        return lead.hears_majority();
     }
-    let touched = raft.with_raft_state(|state| state.vote_last_modified());
+    let touched = lead
+        .raft
+        .with_raft_state(|state| state.vote_last_modified());
     // An error means that raft has stopped.
     matches!(touched.await, Ok(Some(at)) if at.elapsed() < QUORUM_LIMIT)
 }

@@ -23,6 +23,10 @@ const EVERY: Duration = Duration::from_secs(10);
 /// How long a server that stops may take to say so.
 const LEAVE_LIMIT: Duration = Duration::from_secs(2);
 
+/// Whether this server has left for good (StopReconciling); held while it says that it is there, or that it is not.
+#[derive(Default)]
+pub(crate) struct Presence(tokio::sync::Mutex<bool>);
+
 /// Says that this server serves, before it is ready: the endpoints are there with the service.
 pub(crate) async fn announce(api: &Arc<Api>) -> Result<(), Status> {
     if !api.config.endpoint_reconciler {
@@ -50,6 +54,10 @@ pub(super) async fn run(api: Arc<Api>) {
 }
 
 async fn keep(api: &Arc<Api>) -> Result<(), Status> {
+    let left = api.presence.0.lock().await;
+    if *left {
+        return Ok(());
+    }
     live_on(api).await?;
     reconcile(api, false).await
 }
@@ -60,6 +68,7 @@ pub(crate) async fn leave(api: &Arc<Api>) {
         return;
     };
     let gone = async {
+        *api.presence.0.lock().await = true;
         let delete = Change::Delete {
             key: key(address).into(),
         };
@@ -302,6 +311,8 @@ mod tests {
             both(&["10.1.0.3"]),
             "a server that stops is gone at once"
         );
+        keep(&server.api).await.unwrap();
+        assert_eq!(addresses(&server), both(&["10.1.0.3"]), "and for good");
     }
 
     #[test]
