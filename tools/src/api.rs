@@ -17,7 +17,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
+use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
+use tokio_rustls::client::TlsStream;
 use triad_machinery::codec::yaml;
 
 const CALL_LIMIT: Duration = Duration::from_secs(60);
@@ -113,15 +115,41 @@ impl Client {
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
-        let stream = tokio::net::TcpStream::connect((self.host.as_str(), self.port)).await?;
-        let name = ServerName::try_from(self.host.clone())?;
-        let stream = tokio_rustls::TlsConnector::from(self.tls.clone())
-            .connect(name, stream)
-            .await?;
-        let (sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let stream = TokioIo::new(self.dial().await?);
+        let (sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
         tokio::spawn(connection);
         Ok(sender)
+    }
+
+    /// A connection to the server, up to and with TLS.
+    pub(crate) async fn dial(&self) -> Result<TlsStream<TcpStream>> {
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+        stream.set_nodelay(true)?;
+        let name = ServerName::try_from(self.host.clone())?;
+        let connector = tokio_rustls::TlsConnector::from(self.tls.clone());
+        Ok(connector.connect(name, stream).await?)
+    }
+
+    /// The same server, with one protocol of ALPN's to speak.
+    pub(crate) fn offering(&self, protocol: &[u8]) -> Self {
+        let mut tls = (*self.tls).clone();
+        tls.alpn_protocols = vec![protocol.to_vec()];
+        Self {
+            tls: Arc::new(tls),
+            ..self.clone()
+        }
+    }
+
+    /// HOST:PORT as a request names it.
+    pub(crate) fn authority(&self) -> String {
+        if self.host.contains(':') {
+            return format!("[{}]:{}", self.host, self.port);
+        }
+        format!("{}:{}", self.host, self.port)
+    }
+
+    pub(crate) fn bearer(&self) -> Option<&str> {
+        self.bearer.as_deref()
     }
 }
 
@@ -184,7 +212,7 @@ async fn exchange(
     let mut request = Request::builder()
         .method(method)
         .uri(path)
-        .header("host", format!("{}:{}", client.host, client.port))
+        .header("host", client.authority())
         .header("accept", "application/json")
         .header("content-type", "application/json");
     if let Some(bearer) = &client.bearer {

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod backup;
+pub mod bench;
 pub mod cluster;
 pub mod convert;
 pub mod exit;

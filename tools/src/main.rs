@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use triad_tools::api::Client;
 use triad_tools::backup::{self, BackupCommand, Restore};
+use triad_tools::bench::{self, BenchCommand};
 use triad_tools::cluster::{self, Compact, Form, MemberCommand, TokenCommand};
 use triad_tools::history::{self, History};
 use triad_tools::import::{self, ImportCommand};
@@ -76,6 +77,11 @@ enum Command {
     History(History),
     /// Check a data directory or a backup to the last record, and change nothing
     Verify(Verify),
+    /// Measure a server: operations a second, latencies, processor time and memory
+    Bench {
+        #[command(subcommand)]
+        command: BenchCommand,
+    },
     /// Make a cluster of one of what a member has, when the majority is gone for good
     Recover(Recover),
 }
@@ -114,6 +120,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             client().and_then(|c| cluster::member(&c, command, shown.form))
         }
         Command::Backup { command } => backup::run(client, command),
+        Command::Bench { command } => bench::run(client, command),
         Command::Restore(options) => backup::restore(client, options),
         Command::Compact(options) => client().and_then(|c| cluster::compact(&c, options)),
     };
