@@ -2,7 +2,6 @@
 //! paths and definitions of all of them, and each byte of those in which nothing is described in words of our own.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use serde_json::Value;
 use sha2::{Digest, Sha512};
@@ -11,7 +10,7 @@ use triad_machinery::openapi::{Descriptions, Documents};
 /// The steps of the recorded case.
 fn recorded() -> Option<Vec<Value>> {
     let file = "../../../shared/golden/suites/discovery.json";
-    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).ok()?;
+    let text = std::fs::read_to_string(file).ok()?;
     let mut suite: Value = serde_json::from_str(&text).expect("the suite is JSON");
     let cases = suite["cases"].as_array_mut().expect("a suite has cases");
     let case = cases.iter_mut().find(|c| c["id"] == "openapi");

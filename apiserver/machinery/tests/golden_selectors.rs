@@ -36,7 +36,7 @@ fn parsed(parameter: &str) -> Option<Result<String, SelectorError>> {
 
 #[test]
 fn selectors_are_read_as_recorded() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden/suites");
+    let root = Path::new("../../../shared/golden/suites");
     let (mut read, mut refused) = (0, 0);
     for file in std::fs::read_dir(root).into_iter().flatten().flatten() {
         let Ok(text) = std::fs::read_to_string(file.path()) else {

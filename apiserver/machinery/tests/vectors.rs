@@ -23,9 +23,7 @@ const NOT_IN_JSON: [&str; 5] = [
 ];
 
 fn vectors(set: &str) -> Option<BTreeMap<String, PathBuf>> {
-    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/vectors")
-        .join(set);
+    let dir = PathBuf::from("../../../shared/vectors").join(set);
     let Ok(entries) = std::fs::read_dir(&dir) else {
         eprintln!("skipped: no recordings at {}", dir.display());
         return None;

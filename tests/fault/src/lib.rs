@@ -37,7 +37,9 @@ impl Disk {
     #[must_use]
     pub fn library(scratch: &Path) -> PathBuf {
         let library = scratch.join("disk.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("disk.c");
+        let source = scratch.join("disk.c");
+        std::fs::write(&source, include_str!("../disk.c"))
+            .expect("the library's source is written");
         let compiled = Command::new("cc")
             .args(["-O1", "-shared", "-fPIC", "-o"])
             .args([&library, &source])

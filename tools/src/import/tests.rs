@@ -10,7 +10,7 @@ use triad_machinery::codec::protobuf;
 use triad_machinery::schema::schema;
 
 const PAGE: usize = 1024;
-const SMALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.snapshot");
+const SMALL: &str = "tests/data/tiny.snapshot";
 
 fn leaf(items: &[(u32, Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     let mut page = vec![0; 16 + 16 * items.len()];

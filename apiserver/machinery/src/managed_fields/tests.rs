@@ -519,8 +519,7 @@ fn the_filled_form_is_what_the_codec_writes() {
 /// Reads the vectors beside the repository and skips where they are absent.
 #[test]
 fn the_filled_form_of_whole_objects_is_what_the_codec_writes() {
-    let root =
-        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/HEAD");
+    let root = "../../../shared/vectors/HEAD";
     let mut compared = 0;
     for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
         let Ok(text) = std::fs::read(entry.path()) else {

@@ -134,7 +134,9 @@ impl Bed {
             if made.iter().all(|made| *made) && self.client(n).ready().await {
                 return true;
             }
-            if self.is_lost(n) {
+            if self.gave_up(n) {
+                self.start(n, None);
+            } else if self.is_lost(n) {
                 return false;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -145,10 +147,10 @@ impl Bed {
         let Some(child) = &self.members[n] else {
             return;
         };
-        let sent = Command::new("kill")
-            .args([signal, &child.id().to_string()])
-            .status();
-        assert!(sent.unwrap().success());
+        let pid = child.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status();
+        let gone = !Path::new("/proc").join(&pid).exists();
+        assert!(gone || sent.unwrap().success());
     }
 
     pub(crate) fn kill(&mut self, n: usize) {
@@ -210,6 +212,16 @@ impl Bed {
         );
         let says = |since: usize| self.told(n)[since..].contains("is damaged");
         ended || self.flipped[n].is_some_and(says)
+    }
+
+    /// Whether a member has ended because its disk failed while it opened its files: whoever looks after it starts it again.
+    fn gave_up(&mut self, n: usize) -> bool {
+        let child = self.members[n].as_mut();
+        let ended = child.is_some_and(|child| child.try_wait().unwrap().is_some());
+        let told = self.told(n);
+        let last = told.lines().last().unwrap_or_default();
+        let failed = last.contains(" error: ") && !last.contains("is damaged");
+        ended && failed && last.starts_with("triad: cannot open the store: ")
     }
 
     /// All that a member has logged.
