@@ -44,6 +44,9 @@ const DISK_CHANGES: usize = 1024;
 pub(crate) trait Source: Send + Sync + 'static {
     /// Waits until there is an open state.
     fn state(&self) -> Result<Option<Arc<State>>, Error>;
+
+    /// Says what reading it came to: damage takes the whole store down, not this watch alone.
+    fn notice(&self, error: &Error);
 }
 
 /// A cursor over the changes under a prefix.
@@ -123,7 +126,8 @@ impl Watch {
         tokio::task::yield_now().await;
         loop {
             if let Some(state) = self.source.state()? {
-                return read_changes(&state, &self.waiter.prefix, self.cursor, published);
+                let read = read_changes(&state, &self.waiter.prefix, self.cursor, published);
+                return read.inspect_err(|error| self.source.notice(error));
             }
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }

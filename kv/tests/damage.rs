@@ -240,25 +240,32 @@ async fn missing_parts_are_refused_by_name() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn damage_found_while_serving_takes_the_store_down() {
-    let dir = fixture().await;
-    let mut options = StoreOptions::new(dir.path(), "test");
+/// The tables of the state.
+fn tables(dir: &Path) -> Vec<PathBuf> {
+    let mut files = data_files(dir);
+    files.retain(|f| f.starts_with("state") && f.extension().is_some_and(|e| e == "sst"));
+    files
+}
+
+/// Flips bits of some files under an open store.
+async fn open_and_damage(dir: &Path, files: &[PathBuf]) -> Store {
+    let mut options = StoreOptions::new(dir, "test");
     options.limits.ring_bytes = 0;
     options.limits.block_cache_bytes = 0;
     let store = Store::open(options).await.unwrap();
-    for file in data_files(dir.path())
-        .iter()
-        .filter(|f| f.starts_with("state") && f.extension().is_some_and(|e| e == "sst"))
-    {
+    for file in files {
         for bit in [100, 2000, 9000] {
-            let path = dir.path().join(file);
+            let path = dir.join(file);
             if bit < fs::metadata(&path).unwrap().len() * 8 {
                 flip_in_place(&path, bit);
             }
         }
     }
-    let error = store.range(b"", b"", None, 0).unwrap_err();
+    store
+}
+
+/// Whoever was told of damage, nobody is served after it.
+async fn goes_down(store: &Store, error: &Error) {
     assert!(
         matches!(&error, Error::Corrupt { file, .. } if file.extension().is_some_and(|e| e == "sst")),
         "{error}"
@@ -273,7 +280,37 @@ async fn damage_found_while_serving_takes_the_store_down() {
         Err(Error::Corrupt { .. })
     ));
     assert!(store.health().trouble.unwrap().contains(".sst"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_found_while_serving_takes_the_store_down() {
+    let dir = fixture().await;
+    let store = open_and_damage(dir.path(), &tables(dir.path())).await;
+    let error = store.range(b"", b"", None, 0).unwrap_err();
+    goes_down(&store, &error).await;
     store.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_found_by_a_watch_takes_the_store_down() {
+    let original = fixture().await;
+    let mut found = 0;
+    // One at a time: some of them nothing but a watch ever reads.
+    for table in tables(original.path()) {
+        let dir = tempfile::tempdir().unwrap();
+        copy(original.path(), dir.path());
+        let store = open_and_damage(dir.path(), &[table]).await;
+        let mut watch = store.watch(b"", store.compacted()).unwrap();
+        while watch.progress() < store.revision() {
+            if let Err(error) = watch.next().await {
+                goes_down(&store, &error).await;
+                found += 1;
+                break;
+            }
+        }
+        store.shutdown().await;
+    }
+    assert!(found >= 2, "{found} of the tables hold history");
 }
 
 /// As `flip`, in the file that is open elsewhere.

@@ -221,4 +221,11 @@ impl Source for WeakSource {
             Phase::Closed => Err(Error::Closed),
         }
     }
+
+    fn notice(&self, error: &Error) {
+        // A store that is gone serves nothing anyway.
+        if let Some(shared) = self.0.upgrade() {
+            shared.notice(error);
+        }
+    }
 }
