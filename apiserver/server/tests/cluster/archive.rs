@@ -105,7 +105,7 @@ fn a_new_leader_goes_on_with_the_archive() {
 async fn leaders_come_and_go() {
     let dir = tempfile::tempdir().unwrap();
     let dest = dir.path().join("place").display().to_string();
-    let mut bed = Bed::form_with(3, vec![format!("--archive={dest}")]).await;
+    let mut bed = Bed::form_with(3, 1, vec![format!("--archive={dest}")]).await;
     write(&bed, 0, 0..20).await;
     archived(&bed, 0).await;
     let mut written = 20;

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use triad_fault::{Dice, Disk};
 
 use crate::client::Client;
+use crate::links::Links;
 use crate::net::Net;
 
 const API_PORT: u16 = 21443;
@@ -19,6 +20,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 pub(crate) struct Bed {
     pub(crate) net: Net,
+    /// Between the members, where they have networks of their own.
+    pub(crate) links: Option<Links>,
     dir: TempDir,
     members: Vec<Option<Child>>,
     disks: Vec<Disk>,
@@ -30,11 +33,11 @@ pub(crate) struct Bed {
 
 impl Bed {
     /// Forms a cluster: the first member founds it, the others join by its token.
-    pub(crate) async fn form(count: usize) -> Self {
-        Self::form_with(count, Vec::new()).await
+    pub(crate) async fn form(count: usize, seed: u64) -> Self {
+        Self::form_with(count, seed, Vec::new()).await
     }
 
-    pub(crate) async fn form_with(count: usize, flags: Vec<String>) -> Self {
+    pub(crate) async fn form_with(count: usize, seed: u64, flags: Vec<String>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let library = Disk::library(dir.path());
         let disk = |n| {
@@ -44,8 +47,11 @@ impl Bed {
             std::fs::create_dir(&disk).unwrap();
             Disk::with(&library, &disk, &notes)
         };
+        let net = Net::new(count);
+        let places = || (0..count).map(|n| net.place(n, PEER_PORT)).collect();
         let mut bed = Self {
-            net: Net::new(count),
+            links: net.real.then(|| Links::lay(places(), seed)),
+            net,
             members: (0..count).map(|_| None).collect(),
             disks: (0..count).map(disk).collect(),
             flipped: vec![None; count],
@@ -97,6 +103,10 @@ impl Bed {
             .arg("--controllers=none")
             .arg("--endpoint-reconciler-type=none")
             .args(&self.flags);
+        if self.links.is_some() {
+            let door = self.net.place(n, PEER_PORT).door;
+            command.arg(format!("--peer-advertise={door}"));
+        }
         if let Some(token) = token {
             command.arg(format!("--join={token}"));
         }
@@ -271,7 +281,7 @@ impl Bed {
     pub(crate) fn tail(&self, n: usize) -> String {
         let told = self.told(n);
         let lines: Vec<&str> = told.lines().collect();
-        lines[lines.len().saturating_sub(15)..].join("\n")
+        lines[lines.len().saturating_sub(40)..].join("\n")
     }
 }
 

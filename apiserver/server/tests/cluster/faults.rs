@@ -5,6 +5,7 @@ use std::time::Duration;
 use triad_fault::Dice;
 
 use crate::bed::Bed;
+use crate::road::Weather;
 
 const EIO: u64 = 5;
 /// How far a clock jumps at most, either way: two stay within the hour by which certificates are dated back.
@@ -21,7 +22,7 @@ pub(crate) async fn strike(bed: &mut Bed, dice: &mut Dice) -> String {
     let one = pick(dice, count);
     let other = (one + 1 + pick(dice, count - 1)) % count;
     let a_while = Duration::from_millis(200 + dice.roll() % 900);
-    let kinds = if bed.net.real { 14 } else { 10 };
+    let kinds = if bed.net.real { 15 } else { 10 };
     match pick(dice, kinds) {
         0 => {
             // One that is back before the others miss it has the longest way to what was committed.
@@ -128,15 +129,59 @@ pub(crate) async fn strike(bed: &mut Bed, dice: &mut Dice) -> String {
             bed.net.heal();
             format!("cut m{one} and m{other} apart")
         }
-        _ => {
-            let done = bed.net.slow(one, 20 + dice.roll() % 80, dice.roll() % 20);
+        13 => {
+            let delay_ms = 5 + dice.below(150);
+            let slow = Weather {
+                delay_ms,
+                jitter_ms: dice.below(2 * delay_ms),
+                // Half of them are narrow as well: from a modem's to a good line's.
+                bytes_per_second: dice.below(2) * (4_000 << dice.below(8)),
+                ..Weather::default()
+            };
+            let roads = spoil(bed, slow, one, other, dice);
             tokio::time::sleep(a_while).await;
-            bed.net.heal();
-            if done {
-                format!("slow m{one}")
-            } else {
-                "nothing: this kernel cannot slow a link down".to_owned()
-            }
+            clear(bed);
+            format!("slow link {roads}: {slow:?}")
         }
+        _ => {
+            let lossy = Weather {
+                lost: 2 + dice.below(60),
+                jitter_ms: dice.below(20),
+                ..Weather::default()
+            };
+            let roads = spoil(bed, lossy, one, other, dice);
+            // Long enough for what is lost to be sent again a few times.
+            tokio::time::sleep(2 * a_while).await;
+            clear(bed);
+            format!("lossy link {roads}: {} % lost", lossy.lost)
+        }
+    }
+}
+
+/// Sets the weather between a member and another, one way or both, or between a member and everybody.
+fn spoil(bed: &Bed, weather: Weather, one: usize, other: usize, dice: &mut Dice) -> String {
+    let others: Vec<usize> = (0..bed.count()).filter(|n| *n != one).collect();
+    let (roads, told): (Vec<(usize, usize)>, String) = match dice.below(3) {
+        0 => (vec![(one, other)], format!("from m{one} to m{other}")),
+        1 => (
+            vec![(one, other), (other, one)],
+            format!("between m{one} and m{other}"),
+        ),
+        _ => (
+            others.iter().flat_map(|n| [(one, *n), (*n, one)]).collect(),
+            format!("of m{one}"),
+        ),
+    };
+    for (from, to) in roads {
+        if let Some(links) = &bed.links {
+            links.set(from, to, weather);
+        }
+    }
+    told
+}
+
+fn clear(bed: &Bed) {
+    if let Some(links) = &bed.links {
+        links.clear();
     }
 }

@@ -9,7 +9,9 @@ mod client;
 mod faults;
 mod history;
 mod linear;
+mod links;
 mod net;
+mod road;
 mod run;
 mod watching;
 

@@ -1,10 +1,17 @@
 //! A network of its own for each run: a namespace per member, joined by a bridge, so that members can be cut off from each
-//! other, one way too, while clients still reach all of them.
+//! other, one way too, while clients still reach all of them. Members find each other at doors on the bridge (see `links`).
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::links::Place;
+
+/// Where the door of the first member and the source of its calls are, in the subnet.
+const DOORS: usize = 101;
+const ALIASES: usize = 51;
 
 static MADE: AtomicU32 = AtomicU32::new(0);
 static SWEPT: Once = Once::new();
@@ -97,9 +104,13 @@ impl Net {
         let made = ip(&format!("link add {bridge} type bridge"))
             && ip(&format!("addr add {}/24 dev {bridge}", self.outside()))
             && ip(&format!("link set {bridge} up"));
-        made && (0..self.members).all(|n| {
-            let (space, link) = (self.space(n), format!("{tag}v{n}"));
-            ip(&format!("netns add {space}"))
+        let on_bridge = |n| ip(&format!("addr add {}/24 dev {bridge}", self.number(n)));
+        let doors =
+            made && (0..self.members).all(|n| on_bridge(DOORS + n) && on_bridge(ALIASES + n));
+        doors
+            && (0..self.members).all(|n| {
+                let (space, link) = (self.space(n), format!("{tag}v{n}"));
+                ip(&format!("netns add {space}"))
                 && ip(&format!(
                     "link add {link} type veth peer name eth0 netns {space}"
                 ))
@@ -113,7 +124,7 @@ impl Net {
                 // What is dropped by its source must be looked up before what is local.
                 && ip(&format!("-n {space} rule add pref 10 lookup local"))
                 && ip(&format!("-n {space} rule del pref 0"))
-        })
+            })
     }
 
     fn remove(&self) {
@@ -128,17 +139,30 @@ impl Net {
         format!("{}n{n}", self.tag)
     }
 
-    fn outside(&self) -> String {
-        format!("10.231.{}.254", self.subnet)
+    fn outside(&self) -> IpAddr {
+        self.number(254)
     }
 
-    fn inside(&self, n: usize) -> String {
-        format!("10.231.{}.{}", self.subnet, n + 1)
+    fn inside(&self, n: usize) -> IpAddr {
+        self.number(n + 1)
+    }
+
+    fn number(&self, last: usize) -> IpAddr {
+        IpAddr::from([10, 231, self.subnet, u8::try_from(last).unwrap()])
+    }
+
+    /// Where a member listens for others, and where they find it.
+    pub(crate) fn place(&self, n: usize, port: u16) -> Place {
+        Place {
+            own: SocketAddr::new(self.inside(n), port),
+            door: SocketAddr::new(self.number(DOORS + n), port),
+            alias: self.number(ALIASES + n),
+        }
     }
 
     pub(crate) fn address(&self, n: usize) -> String {
         if self.real {
-            self.inside(n)
+            self.inside(n).to_string()
         } else {
             format!("127.0.0.{}", n + 1)
         }
@@ -154,29 +178,23 @@ impl Net {
         command
     }
 
-    /// What `from` sends no longer reaches `to`.
+    /// What `from` sends no longer reaches `to`, whoever of them called the other.
     pub(crate) fn cut(&self, from: usize, to: usize) {
-        let (space, source) = (self.space(to), self.address(from));
-        let rule = format!("-n {space} rule add pref 1 from {source} blackhole");
-        assert!(ip(&rule), "cannot cut {from} off {to}");
-    }
-
-    /// What a member sends is late, and some of it is lost; whether the kernel can do that.
-    pub(crate) fn slow(&self, n: usize, delay_ms: u64, loss_percent: u64) -> bool {
-        let space = self.space(n);
-        let rule = format!(
-            "-n {space} qdisc replace dev eth0 root netem delay {delay_ms}ms {}ms loss {loss_percent}%",
-            delay_ms / 2
-        );
-        run("tc", &rule)
+        let space = self.space(to);
+        for source in [
+            self.inside(from),
+            self.number(DOORS + from),
+            self.number(ALIASES + from),
+        ] {
+            let rule = format!("-n {space} rule add pref 1 from {source} blackhole");
+            assert!(ip(&rule), "cannot cut {from} off {to}");
+        }
     }
 
     pub(crate) fn heal(&self) {
         for n in 0..self.members {
             let space = self.space(n);
             while ip(&format!("-n {space} rule del pref 1")) {}
-            // There is nothing to remove unless it was slowed down.
-            run("tc", &format!("-n {space} qdisc del dev eth0 root"));
         }
     }
 }

@@ -79,7 +79,7 @@ fn runtime() -> tokio::runtime::Runtime {
 /// All members lose power a moment after the first write was acknowledged, several times over.
 pub(crate) fn power_loss() {
     runtime().block_on(async {
-        let mut bed = Bed::form(MEMBERS).await;
+        let mut bed = Bed::form(MEMBERS, 1).await;
         lay_out(&bed).await;
         let ca = bed.authority(0);
         let mut dice = Dice::new(1);
@@ -110,7 +110,7 @@ pub(crate) fn power_loss() {
 )]
 async fn play(seed: u64) -> Tally {
     let mut dice = Dice::new(seed);
-    let mut bed = Bed::form(MEMBERS).await;
+    let mut bed = Bed::form(MEMBERS, seed).await;
     let from = lay_out(&bed).await;
     let history = Arc::new(History::new());
     let values = Arc::new(AtomicU64::new(1));
@@ -312,8 +312,13 @@ async fn settle(
             bed.tail(0)
         );
     };
-    // One that fell silent for good is found by what it was told.
-    while reached.iter().any(|at| at.load(Ordering::Relaxed) < last) && began.elapsed() < HEALING {
+    let behind = |n: &usize| reached[*n].load(Ordering::Relaxed) < last;
+    while let Some(silent) = (0..bed.count()).find(behind) {
+        assert!(
+            began.elapsed() < HEALING,
+            "the watch of m{silent} does not reach {last}:\n{}",
+            bed.tail(silent)
+        );
         for n in 0..bed.count() {
             if bed.is_lost(n) {
                 bed.replace(n).await;
