@@ -31,6 +31,7 @@ test: build
 
 unit: rocksdb
 	$(CARGO) test --release --workspace
+	$(CARGO) test --release -p triad-fault --features failpoints --test failpoints
 
 golden: build
 	python3 tests/golden/run.py
@@ -43,11 +44,13 @@ interop: build
 
 torture: rocksdb
 	TRIAD_TORTURE_RUNS=$${TRIAD_TORTURE_RUNS:-1000} $(CARGO) test --release -p triad-fault -- --nocapture
+	TRIAD_FAILPOINT_RUNS=$${TRIAD_FAILPOINT_RUNS:-10} $(CARGO) test --release -p triad-fault --features failpoints --test failpoints -- --nocapture
 	TRIAD_CLUSTER_RUNS=$${TRIAD_CLUSTER_RUNS:-60} $(CARGO) test --release -p triad-server --test cluster -- --nocapture
 
 lint: rocksdb
 	cargo fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --release -p triad-fault --features failpoints --all-targets -- -D warnings
 
 deny:
 	cargo deny check bans licenses sources

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message;
 use rocksdb::WriteBatch;
-use triad_raft::{LogItem, Position, Stand, StateFiles, StateMachine};
+use triad_raft::{LogItem, Position, Stand, StateFiles, StateMachine, failpoint};
 
 use crate::command::{Command, ExpireRecord, Reply, TxnRecord, What};
 use crate::hashes::Hashes;
@@ -90,6 +90,7 @@ impl Machine {
             ..stand
         };
         self.commit(&mut batch)?;
+        failpoint!("apply.written");
         self.hub.publish(
             Revision(self.stand.revision),
             Revision(self.stand.compacted),
@@ -100,6 +101,7 @@ impl Machine {
 
     fn commit(&mut self, batch: &mut WriteBatch) -> Result<(), Error> {
         put_stand(&self.state, &mut self.stand, batch);
+        failpoint!("apply.write", |e| Err(Error::from(e)));
         self.state.write(std::mem::take(batch))?;
         self.applied = true;
         self.state.advance(self.stand());

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use prost::Message;
 
-use crate::{Error, sealed};
+use crate::{Error, failpoint, sealed};
 
 /// Kept in `DIR/identity`.
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -81,7 +81,9 @@ impl Identity {
             epoch,
             joined: true,
         };
+        failpoint!("join.identity");
         sealed::write(&path, &joined.encode_to_vec())?;
+        failpoint!("join.identified");
         Ok(joined)
     }
 

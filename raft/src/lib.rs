@@ -3,6 +3,8 @@
 //! openraft and the log's database stay inside; `triad_kv` is the only caller.
 
 mod error;
+#[doc(hidden)]
+pub mod failpoint;
 mod identity;
 mod log_store;
 mod member;

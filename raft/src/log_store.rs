@@ -26,7 +26,7 @@ use rocksdb::{DB, IteratorMode, ReadOptions};
 use tokio::sync::{oneshot, watch};
 
 use crate::type_config::{CommittedLeader, Entry, LogId, TypeConfig, Vote};
-use crate::{Error, Position};
+use crate::{Error, Position, failpoint};
 
 pub use reading::{LogItem, LogReading, read_log};
 pub(crate) use record::{decode_entry, encode_entry};
@@ -329,9 +329,11 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
         let vote = *vote;
+        failpoint!("vote.save", |e| Err(io::Error::other(e)));
         self.send_and_wait(|done| Request::Vote { vote, done })
             .await?;
         self.shared.marks.write().vote = Some(vote);
+        failpoint!("vote.saved");
         Ok(())
     }
 
@@ -348,24 +350,29 @@ impl RaftLogStorage<TypeConfig> for LogStore {
                 self.shared.marks.write().last = Some(last);
             }
         }
+        failpoint!("append.queue", |e| Err(io::Error::other(e)));
         self.send(Request::Append { entries, flushed })
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
         let from = last.map_or(0, |l| l.index + 1);
+        failpoint!("truncate.begin", |e| Err(io::Error::other(e)));
         self.shared.tail.write().truncate_from(from);
         self.send_and_wait(|done| Request::Truncate { from, done })
             .await?;
         self.shared.marks.write().last = last;
+        failpoint!("truncate.end");
         Ok(())
     }
 
     async fn purge(&mut self, upto: LogId) -> io::Result<()> {
+        failpoint!("purge.begin", |e| Err(io::Error::other(e)));
         self.send_and_wait(|done| Request::Purge { upto, done })
             .await?;
         let mut marks = self.shared.marks.write();
         marks.purged = Some(upto);
         marks.last = marks.last.max(Some(upto));
+        failpoint!("purge.end");
         Ok(())
     }
 }

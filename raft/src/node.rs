@@ -6,6 +6,7 @@ mod archive;
 mod barrier;
 mod batcher;
 mod care;
+mod catch_up;
 mod forward;
 mod gate;
 mod lead;

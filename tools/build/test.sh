@@ -20,7 +20,9 @@ step() {
 
 step format cargo fmt --all --check
 step lint cargo clippy --release --workspace --all-targets --quiet -- -D warnings
+step lint-failpoints cargo clippy --release -p triad-fault --features failpoints --all-targets --quiet -- -D warnings
 step unit cargo test --release --workspace --no-fail-fast --quiet
+step failpoints cargo test --release -p triad-fault --features failpoints --test failpoints --quiet
 step golden python3 tests/golden/run.py
 step interop tests/interop/run.sh smoke
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use triad_raft::{Stand, StateFiles, sealed};
+use triad_raft::{Stand, StateFiles, failpoint, sealed};
 
 use super::State;
 use crate::layout::record::StandRecord;
@@ -67,10 +67,13 @@ impl Slot {
         if to.exists() {
             fs::remove_dir_all(&to).map_err(failed)?;
         }
+        failpoint!("install.rename", |e| Err(Error::from(e)));
         fs::rename(from, &to).map_err(failed)?;
         sealed::sync_dir(&self.dir)?;
         let state = Arc::new(State::open(to, &self.limits)?);
+        failpoint!("install.point", |e| Err(Error::from(e)));
         sealed::write(&self.dir.join(POINTER), name.as_bytes())?;
+        failpoint!("install.pointed");
         let old = self.state.swap(state.clone());
         discard(old);
         Ok(state)

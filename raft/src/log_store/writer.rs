@@ -14,7 +14,7 @@ use super::LogWatch;
 use super::floor::Floor;
 use super::record;
 use crate::type_config::{Entry, LogId, TypeConfig, Vote};
-use crate::{Error, Pace, Position};
+use crate::{Error, Pace, Position, failpoint};
 
 /// Requests waiting for the writer. When it is full the raft core waits, and with it whoever
 /// proposes: the proposer's own bound is lower, so this is reached by a catching-up follower only.
@@ -118,7 +118,9 @@ impl Writer {
             self.durable = end;
             self.shared.tail.write().written_below(end);
         }
+        failpoint!("log.written");
         waiting.answer(&result);
+        failpoint!("log.answered");
     }
 
     fn add(
@@ -162,6 +164,7 @@ impl Writer {
 
     fn commit(&self, batch: WriteBatch) -> Result<(), Error> {
         let bytes = batch.size_in_bytes();
+        failpoint!("log.write", Err);
         self.pace.wait(bytes, &self.shared.db, &[])?;
         let started = Instant::now();
         let written = self.shared.db.write_opt(batch, &self.options);
@@ -194,9 +197,11 @@ impl Writer {
     }
 
     fn set_floor(&mut self, index: u64) {
+        failpoint!("floor.set");
         if let Err(e) = self.floor.set(index) {
             self.shared.fence(e);
         }
+        failpoint!("floor.is-set");
     }
 }
 

@@ -17,7 +17,7 @@ use super::life::QUORUM_LIMIT;
 use crate::peers::{Change, Proposed, Refused};
 use crate::state_machine::Driver;
 use crate::type_config::{Frame, StoredMembership, TypeConfig};
-use crate::{Member, StateMachine};
+use crate::{Member, StateMachine, failpoint};
 
 /// How long an entry may wait for its quorum before its outcome is called unknown.
 pub(super) const WRITE_LIMIT: Duration = Duration::from_secs(5);
@@ -170,14 +170,17 @@ impl<S: StateMachine> Lead<S> {
             tracing::info!(member = %member.name, address = %member.address, "a learner joins");
             let added = self.raft.add_learner(id, member.clone(), false).await;
             added.map_err(write_refused)?;
+            failpoint!("join.learner");
         }
-        let caught_up = self.raft.add_learner(id, member.clone(), true);
+        let caught_up = self.catch_up(id, member.clone());
         match timeout(CATCH_UP_LIMIT, caught_up).await {
             Ok(done) => done.map_err(write_refused)?,
             Err(_) => return Err(unknown("the new member is still catching up")),
         };
+        failpoint!("join.caught-up");
         let voters = ChangeMembers::AddVoterIds(BTreeSet::from([id]));
         let done = self.membership_change(voters, true).await?;
+        failpoint!("join.voter");
         let voters = self.membership().membership().voter_ids().count();
         tracing::info!(member = %member.name, voters, "the learner has caught up and votes now");
         if voters == 2 {

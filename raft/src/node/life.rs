@@ -23,7 +23,7 @@ use crate::log_store::LogStore;
 use crate::peers::Change;
 use crate::state_machine::Driver;
 use crate::type_config::TypeConfig;
-use crate::{Error, StateFiles, StateMachine};
+use crate::{Error, StateFiles, StateMachine, failpoint};
 
 /// How often the need to flush is looked at.
 const CARE_INTERVAL: Duration = Duration::from_millis(500);
@@ -288,12 +288,15 @@ async fn hears_quorum<S: StateMachine>(lead: &Lead<S>, now: &RaftMetrics<TypeCon
 }
 
 async fn end<S: StateMachine>(raft: &TriadRaft<S>, log: &LogStore, files: Arc<dyn StateFiles>) {
+    failpoint!("close.begin");
     if let Err(e) = raft.shutdown().await {
         tracing::error!(error = %e, "raft did not shut down cleanly");
     }
     if log.fault().is_none() {
         // So that the next start has nothing to replay; without it the log has all.
+        failpoint!("close.flush");
         let flushed = tokio::task::spawn_blocking(move || files.flush()).await;
+        failpoint!("close.flushed");
         if let Ok(Err(e)) = flushed {
             tracing::warn!(error = %e, "the state was not flushed at the end, the log will be replayed");
         }

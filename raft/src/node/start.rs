@@ -14,7 +14,7 @@ use super::life::TriadRaft;
 use crate::log_store::LogStore;
 use crate::peers::{Dialer, Network, Service, listen};
 use crate::state_machine::{Driver, clear, membership};
-use crate::{Error, Stand, StateMachine};
+use crate::{Error, Stand, StateMachine, failpoint};
 
 /// How long the replay of the log may take before the start is given up.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(600);
@@ -30,6 +30,7 @@ pub(super) async fn begin<S: StateMachine>(
 ) -> Result<(TriadRaft<S>, watch::Receiver<u64>), Error> {
     clear(&options.log.dir);
     agree(options, &machine.files().flushed(), log)?;
+    failpoint!("start.opened", Err);
     let id = options.identity.node;
     let driver = Driver::new(machine, log.clone());
     let applied = driver.applied();
@@ -43,6 +44,7 @@ pub(super) async fn begin<S: StateMachine>(
         if options.identity.joined {
             return Ok((raft, applied));
         }
+        failpoint!("start.found");
         // The founder gets an address when a second member comes.
         let founder = crate::Member {
             address: String::new(),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::wire::{Chunk, FileRecord, Offer, Wanted};
 use crate::state_machine::checksum;
-use crate::{Error, sealed};
+use crate::{Error, failpoint, sealed};
 
 /// Where a state lies until it is installed.
 pub(super) fn place(dir: &Path) -> PathBuf {
@@ -30,6 +30,7 @@ pub(super) fn offer(dir: &Path, offer: &Offer) -> Result<Wanted, Error> {
         }
     }
     let present = offer.files.iter().map(|file| kept(&place, file));
+    failpoint!("receive.offer", Err);
     Ok(Wanted {
         present: present.collect::<Result<_, Error>>()?,
     })
@@ -69,6 +70,7 @@ pub(super) fn chunk(dir: &Path, chunk: &Chunk) -> Result<(), Error> {
         .truncate(false)
         .open(&path)
         .map_err(failed)?;
+    failpoint!("receive.chunk", Err);
     file.write_all_at(&chunk.bytes, chunk.offset)
         .map_err(failed)
 }
@@ -76,6 +78,7 @@ pub(super) fn chunk(dir: &Path, chunk: &Chunk) -> Result<(), Error> {
 /// Checks and syncs everything; the place is then a state to be installed.
 pub(super) fn seal(dir: &Path, offer: &Offer) -> Result<PathBuf, Error> {
     let place = place(dir);
+    failpoint!("receive.seal", Err);
     for file in &offer.files {
         check_name(&file.name)?;
         let path = place.join(&file.name);
@@ -90,6 +93,7 @@ pub(super) fn seal(dir: &Path, offer: &Offer) -> Result<PathBuf, Error> {
             .map_err(|e| Error::io(format!("syncing {}", path.display()), e))?;
     }
     sealed::sync_dir(&place)?;
+    failpoint!("receive.sealed", Err);
     Ok(place)
 }
 

@@ -13,6 +13,7 @@ use openraft::raft::SnapshotResponse;
 
 use super::network::{Link, unreachable};
 use super::wire::{Ballot, Chunk, FileRecord, Offer, Wanted};
+use crate::failpoint;
 use crate::state_machine::{StateSource, checksum};
 use crate::type_config::{TypeConfig, Vote};
 
@@ -53,7 +54,9 @@ impl Link {
         source: StateSource,
     ) -> Result<SnapshotResponse<TypeConfig>, RPCError<TypeConfig>> {
         let name = self.connection.member.name.clone();
+        failpoint!("send.copy");
         let checkpoint = blocking(move || source.checkpoint()).await?;
+        failpoint!("send.copied");
         let dir = checkpoint.dir().to_path_buf();
         let files = blocking(move || list(&dir)).await?;
         let bytes: u64 = files.iter().map(|file| file.size).sum();
@@ -69,6 +72,7 @@ impl Link {
             .call("/peer/v1/state/offer", &offer, INSTALL_LIMIT)
             .await
             .map_err(unreachable)?;
+        failpoint!("send.offered");
         for (file, present) in offer.files.iter().zip(wanted.present) {
             self.send_file(checkpoint.dir(), file, present).await?;
         }
@@ -78,6 +82,7 @@ impl Link {
             .await
             .map_err(unreachable)?;
         tracing::info!(member = %name, "the state has been sent");
+        failpoint!("send.installed");
         let answer = openraft::raft::VoteResponse::<TypeConfig>::from(answer);
         Ok(SnapshotResponse::new(answer.vote))
     }
@@ -103,6 +108,7 @@ impl Link {
                 .await
                 .map_err(unreachable)?;
             offset += sent;
+            failpoint!("send.chunk");
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use super::{Stand, StateFiles, StateMachine};
 use crate::log_store::LogStore;
 use crate::member::MembershipRecord;
 use crate::type_config::{LogId, Payload, Replies, StoredMembership, TypeConfig};
-use crate::{Error, Position};
+use crate::{Error, Position, failpoint};
 
 type Snapshot = openraft::alias::SnapshotOf<TypeConfig, StateSource>;
 type SnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;
@@ -56,6 +56,7 @@ impl<S: StateMachine> Driver<S> {
             Payload::Blank => self.machine.skip(at, None).map(|()| Replies::default()),
             Payload::Membership(m) => {
                 let record = MembershipRecord::new(m, Some(at)).encode_to_vec();
+                failpoint!("membership.apply");
                 self.machine
                     .skip(at, Some(record))
                     .map(|()| Replies::default())
@@ -81,10 +82,12 @@ impl<S: StateMachine> RaftStateMachine<TypeConfig> for Driver<S> {
         let mut end = 0;
         while let Some((entry, responder)) = entries.try_next().await? {
             let at = Position::of(entry.log_id);
+            failpoint!("apply.entry");
             let replies = self
                 .take(at, &entry.payload)
                 .inspect_err(|e| self.log.fence(e.clone()));
             let replies = replies.map_err(io::Error::other)?;
+            failpoint!("apply.reply");
             if let Some(responder) = responder {
                 responder.send(replies);
             }
@@ -113,6 +116,7 @@ impl<S: StateMachine> RaftStateMachine<TypeConfig> for Driver<S> {
         let StateSource::Received(dir) = snapshot else {
             return Err(io::Error::other("the local state is not installed anew"));
         };
+        failpoint!("install.begin");
         let installed = self
             .machine
             .install(&dir)
@@ -121,6 +125,7 @@ impl<S: StateMachine> RaftStateMachine<TypeConfig> for Driver<S> {
         let index = meta.last_log_id.map_or(0, |id| id.index);
         self.log.applied_below(index + 1);
         self.applied.send_replace(index);
+        failpoint!("install.end");
         Ok(())
     }
 
@@ -147,7 +152,7 @@ impl RaftSnapshotBuilder<TypeConfig> for FlushBuilder {
 
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
         let files = self.files.clone();
-        let flushed = tokio::task::spawn_blocking(move || files.flush())
+        let flushed = tokio::task::spawn_blocking(move || flush(&*files))
             .await
             .map_err(io::Error::other)?;
         let flushed = flushed
@@ -155,6 +160,13 @@ impl RaftSnapshotBuilder<TypeConfig> for FlushBuilder {
             .map_err(io::Error::other)?;
         snapshot(&flushed, self.source.clone()).map_err(io::Error::other)
     }
+}
+
+fn flush(files: &dyn StateFiles) -> Result<Stand, Error> {
+    failpoint!("flush.begin", Err);
+    let flushed = files.flush()?;
+    failpoint!("flush.end");
+    Ok(flushed)
 }
 
 fn snapshot(flushed: &Stand, source: StateSource) -> Result<Snapshot, Error> {

@@ -3,13 +3,17 @@
 //! leaves. For tests only.
 
 mod dice;
+mod keys;
+pub mod load;
 mod loss;
+pub mod member;
 mod notes;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use dice::Dice;
+pub use keys::Keys;
 use notes::Notes;
 
 /// A disk under one directory.
