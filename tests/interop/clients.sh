@@ -136,12 +136,12 @@ run_cluster() {
 }
 
 build_moto() {
-  python3 -m pip install -q --disable-pip-version-check --target "$1" -r "$HERE/s3/requirements.txt"
+  python3 -m pip install -q --disable-pip-version-check --target "$1" -r "$HERE/buckets/requirements.txt"
 }
 # A server that speaks S3, on loopback, with everything in memory.
 client_s3() {
   client_kubectl || return 1
-  MOTO_DIR=$CACHE/moto-$(key "$HERE/s3/requirements.txt")
+  MOTO_DIR=$CACHE/moto-$(key "$HERE/buckets/requirements.txt")
   cached "$MOTO_DIR" build_moto
 }
 run_s3() {
@@ -154,7 +154,27 @@ run_s3() {
     curl -sf -X PUT "$AWS_ENDPOINT_URL/backups" >/dev/null && break
     sleep 0.1
   done
-  PATH=$KUBECTL_DIR:$PATH timeout -k 5 300 python3 "$HERE/kubectl/run_steps.py" "$1" "$HERE/s3/s3.steps"
+  BUCKET=s3://backups NOBODY=s3://nobody PATH=$KUBECTL_DIR:$PATH timeout -k 5 300 python3 "$HERE/kubectl/run_steps.py" "$1" "$HERE"/buckets/{buckets,s3}.steps
+}
+
+# The same over Azure's protocol. (No server to be had speaks all that Google's needs: fake-gcs-server takes no plain PUT.)
+build_azurite() { (cd "$1" && cp "$HERE"/buckets/package*.json . && npm ci --silent --no-audit --no-fund); }
+client_azure() {
+  client_kubectl || return 1
+  AZURITE_DIR=$CACHE/azurite-$(key "$HERE/buckets/package-lock.json")
+  cached "$AZURITE_DIR" build_azurite
+}
+run_azure() {
+  local port
+  port=$(free_port)
+  timeout -k 5 300 "$AZURITE_DIR/node_modules/.bin/azurite-blob" --silent --inMemoryPersistence --skipApiVersionCheck --disableTelemetry --blobPort "$port" >"$RUN/azurite.log" 2>&1 &
+  BESIDE+=($!)
+  export AZURE_STORAGE_USE_EMULATOR=true AZURITE_BLOB_STORAGE_URL=http://127.0.0.1:$port
+  for _ in $(seq 100); do
+    python3 "$HERE/buckets/make_container.py" "$AZURITE_BLOB_STORAGE_URL" backups 2>/dev/null && break
+    sleep 0.1
+  done
+  BUCKET=az://backups NOBODY=az://nobody PATH=$KUBECTL_DIR:$PATH timeout -k 5 300 python3 "$HERE/kubectl/run_steps.py" "$1" "$HERE/buckets/buckets.steps"
 }
 
 # What docs/operations says, done. Its servers lie beside the suite's own, on addresses of their own.
