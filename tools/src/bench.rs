@@ -1,32 +1,43 @@
 //! `triadctl bench`: a load generator for any server that speaks the Kubernetes API. It talks as clients do (TLS, the kubeconfig's
 //! certificate, HTTP/2) and measures what they would see, and what the server's processes take of the machine meanwhile.
 
+mod bulk;
+mod cluster;
+mod fanout;
 mod figures;
 mod link;
 mod load;
+mod metrics;
 mod objects;
 mod population;
 mod process;
 mod reads;
 mod scenario;
 mod tally;
+mod watch;
 mod writes;
 
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use crate::api::Client;
 use crate::table;
-use figures::Figures;
+use figures::{Figures, Span};
 use link::Http;
 use load::{Plan, Work};
 use objects::Kind;
 use process::Processes;
 use scenario::{Does, Scenario};
+use tally::Tally;
+
+/// Idle watches on one connection, as many components' are that share a transport.
+const IDLE_STREAMS: usize = 100;
 
 #[derive(Subcommand)]
 pub enum BenchCommand {
@@ -56,9 +67,12 @@ pub struct Run {
     /// Open loop: begin this many operations a second, however long they take; latencies count from when each was due
     #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
     rate: Option<f64>,
-    /// Clients that share one HTTP/2 connection
-    #[arg(long, default_value_t = 1)]
-    streams: usize,
+    /// Clients that share one HTTP/2 connection: 1, or 100 idle watches
+    #[arg(long)]
+    streams: Option<usize>,
+    /// Nodes of a simulated cluster, instead of the scenario's number
+    #[arg(long)]
+    nodes: Option<usize>,
     /// Speak HTTP/1.1, a connection for each client
     #[arg(long)]
     http1: bool,
@@ -149,20 +163,22 @@ fn measure(
     server: &Processes,
     scenario: &'static Scenario,
 ) -> Result<Figures> {
+    let idle = scenario.does == Does::IdleWatches;
+    let objects = options.objects.unwrap_or(scenario.objects);
     let plan = Plan {
         clients: options.clients.unwrap_or(scenario.clients),
         threads: options.threads,
-        streams: options.streams,
+        streams: options
+            .streams
+            .unwrap_or(if idle { IDLE_STREAMS } else { 1 }),
         http: if options.http1 { Http::One } else { Http::Two },
         warmup: options.warmup,
         duration: options.duration,
         rate: options.rate,
+        count: None,
     };
-    let objects = options.objects.unwrap_or(scenario.objects);
     population::block_on(prepare(client, scenario.does, objects))?;
-    let run = run_name();
-    let make = |number: usize| work(scenario.does, objects, &run, number);
-    let (tally, span) = load::run(client, &plan, server, &make)?;
+    let (tally, span, more) = load(client, &plan, server, scenario.does, options, objects)?;
     Ok(Figures {
         scenario: scenario.name,
         label: options.label.clone(),
@@ -171,8 +187,50 @@ fn measure(
         tally,
         span,
         resident: server.known().then(|| server.resident()).transpose()?,
-        more: Map::new(),
+        more,
     })
+}
+
+/// Runs the load of a scenario, by the driver that it needs.
+fn load(
+    client: &Client,
+    plan: &Plan,
+    server: &Processes,
+    does: Does,
+    options: &Run,
+    objects: usize,
+) -> Result<(Tally, Span, Map<String, Value>)> {
+    let run = run_name();
+    let plain = |(tally, span)| (tally, span, Map::new());
+    match does {
+        Does::FanOut(mut shape) => {
+            shape.watchers = plan.clients;
+            population::block_on(fanout::run(client, plan, server, shape)).map(plain)
+        }
+        Does::IdleWatches => {
+            let (tally, span, grown) = population::block_on(fanout::idle(client, plan, server))?;
+            let each = grown.map(|grown| grown / tally.done.max(1));
+            let more = each.map(|bytes| ("bytes_per_watch".to_owned(), bytes.into()));
+            Ok((tally, span, more.into_iter().collect()))
+        }
+        Does::DeleteCollection(kind) => {
+            population::block_on(bulk::delete_collection(client, kind, server)).map(plain)
+        }
+        Does::Cluster { nodes } => {
+            let size = (options.nodes.unwrap_or(nodes), objects);
+            cluster::run(client, plan, server, size, &run)
+        }
+        _ => {
+            let counted = matches!(does, Does::Fill(_) | Does::Churn(_));
+            let plan = Plan {
+                count: counted.then_some(objects as u64),
+                ..plan.clone()
+            };
+            let next = Arc::default();
+            let make = |number: usize| work(does, objects, &run, number, &next);
+            load::run(client, &plan, server, &make).map(plain)
+        }
+    }
 }
 
 async fn prepare(client: &Client, does: Does, objects: usize) -> Result<()> {
@@ -183,7 +241,13 @@ async fn prepare(client: &Client, does: Does, objects: usize) -> Result<()> {
             population::fill(client, kind, objects).await?;
             check_list(client, kind, form, objects).await
         }
-        Does::Create(..) | Does::Update(..) | Does::Patch(_) => Ok(()),
+        Does::WatchList(kind, _) | Does::DeleteCollection(kind) => {
+            population::fill(client, kind, objects).await
+        }
+        Does::FanOut(shape) if shape.single => {
+            population::fill(client, Kind::ConfigMap, objects.max(1)).await
+        }
+        _ => Ok(()),
     }
 }
 
@@ -204,7 +268,14 @@ async fn check_list(client: &Client, kind: Kind, form: reads::Form, objects: usi
     ))
 }
 
-fn work(does: Does, objects: usize, run: &str, number: usize) -> Box<dyn Work> {
+/// The work of one client of the loads that `load::run` drives.
+fn work(
+    does: Does,
+    objects: usize,
+    run: &str,
+    number: usize,
+    next: &Arc<AtomicUsize>,
+) -> Box<dyn Work> {
     match does {
         Does::Create(kind, wire) => Box::new(writes::Create::new(kind, wire, run, number)),
         Does::Update(kind, wire, change) => {
@@ -213,6 +284,12 @@ fn work(does: Does, objects: usize, run: &str, number: usize) -> Box<dyn Work> {
         Does::Patch(kind) => Box::new(writes::Patch::new(kind, run, number)),
         Does::Get(kind, wire) => Box::new(reads::Get::new(kind, wire, objects, number)),
         Does::List(kind, form) => Box::new(reads::List::new(kind, form)),
+        Does::WatchList(kind, wire) => Box::new(watch::WatchList::new(kind, wire)),
+        Does::Fill(kind) => Box::new(bulk::Fill::new(kind, next)),
+        Does::Churn(kind) => Box::new(bulk::Churn::new(kind, run, number)),
+        Does::FanOut(_) | Does::IdleWatches | Does::DeleteCollection(_) | Does::Cluster { .. } => {
+            unreachable!("`load` drives these itself")
+        }
     }
 }
 

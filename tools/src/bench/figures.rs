@@ -93,7 +93,7 @@ impl Figures {
             .collect();
         let mut line = json!({
             "scenario": self.scenario, "label": self.label, "clients": self.clients, "rate": self.rate,
-            "seconds": round(self.span.took.as_secs_f64(), 3), "operations": tally.done,
+            "seconds": round(self.span.took.as_secs_f64(), 6), "operations": tally.done,
             "per_second": round(self.per_second(), 1), "failed": tally.failed, "failures": failures,
             "bytes_sent": tally.sent, "bytes_received": tally.received,
             "p50_ms": tally.quantile_ms(0.5), "p90_ms": tally.quantile_ms(0.9), "p99_ms": tally.quantile_ms(0.99),

@@ -30,6 +30,8 @@ pub(crate) struct Plan {
     pub(crate) duration: Duration,
     /// Operations a second of an open loop; none is a closed loop.
     pub(crate) rate: Option<f64>,
+    /// Operations after which a closed loop ends, whatever the time; it has no warm-up.
+    pub(crate) count: Option<u64>,
 }
 
 /// What one client does, operation by operation.
@@ -53,7 +55,10 @@ pub(crate) fn run(
 ) -> Result<(Tally, Span)> {
     let threads = plan.threads.clamp(1, plan.clients.max(1));
     let gates: [Barrier; 3] = std::array::from_fn(|_| Barrier::new(threads + 1));
-    let schedules = [plan.warmup, plan.duration].map(|span| Schedule::new(plan.rate, span));
+    let schedules = match plan.count {
+        None => [plan.warmup, plan.duration].map(|span| Schedule::new(plan.rate, span, None)),
+        Some(count) => [0, count].map(|count| Schedule::new(None, Duration::ZERO, Some(count))),
+    };
     std::thread::scope(|scope| {
         let started: Vec<_> = (0..threads)
             .map(|thread| {
@@ -152,6 +157,7 @@ async fn one(mut seat: Seat, schedule: Arc<Schedule>, tally: Arc<Mutex<Tally>>) 
 struct Schedule {
     rate: Option<f64>,
     span: Duration,
+    count: Option<u64>,
     /// When the first client came; all count from there.
     began: OnceLock<Instant>,
     /// Operations begun so far.
@@ -159,10 +165,11 @@ struct Schedule {
 }
 
 impl Schedule {
-    fn new(rate: Option<f64>, span: Duration) -> Arc<Self> {
+    fn new(rate: Option<f64>, span: Duration, count: Option<u64>) -> Arc<Self> {
         Arc::new(Self {
             rate,
             span,
+            count,
             began: OnceLock::new(),
             begun: AtomicU64::new(0),
         })
@@ -173,6 +180,10 @@ impl Schedule {
         let began = *self.began.get_or_init(Instant::now);
         let now = Instant::now();
         let up = now >= began + self.span;
+        if let Some(count) = self.count {
+            let number = self.begun.fetch_add(1, Ordering::Relaxed);
+            return (number < count).then_some(now);
+        }
         let Some(rate) = self.rate else {
             let first = self.begun.fetch_add(1, Ordering::Relaxed) == 0;
             return (first || !up).then_some(now);
@@ -223,7 +234,7 @@ mod tests {
         clients: usize,
         took: impl Fn(u64) -> Duration,
     ) -> Tally {
-        let schedule = Schedule::new(rate, Duration::from_secs(seconds));
+        let schedule = Schedule::new(rate, Duration::from_secs(seconds), None);
         let tally = Arc::new(Mutex::new(Tally::new()));
         let (turns, tally_of) = (AtomicU64::new(0), tally.clone());
         let (turns, took, schedule_of) = (&turns, &took, schedule.clone());

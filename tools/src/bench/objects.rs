@@ -46,15 +46,17 @@ pub(crate) enum Kind {
     Deployment,
     Lease,
     Event,
+    Node,
 }
 
 impl Kind {
-    /// The path of all of them in a namespace.
+    /// The path of all of them in a namespace; nodes have none.
     pub(crate) fn path(self, namespace: &str) -> String {
         let (base, plural) = match self {
             Kind::Pod => ("/api/v1", "pods"),
             Kind::ConfigMap => ("/api/v1", "configmaps"),
             Kind::Event => ("/api/v1", "events"),
+            Kind::Node => return "/api/v1/nodes".to_owned(),
             Kind::Deployment => ("/apis/apps/v1", "deployments"),
             Kind::Lease => ("/apis/coordination.k8s.io/v1", "leases"),
         };
@@ -66,6 +68,7 @@ impl Kind {
             Kind::Pod => ("", "Pod"),
             Kind::ConfigMap => ("", "ConfigMap"),
             Kind::Event => ("", "Event"),
+            Kind::Node => ("", "Node"),
             Kind::Deployment => ("apps", "Deployment"),
             Kind::Lease => ("coordination.k8s.io", "Lease"),
         };
@@ -90,6 +93,8 @@ impl Kind {
                 "involvedObject": {"apiVersion": "v1", "kind": "Pod", "namespace": NAMESPACE, "name": "checkout-0"},
                 "reason": "Pulled", "type": "Normal", "count": 1, "source": {"component": "kubelet", "host": "bench-node-0000"},
                 "message": "Successfully pulled image \"registry.example.com/shop/checkout:2.41.7\" in 1.204s (1.204s including waiting)"}),
+            Kind::Node => json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "",
+                "labels": {"kubernetes.io/os": "linux", "node.example.com/pool": "general"}}}),
         }
     }
 }
@@ -128,6 +133,10 @@ impl Body {
 
     pub(crate) fn set_name(&mut self, name: &str) {
         self.tree["metadata"]["name"] = name.into();
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.tree["metadata"]["name"].as_str().unwrap_or_default()
     }
 
     /// Puts a value at a place that there is already; a JSON pointer.
@@ -173,11 +182,11 @@ impl Body {
     }
 }
 
-/// A pod of a population: every hundredth lies on the same node and has the same label.
-pub(crate) fn pod_of(number: usize) -> Body {
+/// A pod of a population that is spread over nodes evenly; what lies on the same node has the same label.
+pub(crate) fn pod_of(number: usize, nodes: usize) -> Body {
     let mut body = Body::new(Kind::Pod, Wire::Json).named(&name_of(Kind::Pod, number));
-    body.tree["spec"]["nodeName"] = node_name(number % NODES).into();
-    body.tree["metadata"]["labels"]["shard"] = format!("s{}", number % NODES).into();
+    body.tree["spec"]["nodeName"] = node_name(number % nodes).into();
+    body.tree["metadata"]["labels"]["shard"] = format!("s{}", number % nodes).into();
     body
 }
 
@@ -216,10 +225,10 @@ mod tests {
 
     #[test]
     fn templates_are_of_their_kind_and_of_the_size_that_their_scenario_names() {
-        for kind in [Kind::Lease, Kind::Event, Kind::Deployment] {
+        for kind in [Kind::Lease, Kind::Event, Kind::Node, Kind::Deployment] {
             assert!(Body::new(kind, Wire::Protobuf).named("x").bytes().len() > 40);
         }
-        let pod = pod_of(7).bytes().len();
+        let pod = pod_of(7, NODES).bytes().len();
         assert!((3800..=4100).contains(&pod), "{pod}");
         let map = Body::new(Kind::ConfigMap, Wire::Json).named("configmap-0000001");
         assert!((950..=1100).contains(&map.bytes().len()));

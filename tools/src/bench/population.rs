@@ -9,7 +9,7 @@ use http::Method;
 use serde_json::json;
 
 use super::link::{Call, Connection, Failure, Http, Link};
-use super::objects::{Body, Kind, NAMESPACE, Wire, name_of, pod_of};
+use super::objects::{Body, Kind, NAMESPACE, NODES, Wire, name_of, pod_of};
 use crate::api::Client;
 
 /// Creations in flight, and the connections that they share.
@@ -58,17 +58,27 @@ fn unless_there(outcome: Result<u64, Failure>) -> Result<(), Failure> {
 /// The object of a population of this number.
 pub(crate) fn member(kind: Kind, number: usize) -> Body {
     match kind {
-        Kind::Pod => pod_of(number),
+        Kind::Pod => pod_of(number, NODES),
         _ => Body::new(kind, Wire::Json).named(&name_of(kind, number)),
     }
 }
 
 /// Makes the objects 0 to `count`, unless the last one is there already.
 pub(crate) async fn fill(client: &Client, kind: Kind, count: usize) -> Result<()> {
+    fill_with(client, kind, count, move |number| member(kind, number)).await
+}
+
+/// The same with objects of the caller's making.
+pub(crate) async fn fill_with(
+    client: &Client,
+    kind: Kind,
+    count: usize,
+    make: impl Fn(usize) -> Body + Send + Sync + 'static,
+) -> Result<()> {
     let Some(last) = count.checked_sub(1) else {
         return Ok(());
     };
-    let path = format!("{}/{}", kind.path(NAMESPACE), name_of(kind, last));
+    let path = format!("{}/{}", kind.path(NAMESPACE), make(last).name());
     let there = link(client)
         .drain(Call::get(path, Wire::Json.media_type()))
         .await;
@@ -77,14 +87,14 @@ pub(crate) async fn fill(client: &Client, kind: Kind, count: usize) -> Result<()
         Err(failure) if failure.status != Some(404) => return Err(failure.into()),
         Err(_) => {}
     }
-    let next = Arc::new(AtomicUsize::new(0));
+    let (next, make) = (Arc::new(AtomicUsize::new(0)), Arc::new(make));
     let connections: Vec<_> = (0..CONNECTIONS)
         .map(|_| Connection::new(client, Http::Two))
         .collect();
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
             let link = Link::over(&connections[writer % CONNECTIONS]);
-            tokio::spawn(write(link, kind, next.clone(), count))
+            tokio::spawn(write(link, kind, next.clone(), count, make.clone()))
         })
         .collect();
     for writer in writers {
@@ -99,13 +109,14 @@ async fn write(
     kind: Kind,
     next: Arc<AtomicUsize>,
     count: usize,
+    make: Arc<impl Fn(usize) -> Body>,
 ) -> Result<(), Failure> {
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
         if number >= count {
             return Ok(());
         }
-        let body = member(kind, number);
+        let body = make(number);
         let (media_type, path) = (body.media_type(), kind.path(NAMESPACE));
         let call = Call::with(Method::POST, path, media_type, media_type, body.bytes());
         unless_there(link.drain(call).await)?;
