@@ -8,36 +8,27 @@ is restored. Everything lies in a temporary directory (TMPDIR) and goes with the
 """
 
 import base64
-import http.client
 import json
 import os
 import shutil
-import socket
-import ssl
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 
+from servers import admin_connection, free_port
+
 WRITERS = 8
 OBJECT = 512 << 10
 QUIET_SECONDS = 10
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 class Client:
     """One connection of an admin."""
 
-    def __init__(self, port, pki):
-        context = ssl.create_default_context(cafile=os.path.join(pki, "ca.crt"))
-        context.load_cert_chain(os.path.join(pki, "..", "admin.pem"))
-        self.connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=60)
+    def __init__(self, port, data):
+        self.connection = admin_connection(port, data)
 
     def put(self, name, text):
         body = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"text": text}})
@@ -59,23 +50,12 @@ class Client:
             return False
 
 
-def admin_pem(data):
-    """The admin's pair, as Python wants it: one file."""
-    text = open(os.path.join(data, "admin.kubeconfig"), encoding="utf-8").read()
-    pair = []
-    for word in ("client-certificate-data", "client-key-data"):
-        line = next(line for line in text.splitlines() if word in line)
-        pair.append(base64.b64decode(line.split(":")[1].strip()).decode())
-    with open(os.path.join(data, "admin.pem"), "w", encoding="utf-8") as out:
-        out.write("".join(pair))
-
-
-def fill(port, pki, megabytes):
+def fill(port, data, megabytes):
     names = iter(range(megabytes * (1 << 20) // (OBJECT * 4 // 3)))
     lock = threading.Lock()
 
     def work():
-        client = Client(port, pki)
+        client = Client(port, data)
         while True:
             with lock:
                 n = next(names, None)
@@ -96,14 +76,14 @@ def run_all(threads):
 class Writers:
     """Small writes all the time; each one's beginning and how long it took."""
 
-    def __init__(self, port, pki):
+    def __init__(self, port, data):
         self.seen, self.stop = [], threading.Event()
-        self.threads = [threading.Thread(target=self.work, args=(port, pki, w)) for w in range(WRITERS)]
+        self.threads = [threading.Thread(target=self.work, args=(port, data, w)) for w in range(WRITERS)]
         for thread in self.threads:
             thread.start()
 
-    def work(self, port, pki, writer):
-        client, n = Client(port, pki), 0
+    def work(self, port, data, writer):
+        client, n = Client(port, data), 0
         while not self.stop.is_set():
             started = time.monotonic()
             client.put(f"small-{writer}-{n}", "x" * 500)
@@ -138,12 +118,10 @@ def measure(triad, megabytes, home):
     try:
         while not os.path.exists(kubeconfig):
             time.sleep(0.05)
-        admin_pem(data)
-        pki = os.path.join(data, "pki")
-        while not Client(port, pki).ready():
+        while not Client(port, data).ready():
             time.sleep(0.05)
-        fill(port, pki, megabytes)
-        writers = Writers(port, pki)
+        fill(port, data, megabytes)
+        writers = Writers(port, data)
         quiet = time.monotonic()
         time.sleep(QUIET_SECONDS)
         before = writers.p99_ms(quiet, time.monotonic())

@@ -9,8 +9,6 @@ import http.client
 import json
 import pathlib
 import signal
-import socket
-import ssl
 import statistics
 import subprocess
 import sys
@@ -18,16 +16,12 @@ import tempfile
 import threading
 import time
 
+from servers import admin_connection, free_port
+
 KILLS, STOPS = 50, 20
 READY_WITHIN_S = 60
 # Between a member's return and the next turn, so that it has its place again.
 SETTLE_S = 1.0
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Member:
@@ -59,10 +53,7 @@ class Member:
             return False
 
     def connect(self):
-        pki = self.data / "pki"
-        context = ssl.create_default_context(cafile=pki / "ca.crt")
-        context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
-        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=context)
+        return admin_connection(self.port, self.data, timeout=10)
 
     def call(self, method, path, body=None):
         return exchange(self.connect(), method, path, body)

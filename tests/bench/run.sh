@@ -1,7 +1,8 @@
 #!/bin/bash
-# run.sh [start|store|failover]: figures of triad beside those of the reference, which `make peers` builds. `start`: start-up time and idle memory
+# run.sh [start|store|failover|api|churn|cluster]: figures of triad beside those of the reference, which `make peers` builds. `start`: start-up time and idle memory
 # (without the reference, triad's alone). `store`: the store beside etcd. `failover`: how long a cluster takes no writes when its leader
-# goes. Without a word: all. TRIAD and TRIADCTL name the binaries, TRIAD_STORE_BENCH kv's bench.
+# goes. `api`: every scenario of `triadctl bench` in turns with the reference (an hour), written to docs/benchmarks.md; `churn` and `cluster`
+# add their parts to it (ten to thirty minutes each). Without a word: the first three. TRIAD and TRIADCTL name the binaries, TRIAD_STORE_BENCH kv's bench.
 set -eu
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 CACHE=${CACHE:-$HOME/.cache/triad}
@@ -26,10 +27,21 @@ failover() {
   python3 "$HERE/failover.py" "${TRIAD:?the triad binary}" "${TRIADCTL:?the triadctl binary}"
 }
 
+# api PART...: measures these parts and writes the page anew, of all that was measured of this commit.
+api() {
+  local results commit
+  commit=$(git -C "$HERE" rev-parse --short HEAD)
+  results=${RESULTS:-$CACHE/bench-$commit.jsonl}
+  python3 "$HERE/api.py" "${TRIAD:?the triad binary}" "${TRIADCTL:?the triadctl binary}" "$PEERS" "$results" "$@"
+  python3 "$HERE/report.py" "$results" "$HERE/../../docs"
+}
+
 case "${1:-all}" in
 start) start ;;
 store) store ;;
 failover) failover ;;
+api) api ;;
+churn | cluster) api "$1" ;;
 all)
   start
   store

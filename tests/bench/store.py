@@ -9,20 +9,15 @@ store.py TRIAD_BENCH ETCD_BENCH PEERS [SECONDS]: kv's bench, etcd's, and the dir
 """
 import http.client
 import json
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 
+from servers import free_port
+
 SECONDS = "5"
 STARTS_WITHIN_S = 30
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def measure(command, limit_s):
