@@ -39,7 +39,7 @@ WRITES = [
 READS = [
     ["get-pods"], ["get-pods-protobuf"],
     ["list-pods"], ["list-pods-protobuf"], ["list-pods-gzip"], ["list-pods-pages"], ["list-pods-table"], ["list-pods-label"],
-    ["list-pods-node"], ["watchlist-pods"], ["watchlist-pods-protobuf"],
+    ["list-pods-node"], ["watchlist-pods"], ["watchlist-pods-protobuf"], ["leases-beside-lists"],
 ]
 CREATES = [["create-pods", "--clients=1"], ["create-pods", "--clients=16"], ["create-pods", "--clients=64"]]
 

@@ -39,6 +39,7 @@ TARGETS = [
     ("fan-out-100", None, "delivery to 100 watchers", 10),
     ("fan-out-1000", None, "delivery to 1,000 watchers", 5),
     ("fan-out-stalled", None, "delivery to 1,000 watchers beside a stalled one", None),
+    ("leases-beside-lists", None, "update Lease at 200/s beside LISTs of 10,000 pods without a pause", None),
     ("delete-pods", None, "deletecollection of 10,000 pods, each", 1 / 15),
     ("churn-pods", None, "create and delete a pod, 64 clients", None),
 ]

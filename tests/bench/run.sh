@@ -30,6 +30,7 @@ failover() {
 # api PART...: measures these parts and writes the page anew, of all that was measured of this commit.
 api() {
   local results commit
+  "$HERE/../peers/build.sh"
   commit=$(git -C "$HERE" rev-parse --short HEAD)
   results=${RESULTS:-$CACHE/bench-$commit.jsonl}
   python3 "$HERE/api.py" "${TRIAD:?the triad binary}" "${TRIADCTL:?the triadctl binary}" "$PEERS" "$results" "$@"

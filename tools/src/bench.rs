@@ -1,6 +1,7 @@
 //! `triadctl bench`: a load generator for any server that speaks the Kubernetes API. It talks as clients do (TLS, the kubeconfig's
 //! certificate, HTTP/2) and measures what they would see, and what the server's processes take of the machine meanwhile.
 
+mod beside;
 mod bulk;
 mod cluster;
 mod fanout;
@@ -31,10 +32,11 @@ use crate::table;
 use figures::{Figures, Span};
 use link::Http;
 use load::{Plan, Work};
-use objects::Kind;
+use objects::{Kind, Wire};
 use process::Processes;
 use scenario::{Does, Scenario};
 use tally::Tally;
+use writes::Change;
 
 /// Idle watches on one connection, as many components' are that share a transport.
 const IDLE_STREAMS: usize = 100;
@@ -220,6 +222,10 @@ fn load(
             let size = (options.nodes.unwrap_or(nodes), objects);
             cluster::run(client, plan, server, size, &run)
         }
+        Does::BesideLists => {
+            let make = |number: usize| work(does, objects, &run, number, &Arc::default());
+            beside::run(client, plan, server, &make)
+        }
         _ => {
             let counted = matches!(does, Does::Fill(_) | Does::Churn(_));
             let plan = Plan {
@@ -244,6 +250,7 @@ async fn prepare(client: &Client, does: Does, objects: usize) -> Result<()> {
         Does::WatchList(kind, _) | Does::DeleteCollection(kind) => {
             population::fill(client, kind, objects).await
         }
+        Does::BesideLists => population::fill(client, Kind::Pod, objects).await,
         Does::FanOut(shape) if shape.single => {
             population::fill(client, Kind::ConfigMap, objects.max(1)).await
         }
@@ -280,6 +287,16 @@ fn work(
         Does::Create(kind, wire) => Box::new(writes::Create::new(kind, wire, run, number)),
         Does::Update(kind, wire, change) => {
             Box::new(writes::Update::new(kind, wire, change, run, number))
+        }
+        Does::BesideLists => {
+            let (lease, wire) = (Kind::Lease, Wire::Protobuf);
+            Box::new(writes::Update::new(
+                lease,
+                wire,
+                Change::Renewal,
+                run,
+                number,
+            ))
         }
         Does::Patch(kind) => Box::new(writes::Patch::new(kind, run, number)),
         Does::Get(kind, wire) => Box::new(reads::Get::new(kind, wire, objects, number)),

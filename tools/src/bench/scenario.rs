@@ -16,6 +16,8 @@ pub(crate) enum Does {
     WatchList(Kind, Wire),
     FanOut(Shape),
     IdleWatches,
+    /// Renew Leases at a rate beside a client that lists everything.
+    BesideLists,
     /// Create the population, each object once.
     Fill(Kind),
     /// Create and delete as many objects as are said, one by one.
@@ -74,8 +76,8 @@ const SINGLE: Shape = Shape {
 };
 
 use Does::{
-    Churn, Cluster, Create, DeleteCollection, FanOut, Fill, Get, IdleWatches, List, Patch, Update,
-    WatchList,
+    BesideLists, Churn, Cluster, Create, DeleteCollection, FanOut, Fill, Get, IdleWatches, List,
+    Patch, Update, WatchList,
 };
 use Kind::{ConfigMap, Lease, Pod};
 use Wire::{Json, Protobuf};
@@ -111,6 +113,7 @@ pub(crate) static ALL: &[Scenario] = &[
     scenario("fan-out-1000", FanOut(fan_out(1000, 20)), 1000, 0, "1,000 watchers of ConfigMaps that change 20 times a second"),
     scenario("fan-out-stalled", FanOut(STALLED), 1000, 0, "the same beside one watcher that never reads"),
     scenario("watch-configmap", FanOut(SINGLE), 1, MANY, "one watcher of one ConfigMap of many, which changes 50 times a second"),
+    scenario("leases-beside-lists", BesideLists, 16, MANY, "renew 200 Leases a second (--rate) beside a client that lists all pods without a pause"),
     scenario("idle-watches", IdleWatches, 10_000, 0, "open watches that see nothing, 100 to a connection; what memory each takes"),
     scenario("churn-pods", Churn(Pod), 64, 60_000, "create and delete pods, one by one; memory at the end"),
     scenario("delete-pods", DeleteCollection(Pod), 1, MANY, "delete all pods by one request; an operation is a pod"),
