@@ -191,7 +191,20 @@ def growth(lines, docs):
     heads = ["what"] + [f"{size:,} ConfigMaps" for size in sizes]
     text = ["## Growth", "", "GET and create with 4 clients, creations and changes at a rate. Memory per object is the growth of the resident memory",
             "over that of the empty server, divided by the objects; an object is about 1 KB of data.", "", *table(heads, rows), ""]
-    return text + [f"![{name}](benchmarks/{name}.svg)" for name in ("growth-single", "growth-list", "growth-memory")] + [""]
+    text += [f"![{name}](benchmarks/{name}.svg)" for name in ("growth-single", "growth-list", "growth-memory")] + [""]
+    return text + memory_aim(figures, sizes)
+
+
+def memory_aim(figures, sizes):
+    """An object is to take 1.3 times its encoded size and 300 bytes; its size is what a LIST has of it as JSON."""
+    size = sizes[-1]
+    lists, each = figures.of("triad", scenario="list-configmaps", objects=size), median(figures.of("triad", what="memory per object", objects=size), "value")
+    if not lists or not lists[0]["operations"] or each is None:
+        return []
+    encoded = lists[0]["bytes_received"] / lists[0]["operations"] / size
+    _, reached, _ = verdict(None, 1.3 * encoded + 300, "bytes", each)
+    return [f"With {size:,} objects of {shown(encoded)} bytes of JSON, triad takes {shown(each)} bytes for each, its caches of encoded JSON and the store's memory "
+            f"included, where at most {shown(1.3 * encoded + 300)} (1.3 times the encoded size and 300) is aimed at: {reached}.", ""]
 
 
 def fan_out(lines, docs):
@@ -275,7 +288,7 @@ def main(results, docs):
     text += ["## What is missed", "", "Largest first." if missed else "Nothing that was measured.", "", *[f"- {line}" for line in missed], ""]
     notes = docs / "benchmarks" / "notes.md"
     if notes.exists():
-        text += ["What bounds them, as profiles say (docs/benchmarks/notes.md, written by hand):", "", notes.read_text(encoding="utf-8")]
+        text += ["What bounds them, as profiles of this commit say (docs/benchmarks/notes.md, written by hand):", "", notes.read_text(encoding="utf-8")]
     (docs / "benchmarks.md").write_text("\n".join(text).rstrip() + "\n", encoding="utf-8")
 
 
