@@ -10,7 +10,8 @@ Parts (all but `churn` and `cluster` when none is named):
   cores      the server on one core and on two
   churn      memory after 60,000 pods created and deleted
   cluster    5,000 nodes for CLUSTER_SECONDS (600) among CLUSTER_PODS (150,000) pods, on triad alone
-COMMIT names what TRIAD was built from, when that is not the checkout. SECONDS_EACH (8) is how long a scenario is measured, ROUNDS (2) how often each server has its turn.
+COMMIT names what TRIAD was built from, when that is not the checkout. SECONDS_EACH (8) is how long a scenario is measured, ROUNDS (2) how often each server has its turn; ONLY names
+scenarios, by comma, that alone are measured.
 """
 import json
 import os
@@ -24,6 +25,8 @@ import time
 import servers
 
 SECONDS_EACH = os.environ.get("SECONDS_EACH", "8")
+# Scenarios to leave all others out for, by comma.
+ONLY = [name for name in os.environ.get("ONLY", "").split(",") if name]
 ROUNDS = int(os.environ.get("ROUNDS", "2"))
 SCENARIO_WITHIN_S = 900
 # 150,000 pods have to be made first.
@@ -90,11 +93,14 @@ def scenarios(triadctl, results, kinds):
     for turn in range(1, ROUNDS + 1):
         for make in kinds:
             with_server(make, lambda server: writing(triadctl, results, server, turn))
-            with_server(make, lambda server: reading(triadctl, results, server, turn))
+            if not ONLY or {words[0] for words in READS + [["delete-pods"]]} & set(ONLY):
+                with_server(make, lambda server: reading(triadctl, results, server, turn))
 
 
 def run_all(triadctl, results, server, turn, all_words):
     for words in all_words:
+        if ONLY and words[0] not in ONLY:
+            continue
         for figure in bench(triadctl, server, words):
             results.add("scenarios", server.name, turn, figure)
 
