@@ -29,6 +29,9 @@ pub(crate) struct Bed {
     flipped: Vec<Option<usize>>,
     /// What every member is started with besides.
     flags: Vec<String>,
+    /// What each was told to join by. It is told so at every start, as whoever looks after it would: it may have lost its power
+    /// before it was taken in, and then goes on with that.
+    tokens: Vec<Option<String>>,
 }
 
 impl Bed {
@@ -56,6 +59,7 @@ impl Bed {
             disks: (0..count).map(disk).collect(),
             flipped: vec![None; count],
             flags,
+            tokens: vec![None; count],
             dir,
         };
         bed.start(0, None);
@@ -108,6 +112,9 @@ impl Bed {
             command.arg(format!("--peer-advertise={door}"));
         }
         if let Some(token) = token {
+            self.tokens[n] = Some(token.to_owned());
+        }
+        if let Some(token) = &self.tokens[n] {
             command.arg(format!("--join={token}"));
         }
         self.disks[n].put_under(&mut command);
@@ -215,6 +222,18 @@ impl Bed {
     pub(crate) fn is_lost(&mut self, n: usize) -> bool {
         let child = self.members[n].as_mut();
         let ended = child.is_some_and(|child| child.try_wait().unwrap().is_some());
+        if ended
+            && self
+                .told(n)
+                .lines()
+                .next_back()
+                .is_some_and(waits_for_better)
+        {
+            // Whoever looks after it starts it again.
+            self.members[n] = None;
+            self.start(n, None);
+            return false;
+        }
         assert!(
             self.flipped[n].is_some() || !ended,
             "m{n} has ended:\n{}",
@@ -285,9 +304,16 @@ impl Bed {
     }
 }
 
+/// The last word of a server that ended at its start, because its disk failed just then or nobody was there to take it in.
+fn waits_for_better(word: &str) -> bool {
+    let disk = word.contains("cannot open the store") && word.contains("IO error");
+    disk || word.contains("cannot join the cluster")
+}
+
 /// The log's and the state's files under a directory that hold anything.
 fn list(dir: &Path, into: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(dir).unwrap().flatten() {
+    // One that lost its power before it was taken in may have none.
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();
         let kind = path.extension().unwrap_or_default();
         if path.is_dir() {

@@ -91,6 +91,13 @@ pub(crate) async fn strike(bed: &mut Bed, dice: &mut Dice) -> String {
             format!("the clock of m{one} is {seconds} s wrong")
         }
         9 => {
+            // One that was replaced a moment ago does not vote yet: two disks at once are more than three members bear.
+            for n in (0..count).filter(|n| *n != one) {
+                if !bed.ready(n).await {
+                    bed.replace(n).await;
+                    return format!("m{n} is found damaged: it is replaced");
+                }
+            }
             bed.stop(one);
             let file = bed.flip(one, dice);
             bed.start(one, None);
