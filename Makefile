@@ -43,6 +43,7 @@ interop: build
 	tests/interop/run.sh all
 
 torture: rocksdb
+	TRIAD_SIM_RUNS=$${TRIAD_SIM_RUNS:-500} $(CARGO) test --release -p triad-kv --lib simulation
 	TRIAD_TORTURE_RUNS=$${TRIAD_TORTURE_RUNS:-1000} $(CARGO) test --release -p triad-fault -- --nocapture
 	TRIAD_FAILPOINT_RUNS=$${TRIAD_FAILPOINT_RUNS:-10} $(CARGO) test --release -p triad-fault --features failpoints --test failpoints -- --nocapture
 	TRIAD_CLUSTER_RUNS=$${TRIAD_CLUSTER_RUNS:-60} $(CARGO) test --release -p triad-server --test cluster -- --nocapture

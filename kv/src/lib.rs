@@ -22,6 +22,8 @@ mod lock;
 mod options;
 mod recover;
 mod revision;
+#[cfg(test)]
+mod simulation;
 mod state;
 mod store;
 mod txn;

@@ -4,6 +4,7 @@
 
 mod dice;
 mod keys;
+pub mod linear;
 pub mod load;
 mod loss;
 pub mod member;

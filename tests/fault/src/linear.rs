@@ -4,10 +4,40 @@
 
 use std::collections::HashSet;
 
-use crate::history::{Call, Operation, Outcome};
+/// What is asked of a register; each value is written at most once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    Read,
+    Write(u64),
+    /// Writes the second where the first is found.
+    Swap(u64, u64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Value(u64),
+    Done,
+    /// The swap found another value.
+    Conflict,
+    /// Nobody knows; it may still happen.
+    Unknown,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Operation {
+    pub register: usize,
+    pub call: Call,
+    pub outcome: Outcome,
+    pub began: u64,
+    /// `u64::MAX` while nobody knows.
+    pub ended: u64,
+}
 
 /// Checks one register that held `initial` in the beginning.
-pub(crate) fn check(operations: &[Operation], initial: u64) -> Result<(), String> {
+///
+/// # Errors
+/// The operations near the first that no order explains.
+pub fn check(operations: &[Operation], initial: u64) -> Result<(), String> {
     let mut operations = operations.to_vec();
     // Reads that nobody got tell nothing.
     operations.retain(|o| !(o.call == Call::Read && o.outcome == Outcome::Unknown));

@@ -3,34 +3,7 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
-/// One register is one ConfigMap; each value is written at most once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Call {
-    Read,
-    Write(u64),
-    /// Writes the second where the first is found.
-    Swap(u64, u64),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Value(u64),
-    Done,
-    /// The swap found another value.
-    Conflict,
-    /// Nobody knows; it may still happen.
-    Unknown,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Operation {
-    pub(crate) register: usize,
-    pub(crate) call: Call,
-    pub(crate) outcome: Outcome,
-    pub(crate) began: u64,
-    /// `u64::MAX` while nobody knows.
-    pub(crate) ended: u64,
-}
+use triad_fault::linear::Operation;
 
 pub(crate) struct History {
     started: Instant,

@@ -8,7 +8,6 @@ mod bed;
 mod client;
 mod faults;
 mod history;
-mod linear;
 mod links;
 mod net;
 mod road;

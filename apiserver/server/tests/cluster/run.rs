@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use triad_fault::Dice;
+use triad_fault::linear::{self, Call, Operation, Outcome};
 
 use crate::bed::Bed;
 use crate::client::{Client, Lost};
 use crate::faults::{pick, strike};
-use crate::history::{Call, History, Operation, Outcome};
-use crate::{linear, watching};
+use crate::history::History;
+use crate::watching;
 
 const MEMBERS: usize = 3;
 const REGISTERS: usize = 4;
