@@ -5,11 +5,14 @@
 
 pub(crate) mod certificates;
 mod default_toleration_seconds;
+mod limit_ranger;
 mod namespace_lifecycle;
+mod pod_security;
 mod priority;
 pub(crate) mod resource_quota;
 mod runtime_class;
 mod service_account;
+mod storage_classes;
 mod storage_in_use;
 mod taint_nodes;
 
@@ -95,6 +98,17 @@ trait Plugin: Send + Sync {
     ) -> Result<(), Status> {
         Ok(())
     }
+
+    /// As `validate`, by one that also warns the client.
+    fn review(
+        &self,
+        attributes: &Attributes,
+        object: Option<&Value>,
+        old: Option<&Value>,
+        _warnings: &mut Vec<String>,
+    ) -> Result<(), Status> {
+        self.validate(attributes, object, old)
+    }
 }
 
 /// All of upstream's plugin names: which ones exist here is said by `Chain::new`.
@@ -144,6 +158,9 @@ const KNOWN: [&str; 39] = [
 pub(crate) struct Lookup {
     store: triad_kv::Store,
     pub(crate) namespaces: Arc<ResourceCache>,
+    pub(crate) pods: Arc<ResourceCache>,
+    pub(crate) limit_ranges: Arc<ResourceCache>,
+    pub(crate) storage_classes: Arc<ResourceCache>,
     pub(crate) service_accounts: Arc<ResourceCache>,
     pub(crate) priority_classes: Arc<ResourceCache>,
     pub(crate) runtime_classes: Arc<ResourceCache>,
@@ -155,6 +172,9 @@ impl Lookup {
         Some(Lookup {
             store: cacher.store().clone(),
             namespaces: cache("namespaces")?,
+            pods: cache("pods")?,
+            limit_ranges: cache("limitranges")?,
+            storage_classes: cache("storageclasses")?,
             service_accounts: cache("serviceaccounts")?,
             priority_classes: cache("priorityclasses")?,
             runtime_classes: cache("runtimeclasses")?,
@@ -216,10 +236,16 @@ impl Chain {
             Box::new(namespace_lifecycle::NamespaceLifecycle {
                 lookup: lookup.clone(),
             }),
+            Box::new(limit_ranger::LimitRanger {
+                lookup: lookup.clone(),
+            }),
             Box::new(service_account::ServiceAccount {
                 lookup: lookup.clone(),
             }),
             Box::new(taint_nodes::TaintNodesByCondition),
+            Box::new(pod_security::PodSecurity {
+                lookup: lookup.clone(),
+            }),
             Box::new(priority::Priority {
                 lookup: lookup.clone(),
             }),
@@ -227,7 +253,13 @@ impl Chain {
                 not_ready: config.toleration_seconds.0,
                 unreachable: config.toleration_seconds.1,
             }),
+            Box::new(storage_classes::DefaultStorageClass {
+                lookup: lookup.clone(),
+            }),
             Box::new(storage_in_use::StorageObjectInUseProtection),
+            Box::new(storage_classes::PersistentVolumeClaimResize {
+                lookup: lookup.clone(),
+            }),
             Box::new(runtime_class::RuntimeClass { lookup }),
             Box::new(certificates::Approval(authorizer.clone())),
             Box::new(certificates::Signing(authorizer.clone())),
@@ -283,9 +315,10 @@ impl Chain {
         object: Option<&Value>,
         old: Option<&Value>,
     ) -> Result<Vec<String>, Status> {
+        let mut warnings = Vec::new();
         for plugin in &self.plugins {
-            plugin.validate(attributes, object, old)?;
+            plugin.review(attributes, object, old, &mut warnings)?;
         }
-        Ok(Vec::new())
+        Ok(warnings)
     }
 }

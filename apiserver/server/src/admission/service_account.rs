@@ -86,6 +86,114 @@ impl Plugin for ServiceAccount {
         }
         Ok(())
     }
+
+    /// Where an account says so, its pods may use no secrets but those that it names.
+    fn validate(
+        &self,
+        attributes: &Attributes,
+        object: Option<&Value>,
+        _old: Option<&Value>,
+    ) -> Result<(), Status> {
+        let kinds: &[(&str, &str)] = match (attributes.operation, attributes.subresource.as_str()) {
+            _ if !attributes.is("", "pods") => return Ok(()),
+            (Operation::Create, "") => &[
+                ("initContainers", "init container"),
+                ("containers", "container"),
+            ],
+            (Operation::Update, "ephemeralcontainers") => {
+                &[("ephemeralContainers", "ephemeral container")]
+            }
+            _ => return Ok(()),
+        };
+        let Some(pod) =
+            object.filter(|pod| meta::annotation(pod, "kubernetes.io/config.mirror").is_none())
+        else {
+            return Ok(());
+        };
+        let name = text(&pod["spec"]["serviceAccountName"]);
+        let accounts = &self.lookup.service_accounts;
+        let account = self.lookup.find(accounts, &attributes.namespace, name);
+        let enforced = account.filter(|account| {
+            let asked = meta::annotation(account, "kubernetes.io/enforce-mountable-secrets");
+            asked.is_some_and(|asked| TRUE.contains(&asked))
+        });
+        let Some(account) = enforced else {
+            return Ok(());
+        };
+        let creates = attributes.operation == Operation::Create;
+        secret_of_a_container(pod, &account, kinds)
+            .or_else(|| creates.then(|| secret_of_the_pod(pod, &account)).flatten())
+            .map_or(Ok(()), |why| Err(attributes.forbidden(Some(pod), why)))
+    }
+}
+
+/// What is true in an annotation (strconv.ParseBool).
+const TRUE: [&str; 6] = ["1", "t", "T", "TRUE", "true", "True"];
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn items(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().into_iter().flatten()
+}
+
+fn names(account: &Value, list: &str, name: &str) -> bool {
+    items(&account[list]).any(|secret| secret["name"] == name)
+}
+
+/// A volume's secret comes before those of containers, and pull secrets after them.
+fn secret_of_a_container(pod: &Value, account: &Value, kinds: &[(&str, &str)]) -> Option<String> {
+    let whose = meta::name(account);
+    let unless_named = |what: String, secret: &str| {
+        (!names(account, "secrets", secret)).then(|| {
+            format!(
+                "{what} secret.secretName=\"{secret}\" is not allowed because service account {whose} does not reference that secret"
+            )
+        })
+    };
+    let mut used = Vec::new();
+    if kinds.iter().any(|(list, _)| *list == "containers") {
+        for volume in items(&pod["spec"]["volumes"]) {
+            if let Some(secret) = volume["secret"]["secretName"].as_str() {
+                used.push(("volume with".to_owned(), secret));
+            }
+        }
+    }
+    for (list, kind) in kinds {
+        for container in items(&pod["spec"][*list]) {
+            let name = text(&container["name"]);
+            for variable in items(&container["env"]) {
+                if let Some(secret) = variable["valueFrom"]["secretKeyRef"]["name"].as_str() {
+                    let variable = text(&variable["name"]);
+                    used.push((
+                        format!("{kind} {name} with envVar {variable} referencing"),
+                        secret,
+                    ));
+                }
+            }
+            for source in items(&container["envFrom"]) {
+                if let Some(secret) = source["secretRef"]["name"].as_str() {
+                    used.push((format!("{kind} {name} with envFrom referencing"), secret));
+                }
+            }
+        }
+    }
+    used.into_iter()
+        .find_map(|(what, secret)| unless_named(what, secret))
+}
+
+fn secret_of_the_pod(pod: &Value, account: &Value) -> Option<String> {
+    let secrets = items(&pod["spec"]["imagePullSecrets"]).map(|secret| text(&secret["name"]));
+    let mut others = secrets
+        .enumerate()
+        .filter(|(_, secret)| !names(account, "imagePullSecrets", secret));
+    others.next().map(|(at, secret)| {
+        let whose = meta::name(account);
+        format!(
+            "imagePullSecrets[{at}].name=\"{secret}\" is not allowed because service account {whose} does not reference that imagePullSecret"
+        )
+    })
 }
 
 impl ServiceAccount {
@@ -180,5 +288,63 @@ fn mount_token(pod: &mut Value) {
             {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}]}},
         ]}});
         pod["spec"]["volumes"] = volumes.into_iter().chain([volume]).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Server;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_account_that_says_so_lends_only_the_secrets_that_it_names() {
+        let server = Server::start_with("none", &[]).await;
+        let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": {"name": "strict", "namespace": "default", "annotations": {"kubernetes.io/enforce-mountable-secrets": "true"}},
+            "secrets": [{"name": "own"}], "imagePullSecrets": [{"name": "pull"}]});
+        server.create("serviceaccounts", "default", account).await;
+        let pod = |name: &str, spec: Value| {
+            let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"},
+                "spec": {"serviceAccountName": "strict", "containers": [{"name": "c", "image": "i"}]}});
+            for (field, value) in spec.as_object().into_iter().flatten() {
+                pod["spec"][field] = value.clone();
+            }
+            pod
+        };
+        let volume =
+            |secret: &str| json!({"volumes": [{"name": "v", "secret": {"secretName": secret}}]});
+        server
+            .create("pods", "default", pod("fine", volume("own")))
+            .await;
+        let variable = json!({"containers": [{"name": "c", "image": "i", "env": [{"name": "E", "valueFrom": {"secretKeyRef": {"name": "other", "key": "k"}}}]}]});
+        let source = json!({"initContainers": [{"name": "i", "image": "i", "envFrom": [{"secretRef": {"name": "other"}}]}]});
+        let cases = [
+            (
+                volume("other"),
+                "volume with secret.secretName=\"other\" is not allowed because service account strict does not reference that secret",
+            ),
+            (
+                variable,
+                "container c with envVar E referencing secret.secretName=\"other\" is not allowed because service account strict does not reference that secret",
+            ),
+            (
+                source,
+                "init container i with envFrom referencing secret.secretName=\"other\" is not allowed because service account strict does not reference that secret",
+            ),
+            (
+                json!({"imagePullSecrets": [{"name": "pull"}, {"name": "other"}]}),
+                "imagePullSecrets[1].name=\"other\" is not allowed because service account strict does not reference that imagePullSecret",
+            ),
+        ];
+        for (spec, why) in cases {
+            let refused = server
+                .try_create("pods", "default", pod("refused", spec))
+                .await
+                .unwrap_err();
+            assert_eq!(
+                refused.message,
+                format!("pods \"refused\" is forbidden: {why}")
+            );
+        }
     }
 }

@@ -1,0 +1,256 @@
+//! PodSecurity: what the labels of a namespace ask of the pods in it, by the Pod Security Standards
+//! (k8s.io/pod-security-admission admission/admission.go).
+
+mod checks;
+mod pod;
+mod policy;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Attributes, Lookup, Operation, Plugin};
+use serde_json::Value;
+use triad_machinery::meta;
+use triad_machinery::status::{GroupKind, Status};
+
+use checks::{Violation, evaluate};
+use pod::{Pod, items, text};
+use policy::{Level, Policy, Standard};
+
+/// Pods that are looked at when a namespace asks for more than before, and how long that may take.
+const MOST_PODS: usize = 3000;
+const LOOK_LIMIT: Duration = Duration::from_secs(1);
+/// These do not change what a pod may do. Any other may, even one that is not known here.
+const HARMLESS_SUBRESOURCES: [&str; 8] = [
+    "exec",
+    "attach",
+    "binding",
+    "eviction",
+    "log",
+    "portforward",
+    "proxy",
+    "status",
+];
+
+pub(super) struct PodSecurity {
+    pub(super) lookup: Arc<Lookup>,
+}
+
+impl Plugin for PodSecurity {
+    fn name(&self) -> &'static str {
+        "PodSecurity"
+    }
+
+    fn review(
+        &self,
+        attributes: &Attributes,
+        object: Option<&Value>,
+        old: Option<&Value>,
+        warnings: &mut Vec<String>,
+    ) -> Result<(), Status> {
+        let Some(object) = object.filter(|_| attributes.operation != Operation::Delete) else {
+            return Ok(());
+        };
+        let resource = (&*attributes.resource.group, &*attributes.resource.plural);
+        let main = attributes.subresource.is_empty();
+        match resource {
+            ("", "namespaces") if main => self.namespace(object, old, warnings),
+            ("", "pods") => self.pod(attributes, object, old, warnings),
+            _ if main => {
+                if let Some(template) = template(resource, object) {
+                    let policy = self.policy(&attributes.namespace);
+                    warn(policy.warn, &template, warnings);
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl PodSecurity {
+    /// The policy of a namespace. One that is not there has none, and takes no pods either.
+    fn policy(&self, namespace: &str) -> Policy {
+        let found = self.lookup.find(&self.lookup.namespaces, "", namespace);
+        Policy::of(&found.unwrap_or_default()).0
+    }
+
+    fn pod(
+        &self,
+        attributes: &Attributes,
+        object: &Value,
+        old: Option<&Value>,
+        warnings: &mut Vec<String>,
+    ) -> Result<(), Status> {
+        let harmless = HARMLESS_SUBRESOURCES.contains(&attributes.subresource.as_str());
+        if harmless || old.is_some_and(|old| !matters(object, old)) {
+            return Ok(());
+        }
+        let policy = self.policy(&attributes.namespace);
+        let pod = Pod {
+            metadata: &object["metadata"],
+            spec: &object["spec"],
+        };
+        let violations = evaluate(policy.enforce, &pod);
+        if !violations.is_empty() {
+            let what = detailed(&violations);
+            let why = format!("violates PodSecurity \"{}\": {what}", policy.enforce);
+            return Err(attributes.forbidden(Some(object), why));
+        }
+        warn(policy.warn, &pod, warnings);
+        Ok(())
+    }
+
+    /// The labels must be right, unless they were wrong in the same way before; what asks for more is held against the
+    /// pods that are there.
+    fn namespace(
+        &self,
+        object: &Value,
+        old: Option<&Value>,
+        warnings: &mut Vec<String>,
+    ) -> Result<(), Status> {
+        let (policy, errors) = Policy::of(object);
+        let before = old.map(Policy::of);
+        let known = |errors: &[_]| before.as_ref().is_some_and(|(_, known)| known == errors);
+        if !errors.is_empty() && !known(&errors) {
+            let kind = GroupKind {
+                group: "",
+                kind: "Namespace",
+            };
+            return Err(Status::invalid(kind, meta::name(object), &errors));
+        }
+        let Some((Policy { enforce: was, .. }, _)) = before else {
+            return Ok(());
+        };
+        let now = policy.enforce;
+        let relaxed = was.version == now.version && now.level <= was.level;
+        if now.level != Level::Privileged && !relaxed {
+            self.look_at_pods(meta::name(object), now, warnings);
+        }
+        Ok(())
+    }
+
+    fn look_at_pods(&self, namespace: &str, standard: Standard, warnings: &mut Vec<String>) {
+        let began = Instant::now();
+        let pods = &self.lookup.pods;
+        let snapshot = pods.snapshot();
+        let prefix = pods.layout.key(namespace, "");
+        let decoded = snapshot.range(&prefix, None);
+        let all: Vec<Value> = decoded
+            .filter_map(|pod| pod.object(&pods.layout).ok())
+            .collect();
+        let (mut found, mut looked_at) = (BTreeMap::<String, BTreeSet<&str>>::new(), 0);
+        for object in one_of_each_first(&all).into_iter().take(MOST_PODS) {
+            looked_at += 1;
+            let pod = Pod {
+                metadata: &object["metadata"],
+                spec: &object["spec"],
+            };
+            let violations = evaluate(standard, &pod);
+            if !violations.is_empty() {
+                let reasons: Vec<&str> = violations.iter().map(|v| v.reason.as_str()).collect();
+                let named = found.entry(reasons.join(", ")).or_default();
+                named.insert(meta::name(object));
+            }
+            if began.elapsed() > LOOK_LIMIT {
+                break;
+            }
+        }
+        if looked_at < all.len() {
+            warnings.push(format!(
+                "new PodSecurity enforce level only checked against the first {looked_at} of {} existing pods",
+                all.len()
+            ));
+        }
+        if !found.is_empty() {
+            warnings.push(format!(
+                "existing pods in namespace \"{namespace}\" violate the new PodSecurity enforce level \"{standard}\""
+            ));
+        }
+        let mut each: Vec<String> = found.iter().map(named_after_the_first).collect();
+        each.sort();
+        warnings.extend(each);
+    }
+}
+
+/// The pods without a controller and the first of each controller's, then the others of theirs.
+fn one_of_each_first(pods: &[Value]) -> Vec<&Value> {
+    let mut seen = BTreeSet::new();
+    let (mut first, mut others) = (Vec::new(), Vec::new());
+    for pod in pods {
+        let controller = items(&pod["metadata"]["ownerReferences"])
+            .find(|owner| owner["controller"] == true)
+            .map(|owner| text(&owner["uid"]));
+        match controller {
+            Some(uid) if !seen.insert(uid) => others.push(pod),
+            _ => first.push(pod),
+        }
+    }
+    first.extend(others);
+    first
+}
+
+fn named_after_the_first((reasons, pods): (&String, &BTreeSet<&str>)) -> String {
+    let first = pods.first().copied().unwrap_or_default();
+    match pods.len() - 1 {
+        0 => format!("{first}: {reasons}"),
+        1 => format!("{first} (and 1 other pod): {reasons}"),
+        others => format!("{first} (and {others} other pods): {reasons}"),
+    }
+}
+
+fn warn(standard: Standard, pod: &Pod<'_>, warnings: &mut Vec<String>) {
+    let violations = evaluate(standard, pod);
+    if !violations.is_empty() {
+        let what = detailed(&violations);
+        warnings.push(format!("would violate PodSecurity \"{standard}\": {what}"));
+    }
+}
+
+fn detailed(violations: &[Violation]) -> String {
+    let each = violations.iter();
+    let each: Vec<String> = each
+        .map(|violation| format!("{} ({})", violation.reason, violation.detail))
+        .collect();
+    each.join(", ")
+}
+
+/// The pod that a controller will make.
+fn template<'a>(resource: (&str, &str), object: &'a Value) -> Option<Pod<'a>> {
+    let template = match resource {
+        ("", "podtemplates") => &object["template"],
+        ("", "replicationcontrollers")
+        | ("apps", "replicasets" | "deployments" | "statefulsets" | "daemonsets")
+        | ("batch", "jobs") => &object["spec"]["template"],
+        ("batch", "cronjobs") => &object["spec"]["jobTemplate"]["spec"]["template"],
+        _ => return None,
+    };
+    (!template.is_null()).then(|| Pod {
+        metadata: &template["metadata"],
+        spec: &template["spec"],
+    })
+}
+
+/// Whether an update changes anything that is checked: images, and which containers there are.
+fn matters(pod: &Value, old: &Value) -> bool {
+    let images = |pod: &Value, kind: &str| -> Vec<String> {
+        let containers = items(&pod["spec"][kind]);
+        containers.map(|c| text(&c["image"]).to_owned()).collect()
+    };
+    let changed = ["containers", "initContainers"]
+        .into_iter()
+        .any(|kind| images(pod, kind) != images(old, kind));
+    let ephemeral = |pod: &Value| -> BTreeMap<String, String> {
+        let containers = items(&pod["spec"]["ephemeralContainers"]);
+        let of = |c: &Value| (text(&c["name"]).to_owned(), text(&c["image"]).to_owned());
+        containers.map(of).collect()
+    };
+    let before = ephemeral(old);
+    changed
+        || ephemeral(pod)
+            .iter()
+            .any(|(name, image)| before.get(name) != Some(image))
+}
