@@ -66,7 +66,8 @@ pub struct Run {
     /// How long to run before measuring
     #[arg(long, default_value = "2s", value_parser = duration)]
     warmup: Duration,
-    /// Open loop: begin this many operations a second, however long they take; latencies count from when each was due
+    /// Open loop: begin this many operations a second, however long they take; latencies count from when each was due. For
+    /// watchers: changes a second; for a cluster: pods a second
     #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
     rate: Option<f64>,
     /// Clients that share one HTTP/2 connection: 1, or 100 idle watches
@@ -78,7 +79,7 @@ pub struct Run {
     /// Speak HTTP/1.1, a connection for each client
     #[arg(long)]
     http1: bool,
-    /// Threads of the load itself
+    /// Threads of the load itself; watchers share one
     #[arg(long, default_value_t = 1)]
     threads: usize,
     /// Processes of the server on this machine, whose processor time and memory are measured: PID,PID
@@ -167,6 +168,11 @@ fn measure(
 ) -> Result<Figures> {
     let idle = scenario.does == Does::IdleWatches;
     let objects = options.objects.unwrap_or(scenario.objects);
+    if options.rate.is_some() && !scenario.does.has_rate() {
+        return Err(anyhow!(
+            "it has an end and goes as fast as it can: no --rate"
+        ));
+    }
     let plan = Plan {
         clients: options.clients.unwrap_or(scenario.clients),
         threads: options.threads,

@@ -358,6 +358,10 @@ fn a_scenario_or_process_that_is_not_there_is_said() {
             String::from_utf8_lossy(&output.stderr)
                 .contains("there is no scenario \"get-everything\"")
         );
+        let args = ["bench", "run", "fill-pods", "--rate", "10"];
+        let output = triadctl(kubeconfig, &args);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("no --rate"));
         let args = [
             "bench",
             "run",

@@ -1,5 +1,5 @@
 //! Watch fan-out: many watchers of ConfigMaps that one writer changes at a steady rate. An operation is one delivery, its latency
-//! the time from the write's beginning to the event's arrival: both are the clock of this process. One watcher may stall.
+//! the time from the write's beginning to the event's arrival, by the clock of this process. One watcher may stall.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use serde_json::json;
 
 use super::figures::Span;
-use super::link::{Call, Connection, Failure, Http, Link};
+use super::link::{Call, Connection, Failure, Link};
 use super::load::Plan;
 use super::objects::{Body, Kind, NAMESPACE, Wire, name_of};
 use super::population;
@@ -281,10 +281,10 @@ pub(crate) async fn idle(
     let mut tally = Tally::new();
     let begun = Span::begin(server)?;
     let mut kept = Vec::new();
-    let mut connection = Connection::new(client, Http::Two);
+    let mut connection = Connection::new(client, plan.http);
     for number in 0..plan.clients {
         if number > 0 && number % plan.streams.max(1) == 0 {
-            connection = Connection::new(client, Http::Two);
+            connection = Connection::new(client, plan.http);
         }
         let mut link = Link::over(&connection);
         let began = Instant::now();

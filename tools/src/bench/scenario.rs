@@ -29,6 +29,17 @@ pub(crate) enum Does {
     },
 }
 
+impl Does {
+    /// Whether it goes on until the time is up, so that it can be done at a rate.
+    pub(crate) fn has_rate(self) -> bool {
+        let ends = matches!(
+            self,
+            Does::IdleWatches | Does::Fill(_) | Does::Churn(_) | Does::DeleteCollection(_)
+        );
+        !ends
+    }
+}
+
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
