@@ -12,6 +12,7 @@ use triad_fault::Dice;
 use triad_fault::linear::{Call, Operation, Outcome};
 
 use super::clock::{Instant, sleep, timeout};
+use super::member::Alive;
 use super::network::SimRaft;
 use super::types::Frame;
 use super::world::World;
@@ -57,8 +58,12 @@ pub(super) fn put(key: Bytes, value: u64, ttl_seconds: Option<u32>) -> Change {
     }
 }
 
-/// Carries a command through the log from one member; its reply, once that member has applied it.
-pub(super) async fn propose(world: &World, own: u64, command: &Command) -> Result<Reply, Lost> {
+/// Carries a command through the log from one member; its reply, once that member has applied it in the life that is returned.
+pub(super) async fn propose(
+    world: &World,
+    own: u64,
+    command: &Command,
+) -> Result<(Reply, Arc<Alive>), Lost> {
     let deadline = Instant::now() + LEADER_LIMIT;
     let frame = Frame(vec![command.pack()]);
     loop {
@@ -79,7 +84,7 @@ pub(super) async fn propose(world: &World, own: u64, command: &Command) -> Resul
                 let mut applied = alive.applied.clone();
                 let reached = timeout(ANSWER_LIMIT, applied.wait_until(|at| *at >= index)).await;
                 return match reached {
-                    Ok(Ok(_)) => Ok(Reply::decode(reply).unwrap()),
+                    Ok(Ok(_)) => Ok((Reply::decode(reply).unwrap(), alive)),
                     _ => Err(Lost::Unknown),
                 };
             }
@@ -98,8 +103,9 @@ async fn write(raft: SimRaft, frame: Frame) -> Result<(u64, Bytes), Refused> {
     }
 }
 
-/// A read barrier: after it the member has applied all that was acknowledged before.
-pub(super) async fn barrier(world: &World, own: u64) -> Result<(), Lost> {
+/// A read barrier: after it the member has applied all that was acknowledged before, in the life that is returned. In another,
+/// which may begin at once, it has not.
+pub(super) async fn barrier(world: &World, own: u64) -> Result<Arc<Alive>, Lost> {
     let deadline = Instant::now() + LEADER_LIMIT;
     while Instant::now() < deadline {
         let Some(alive) = world.member(own).alive() else {
@@ -116,11 +122,10 @@ pub(super) async fn barrier(world: &World, own: u64) -> Result<(), Lost> {
         if let Some(index) = confirmed {
             let mut applied = alive.applied.clone();
             let reached = timeout(ANSWER_LIMIT, applied.wait_until(|at| *at >= index)).await;
-            return reached
-                .ok()
-                .and_then(Result::ok)
-                .map(|_| ())
-                .ok_or(Lost::Unknown);
+            return match reached {
+                Ok(Ok(_)) => Ok(alive),
+                _ => Err(Lost::Unknown),
+            };
         }
         sleep(PAUSE).await;
     }
@@ -195,8 +200,7 @@ impl Client {
     }
 
     async fn read(&self, register: usize) -> Result<(Outcome, Option<Entry>), Lost> {
-        barrier(&self.world, self.own).await?;
-        let alive = self.world.member(self.own).alive().ok_or(Lost::Unsent)?;
+        let alive = barrier(&self.world, self.own).await?;
         let entry = alive.slot.state().latest(&key(register)).unwrap();
         Ok((Outcome::Value(number(entry.as_ref())), entry))
     }
@@ -223,26 +227,21 @@ impl Client {
             changes,
         };
         let command = Command::txn(txn, self.world.clock(self.own));
-        let reply = propose(&self.world, self.own, &command).await?;
+        let (reply, alive) = propose(&self.world, self.own, &command).await?;
         match TxnOutcome::from(reply) {
             TxnOutcome::Conflict { .. } => Ok((Outcome::Conflict, None)),
             TxnOutcome::Committed { revision } => {
                 self.world.acknowledged(revision, register, new);
-                self.reads_its_write(&key, revision);
+                self.reads_its_write(&alive, &key, revision);
                 Ok((Outcome::Done, None))
             }
         }
     }
 
     /// The member that was written through knows of it.
-    fn reads_its_write(&self, key: &Bytes, revision: Revision) {
-        let Some(alive) = self.world.member(self.own).alive() else {
-            return;
-        };
+    fn reads_its_write(&self, alive: &Alive, key: &Bytes, revision: Revision) {
         let entry = alive.slot.state().latest(key).unwrap();
-        if entry.is_none_or(|e| e.mod_revision < revision)
-            && !self.world.was_restarted(self.own, &alive)
-        {
+        if entry.is_none_or(|e| e.mod_revision < revision) {
             let told = format!("{} was told {revision}, and does not have it", self.own);
             self.world.observer.fail(told);
         }

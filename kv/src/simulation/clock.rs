@@ -16,6 +16,8 @@ struct Clock {
     asleep: u64,
     /// By when they wake, and in the order in which they fell asleep.
     sleepers: BTreeMap<(u64, u64), Waker>,
+    /// Whoever is woken whenever time passes.
+    root: Option<Waker>,
 }
 
 thread_local! {
@@ -36,10 +38,23 @@ pub(super) fn advance() {
         let at = first.key().0;
         clock.now = clock.now.max(at);
         let later = clock.sleepers.split_off(&(at + 1, 0));
-        Some(std::mem::replace(&mut clock.sleepers, later))
+        let woken = std::mem::replace(&mut clock.sleepers, later);
+        Some((woken, clock.root.clone()))
     });
-    let woken = woken.expect("nobody sleeps: nothing will ever happen again");
+    let (woken, root) = woken.expect("nobody sleeps: nothing will ever happen again");
     woken.into_values().for_each(Waker::wake);
+    root.into_iter().for_each(Waker::wake);
+}
+
+/// Runs what all else is part of: it is looked at whenever time passes. Those who slept may all be gone by then, and a thread that
+/// finds nobody awake would wait for ever.
+pub(super) async fn drive<F: Future>(future: F) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|context| {
+        CLOCK.with(|clock| clock.borrow_mut().root = Some(context.waker().clone()));
+        future.as_mut().poll(context)
+    })
+    .await
 }
 
 /// Nanoseconds since the run began.

@@ -16,7 +16,7 @@ use triad_fault::linear::{self, Operation, Outcome};
 use super::client::{Client, REGISTERS, barrier, key, propose, put};
 use super::clock::{self, Instant, sleep, timeout};
 use super::life::Seeded;
-use super::member::{Alive, Member};
+use super::member::Member;
 use super::network::Net;
 use super::observer::{Counts, Observer};
 use super::plan::{Plan, strike};
@@ -62,7 +62,10 @@ pub(super) fn run(seed: u64, plan: Plan) -> Result<Tally, String> {
         .build()
         .unwrap();
     let dir = tempfile::tempdir_in(memory()).unwrap();
-    let outcome = runtime.block_on(Seeded::scope(seed, play(seed, plan, dir.path())));
+    let outcome = runtime.block_on(clock::drive(Seeded::scope(
+        seed,
+        play(seed, plan, dir.path()),
+    )));
     // The databases close before their files go.
     drop(runtime);
     outcome.map_err(|what| format!("seed {seed}: {what}"))
@@ -200,13 +203,6 @@ impl World {
         self.member(id).crash(&self.net);
     }
 
-    /// Whether a member lives another life than that.
-    pub(super) fn was_restarted(&self, id: u64, alive: &Arc<Alive>) -> bool {
-        self.member(id)
-            .alive()
-            .is_none_or(|now| !Arc::ptr_eq(&now, alive))
-    }
-
     pub(super) fn is_over(&self) -> bool {
         self.over.load(Relaxed)
     }
@@ -276,7 +272,7 @@ impl World {
             let began = self.now();
             let command = Command::txn(txn, self.clock(1));
             match propose(self, 1, &command).await {
-                Ok(reply) => {
+                Ok((reply, _)) => {
                     self.note(Operation {
                         register: 0,
                         call: linear::Call::Write(value),

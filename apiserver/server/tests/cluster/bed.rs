@@ -304,10 +304,11 @@ impl Bed {
     }
 }
 
-/// The last word of a server that ended at its start, because its disk failed just then or nobody was there to take it in.
+/// The last word of a server that ended at its start, because its disk failed just then, or nobody was there to take it in or to
+/// lead it.
 fn waits_for_better(word: &str) -> bool {
     let disk = word.contains("cannot open the store") && word.contains("IO error");
-    disk || word.contains("cannot join the cluster")
+    disk || word.contains("cannot join the cluster") || word.contains("but nobody leads")
 }
 
 /// The log's and the state's files under a directory that hold anything.
