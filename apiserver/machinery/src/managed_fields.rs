@@ -20,7 +20,7 @@ mod validate;
 
 use std::sync::OnceLock;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub use apply::{ApplyError, Conflict, apply};
 pub use entries::{Entry, MAX_UPDATE_MANAGERS, Managed, Manager, Operation};
@@ -129,17 +129,13 @@ pub fn check_manager(name: &str) -> Vec<FieldError> {
 
 /// When nothing but times in `managedFields` differs, the old list stays, so that the write is none.
 pub fn keep_times(old: &Value, new: &mut Value) {
-    let entries = |object: &Value| {
-        meta::metadata(object)
-            .and_then(|m| m.get("managedFields"))
-            .cloned()
-    };
+    if !same_but_times(old, new) {
+        return;
+    }
+    let entries = |object: &Value| Some(meta::metadata(object)?.get("managedFields")?.clone());
     let (Some(old_entries), Some(new_entries)) = (entries(old), entries(new)) else {
         return;
     };
-    if without_times(&old_entries) != without_times(&new_entries) {
-        return;
-    }
     let Some(metadata) = meta::metadata_mut(new) else {
         return;
     };
@@ -151,14 +147,28 @@ pub fn keep_times(old: &Value, new: &mut Value) {
     }
 }
 
-fn without_times(entries: &Value) -> Value {
-    let mut entries = entries.clone();
-    for entry in entries.as_array_mut().into_iter().flatten() {
-        if let Value::Object(entry) = entry {
-            entry.shift_remove("time");
-        }
-    }
-    entries
+fn list(object: &Value) -> Option<&Vec<Value>> {
+    meta::metadata(object)?.get("managedFields")?.as_array()
+}
+
+/// Whether the managers of two objects are the same, whenever they wrote.
+fn same_but_times(old: &Value, new: &Value) -> bool {
+    let (Some(old), Some(new)) = (list(old), list(new)) else {
+        return false;
+    };
+    let same = |old: &Value, new: &Value| {
+        let (Value::Object(old), Value::Object(new)) = (old, new) else {
+            return old == new;
+        };
+        let timeless =
+            |entry: &Map<String, Value>| entry.keys().filter(|key| *key != "time").count();
+        timeless(old) == timeless(new)
+            && old
+                .iter()
+                .filter(|(key, _)| *key != "time")
+                .all(|(key, value)| new.get(key) == Some(value))
+    };
+    old.len() == new.len() && old.iter().zip(new).all(|(old, new)| same(old, new))
 }
 
 /// The set without the identity of the object, which nobody owns.

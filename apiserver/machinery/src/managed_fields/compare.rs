@@ -29,45 +29,40 @@ impl Comparison {
 
 /// Compares two objects of one type. Items that cannot be named in paths are an error.
 pub(super) fn compare(old: &Value, new: &Value, shape: Shape<'_>) -> Result<Comparison, String> {
-    let mut walk = Walk {
-        path: Vec::new(),
-        out: Comparison::default(),
-    };
-    walk.pair(Some(old), Some(new), shape)?;
-    Ok(walk.out)
-}
-
-struct Walk {
-    path: Vec<PathElement>,
-    out: Comparison,
+    Ok(pair((Some(old), Some(new)), shape)?.below)
 }
 
 type Pair<'a> = (Option<&'a Value>, Option<&'a Value>);
 
-impl Walk {
-    fn pair(
-        &mut self,
-        old: Option<&Value>,
-        new: Option<&Value>,
-        shape: Shape<'_>,
-    ) -> Result<(), String> {
-        let (old_kind, new_kind) = (shape.kind(old), shape.kind(new));
-        let leaf = if new.is_none() {
-            self.handle((old, new), shape, old_kind)?
-        } else {
-            if old.is_some() && old_kind != new_kind {
-                self.handle((old, new), shape, old_kind)?;
-            }
-            self.handle((old, new), shape, new_kind)?
-        };
-        if !leaf {
-            match (old, new) {
-                (None, _) => self.out.added.insert(&self.path),
-                (_, None) => self.out.removed.insert(&self.path),
-                _ => {}
-            }
+/// What became of one place: of what lies below it, and of itself.
+#[derive(Default)]
+struct Part {
+    below: Comparison,
+    removed: bool,
+    modified: bool,
+    added: bool,
+}
+
+impl Part {
+    /// Adds what became of the place behind a step.
+    fn add(&mut self, step: &PathElement, part: Part) {
+        let Part {
+            below,
+            removed,
+            modified,
+            added,
+        } = part;
+        self.below.removed.attach(step, removed, below.removed);
+        self.below.modified.attach(step, modified, below.modified);
+        self.below.added.attach(step, added, below.added);
+    }
+
+    fn leaf(&mut self, pair: Pair<'_>) {
+        match pair {
+            (None, _) => self.added = true,
+            (_, None) => self.removed = true,
+            (Some(old), Some(new)) => self.modified |= !same(old, new),
         }
-        Ok(())
     }
 
     /// True when the values were taken as one.
@@ -88,15 +83,6 @@ impl Walk {
         Ok(false)
     }
 
-    fn leaf(&mut self, pair: Pair<'_>) {
-        match pair {
-            (None, _) => self.out.added.insert(&self.path),
-            (_, None) => self.out.removed.insert(&self.path),
-            (Some(old), Some(new)) if !same(old, new) => self.out.modified.insert(&self.path),
-            _ => {}
-        }
-    }
-
     fn maps(
         &mut self,
         old: Option<&Map<String, Value>>,
@@ -111,13 +97,11 @@ impl Walk {
             let inner = shape
                 .field(key)
                 .ok_or_else(|| format!(".{key}: field not declared in schema"))?;
-            self.path.push(PathElement::field(key));
-            self.pair(
-                old.and_then(|m| m.get(key)),
-                new.and_then(|m| m.get(key)),
-                inner,
-            )?;
-            self.path.pop();
+            let values = (old.and_then(|m| m.get(key)), new.and_then(|m| m.get(key)));
+            let part = pair(values, inner)?;
+            if !part.is_nothing() {
+                self.add(&PathElement::field(key), part);
+            }
         }
         Ok(())
     }
@@ -131,36 +115,72 @@ impl Walk {
             items.entry(step(shape, i, item)?).or_default().1.push(item);
         }
         for (step, (old, new)) in items {
-            self.path.push(step);
-            let inner = shape.item();
-            match (old.as_slice(), new.as_slice()) {
-                ([] | [_], [] | [_]) => {
-                    self.pair(old.first().copied(), new.first().copied(), inner)?
-                }
-                ([_, _, ..], [_, _, ..]) => {
-                    let equal =
-                        old.len() == new.len() && old.iter().zip(&new).all(|(a, b)| same(a, b));
-                    if !equal {
-                        self.out.modified.insert(&self.path);
-                    }
-                }
-                ([_, _, ..], _) => {
-                    if let Some(item) = new.first() {
-                        self.pair(None, Some(item), inner)?;
-                    }
-                    self.out.removed.insert(&self.path);
-                }
-                (_, _) => {
-                    if let Some(item) = old.first() {
-                        self.pair(Some(item), None, inner)?;
-                    }
-                    self.out.added.insert(&self.path);
-                }
-            }
-            self.path.pop();
+            let part = same_named(&old, &new, shape.item())?;
+            self.add(&step, part);
         }
         Ok(())
     }
+
+    fn is_nothing(&self) -> bool {
+        let below = &self.below;
+        let sets = [&below.removed, &below.modified, &below.added];
+        !(self.removed || self.modified || self.added) && sets.iter().all(|set| set.is_empty())
+    }
+}
+
+fn pair(values: Pair<'_>, shape: Shape<'_>) -> Result<Part, String> {
+    let (old, new) = values;
+    let mut part = Part::default();
+    // Most of an object is as it was.
+    if let (Some(old), Some(new)) = values
+        && same(old, new)
+    {
+        return Ok(part);
+    }
+    let (old_kind, new_kind) = (shape.kind(old), shape.kind(new));
+    let leaf = if new.is_none() {
+        part.handle(values, shape, old_kind)?
+    } else {
+        if old.is_some() && old_kind != new_kind {
+            part.handle(values, shape, old_kind)?;
+        }
+        part.handle(values, shape, new_kind)?
+    };
+    if !leaf {
+        part.added |= old.is_none();
+        part.removed |= old.is_some() && new.is_none();
+    }
+    Ok(part)
+}
+
+/// The items of a list that bear one name; there may be several.
+fn same_named(old: &[&Value], new: &[&Value], shape: Shape<'_>) -> Result<Part, String> {
+    let mut part;
+    match (old, new) {
+        ([] | [_], [] | [_]) => {
+            part = pair((old.first().copied(), new.first().copied()), shape)?;
+        }
+        ([_, _, ..], [_, _, ..]) => {
+            let equal = old.len() == new.len() && old.iter().zip(new).all(|(a, b)| same(a, b));
+            part = Part::default();
+            part.modified = !equal;
+        }
+        ([_, _, ..], _) => {
+            part = match new.first() {
+                Some(item) => pair((None, Some(item)), shape)?,
+                None => Part::default(),
+            };
+            part.removed = true;
+        }
+        (_, _) => {
+            part = match old.first() {
+                Some(item) => pair((Some(item), None), shape)?,
+                None => Part::default(),
+            };
+            part.added = true;
+        }
+    }
+    Ok(part)
 }
 
 fn step(shape: Shape<'_>, place: usize, item: &Value) -> Result<PathElement, String> {

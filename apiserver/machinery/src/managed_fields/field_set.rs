@@ -39,6 +39,23 @@ impl FieldSet {
         }
     }
 
+    /// Adds one step and what lies below it.
+    pub(super) fn attach(&mut self, step: &PathElement, member: bool, below: Self) {
+        if member {
+            self.members.insert(step.clone());
+        }
+        if below.is_empty() {
+            return;
+        }
+        let before = self.children.remove(step).unwrap_or_default();
+        let all = if before.is_empty() {
+            below
+        } else {
+            before.union(&below)
+        };
+        self.children.insert(step.clone(), all);
+    }
+
     pub fn has(&self, path: &[PathElement]) -> bool {
         match path {
             [] => false,

@@ -10,7 +10,7 @@ pub(super) fn filled(value: &Value, schema: &Schema, id: TypeId) -> Value {
     let (Value::Object(map), Some(fields)) = (value, schema.struct_of(id)) else {
         return value.clone();
     };
-    let mut out = Map::new();
+    let mut out = Map::with_capacity(map.len() + 2);
     for (key, value) in map.iter().filter(|(key, _)| fields.field(key).is_none()) {
         out.insert(key.clone(), value.clone());
     }

@@ -16,7 +16,7 @@ pub(super) fn validate(
     allow_duplicates: bool,
 ) -> Result<(), String> {
     let mut walk = Walk {
-        path: String::new(),
+        path: Vec::new(),
         problems: Vec::new(),
         allow_duplicates,
     };
@@ -28,30 +28,33 @@ pub(super) fn validate(
     }
 }
 
-struct Walk {
-    path: String,
+struct Walk<'v> {
+    path: Vec<Step<'v>>,
     problems: Vec<String>,
     allow_duplicates: bool,
 }
 
-impl Walk {
+/// A step on the way to a value; put into words only where there is a problem.
+enum Step<'v> {
+    Field(&'v str),
+    Item(PathElement),
+}
+
+impl<'v> Walk<'v> {
     fn problem(&mut self, text: &str) {
-        let text = if self.path.is_empty() {
+        let steps = self.path.iter().map(|step| match step {
+            Step::Field(name) => PathElement::field(name).to_string(),
+            Step::Item(step) => step.to_string(),
+        });
+        let path: String = steps.collect();
+        self.problems.push(if path.is_empty() {
             text.to_owned()
         } else {
-            format!("{}: {text}", self.path)
-        };
-        self.problems.push(text);
+            format!("{path}: {text}")
+        });
     }
 
-    fn below(&mut self, step: &PathElement, value: &Value, shape: Shape<'_>) {
-        let len = self.path.len();
-        self.path.push_str(&step.to_string());
-        self.value(value, shape);
-        self.path.truncate(len);
-    }
-
-    fn value(&mut self, value: &Value, shape: Shape<'_>) {
+    fn value(&mut self, value: &'v Value, shape: Shape<'_>) {
         if value.is_null() {
             return;
         }
@@ -98,23 +101,22 @@ impl Walk {
         }
     }
 
-    fn map(&mut self, map: &Map<String, Value>, shape: Shape<'_>) {
+    fn map(&mut self, map: &'v Map<String, Value>, shape: Shape<'_>) {
         for (key, value) in map {
-            let step = PathElement::field(key);
-            match shape.field(key) {
-                Some(inner) => self.below(&step, value, inner),
-                None => {
-                    let len = self.path.len();
-                    self.path.push_str(&step.to_string());
-                    self.problem("field not declared in schema");
-                    self.path.truncate(len);
-                    return;
-                }
+            self.path.push(Step::Field(key));
+            let inner = shape.field(key);
+            match inner {
+                Some(inner) => self.value(value, inner),
+                None => self.problem("field not declared in schema"),
+            }
+            self.path.pop();
+            if inner.is_none() {
+                return;
             }
         }
     }
 
-    fn list(&mut self, items: &[Value], shape: Shape<'_>) {
+    fn list(&mut self, items: &'v [Value], shape: Shape<'_>) {
         let mut seen = BTreeSet::new();
         for (i, item) in items.iter().enumerate() {
             let step = match shape.form {
@@ -124,11 +126,12 @@ impl Walk {
                 },
                 _ => PathElement::Index(i64::try_from(i).unwrap_or(i64::MAX)),
             };
-            if seen.contains(&step) && !self.allow_duplicates {
+            if !self.allow_duplicates && !seen.insert(step.clone()) {
                 self.problem(&format!("duplicate entries for key {step}"));
             }
-            self.below(&step, item, shape.item());
-            seen.insert(step);
+            self.path.push(Step::Item(step));
+            self.value(item, shape.item());
+            self.path.pop();
         }
     }
 }
