@@ -11,11 +11,14 @@ mod deep;
 pub mod duration;
 mod go_quote;
 pub mod json;
+mod message;
 mod normal;
 pub mod protobuf;
 pub mod time;
 pub mod yaml;
 
+pub use message::{Known, Message, Revised};
+pub(crate) use message::{is_plain, quantity};
 pub(crate) use normal::is_zero;
 
 use std::fmt;

@@ -13,8 +13,10 @@ mod plan;
 mod pod_resources;
 mod resource;
 mod rule;
+mod settled;
 
 pub use pod_resources::fill_pod_level;
+pub use settled::settled;
 
 use serde_json::{Map, Value};
 

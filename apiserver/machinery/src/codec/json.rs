@@ -1,5 +1,6 @@
 //! JSON as Go's encoders and the API server's decoders have it: schema-driven both ways, byte for byte.
 
+mod compact;
 mod interpret;
 mod pretty;
 mod reader;
@@ -22,9 +23,11 @@ use crate::schema::{Schema, TypeId, schema};
 pub use interpret::{TypeMeta, interpret};
 pub use pretty::pretty;
 
+pub(crate) use compact::is_compact;
 pub(crate) use reader::mend;
+pub(crate) use text::{write_float, write_int, write_string, write_text};
 pub use writer::Gvk;
-pub(crate) use writer::{Slots, sorted};
+pub(crate) use writer::{Slots, is_go_struct, sorted, write_raw, zero_text};
 
 /// Decodes an object of a built-in type.
 pub fn decode(data: &[u8], root: TypeId, strictness: Strictness) -> Result<Decoded, DecodeError> {

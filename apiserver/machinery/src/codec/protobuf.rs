@@ -8,7 +8,7 @@ mod wire;
 
 use serde_json::{Map, Value};
 
-use self::wire::{Cursor, put_bytes};
+pub(crate) use self::wire::{Cursor, Tag, put_bytes, put_varint};
 use super::DecodeError;
 use super::json::{Gvk, TypeMeta};
 use crate::schema::{Schema, TypeId, schema};
@@ -39,6 +39,23 @@ pub fn open(data: &[u8]) -> Result<Envelope<'_>, DecodeError> {
         return Err(malformed("empty body"));
     }
     decode::envelope(body).map_err(|error| DecodeError::Malformed(error.to_string()))
+}
+
+/// The message in an envelope that says nothing unusual; none where `open` must look at it.
+#[must_use]
+pub fn raw(data: &[u8]) -> Option<&[u8]> {
+    let mut cursor = Cursor::new(data.strip_prefix(MAGIC)?);
+    let mut raw = None;
+    while !cursor.is_empty() {
+        let tag = cursor.tag("").ok()?;
+        match (tag.number, tag.wire_type) {
+            (2, 2) if raw.is_none() => raw = Some(cursor.bytes().ok()?),
+            (1, 2) => drop(cursor.bytes().ok()?),
+            (3 | 4, 2) if cursor.bytes().ok()?.is_empty() => {}
+            _ => return None,
+        }
+    }
+    raw
 }
 
 /// Decodes an object of a built-in type from its envelope. kind and apiVersion come from the envelope.

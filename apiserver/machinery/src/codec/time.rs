@@ -53,6 +53,35 @@ impl Instant {
         }
     }
 
+    /// Appends it as `format` writes it.
+    pub(crate) fn write(self, precision: Precision, out: &mut Vec<u8>) {
+        let (days, second) = (
+            self.seconds.div_euclid(86_400),
+            self.seconds.rem_euclid(86_400),
+        );
+        let (year, month, day) = civil(days);
+        if !(0..10_000).contains(&year) {
+            return out.extend_from_slice(self.format(precision).as_bytes());
+        }
+        digits(out, year / 100, 2);
+        digits(out, year % 100, 2);
+        for (before, number) in [
+            (b'-', month),
+            (b'-', day),
+            (b'T', second / 3600),
+            (b':', second / 60 % 60),
+            (b':', second % 60),
+        ] {
+            out.push(before);
+            digits(out, number, 2);
+        }
+        if precision == Precision::Micros {
+            out.push(b'.');
+            digits(out, i64::from(self.nanos / 1000), 6);
+        }
+        out.push(b'Z');
+    }
+
     /// The same time without what the precision does not keep.
     pub fn truncated(self, precision: Precision) -> Self {
         let nanos = match precision {
@@ -69,6 +98,17 @@ impl Precision {
             Precision::Seconds => "2006-01-02T15:04:05Z07:00",
             Precision::Micros => "2006-01-02T15:04:05.000000Z07:00",
         }
+    }
+}
+
+/// A number in so many digits.
+fn digits(out: &mut Vec<u8>, number: i64, count: usize) {
+    let at = out.len();
+    out.resize(at + count, b'0');
+    let mut rest = number;
+    for digit in out[at..].iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
     }
 }
 

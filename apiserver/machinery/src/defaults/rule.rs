@@ -6,31 +6,31 @@ use crate::schema::{FieldType, Schema, TypeId};
 
 /// `PATH = VALUE [if CONDITION [and CONDITION]]`.
 pub(super) struct Rule {
-    path: Vec<Step>,
-    value: Source,
-    conditions: Vec<Condition>,
+    pub(super) path: Vec<Step>,
+    pub(super) value: Source,
+    pub(super) conditions: Vec<Condition>,
 }
 
 /// A step to a field.
-struct Step {
-    name: String,
+pub(super) struct Step {
+    pub(super) name: String,
     /// Every element of the list.
-    each: bool,
+    pub(super) each: bool,
     /// A struct that is no pointer: made where it is absent.
-    make: bool,
+    pub(super) make: bool,
 }
 
-enum Source {
+pub(super) enum Source {
     Value(Value),
     Copy(Vec<String>),
 }
 
-struct Condition {
-    path: Vec<String>,
-    test: Test,
+pub(super) struct Condition {
+    pub(super) path: Vec<String>,
+    pub(super) test: Test,
 }
 
-enum Test {
+pub(super) enum Test {
     Set,
     Unset,
     Is(Vec<String>),

@@ -32,9 +32,14 @@ pub(super) fn write_plain_string(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Appends a quoted string.
-pub(super) fn write_string(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
+    write_text(out, text.as_bytes());
+}
+
+/// Appends a quoted string that is known to be UTF-8.
+pub(crate) fn write_text(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.reserve(bytes.len() + 2);
     out.push(b'"');
-    let bytes = text.as_bytes();
     let mut start = 0;
     for (at, byte) in bytes.iter().enumerate() {
         if PLAIN[*byte as usize] {
@@ -80,7 +85,7 @@ fn write_byte(out: &mut Vec<u8>, byte: u8) {
 }
 
 /// Appends an integer.
-pub(super) fn write_int(out: &mut Vec<u8>, number: i64) {
+pub(crate) fn write_int(out: &mut Vec<u8>, number: i64) {
     let mut buffer = [0_u8; 20];
     let mut at = buffer.len();
     let mut rest = number.unsigned_abs();
@@ -99,7 +104,7 @@ pub(super) fn write_int(out: &mut Vec<u8>, number: i64) {
 }
 
 /// Appends a float: plain digits from 1e-6 up to 1e21, an exponent beyond.
-pub(super) fn write_float(out: &mut Vec<u8>, number: f64) {
+pub(crate) fn write_float(out: &mut Vec<u8>, number: f64) {
     let size = number.abs();
     if size != 0.0 && !(1e-6..1e21).contains(&size) {
         // Rust writes 1e-7 and 1.5e21 with the shortest digits; Go puts a plus before positive exponents.

@@ -116,18 +116,10 @@ impl<'a> Writer<'a> {
     }
 
     fn zero(&mut self, ty: &FieldType) {
-        let text: &[u8] = match ty {
-            FieldType::String => b"\"\"",
-            FieldType::Bool | FieldType::SchemaOrBool(_) => b"false",
-            FieldType::Int32 | FieldType::Int64 | FieldType::Float64 | FieldType::IntOrString => {
-                b"0"
-            }
-            FieldType::Quantity => b"\"0\"",
-            FieldType::Duration => b"\"0s\"",
-            FieldType::Struct(id) => return self.object(*id, &NOTHING, None),
-            _ => b"null",
-        };
-        self.out.extend_from_slice(text);
+        match ty {
+            FieldType::Struct(id) => self.object(*id, &NOTHING, None),
+            ty => self.out.extend_from_slice(zero_text(ty)),
+        }
     }
 
     fn value(&mut self, ty: &FieldType, value: &Value) {
@@ -240,8 +232,20 @@ pub(crate) fn sorted(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
     entries
 }
 
+/// The zero value of a type that is no struct.
+pub(crate) fn zero_text(ty: &FieldType) -> &'static [u8] {
+    match ty {
+        FieldType::String => b"\"\"",
+        FieldType::Bool | FieldType::SchemaOrBool(_) => b"false",
+        FieldType::Int32 | FieldType::Int64 | FieldType::Float64 | FieldType::IntOrString => b"0",
+        FieldType::Quantity => b"\"0\"",
+        FieldType::Duration => b"\"0s\"",
+        _ => b"null",
+    }
+}
+
 /// Types that are structs in Go: `omitempty` never leaves them out.
-fn is_go_struct(ty: &FieldType) -> bool {
+pub(crate) fn is_go_struct(ty: &FieldType) -> bool {
     !ty.is_scalar()
         && !ty.is_list()
         && !matches!(ty, FieldType::Map(_) | FieldType::Bytes | FieldType::Any)
@@ -261,6 +265,11 @@ enum Style {
 /// A tree as Go writes an interface.
 pub(super) fn write_any(out: &mut Vec<u8>, value: &Value) {
     write_tree(out, value, Style::Interface, 0);
+}
+
+/// Raw JSON within JSON.
+pub(crate) fn write_raw(out: &mut Vec<u8>, value: &Value) {
+    write_tree(out, value, Style::Raw, 0);
 }
 
 /// Raw JSON for protobuf.

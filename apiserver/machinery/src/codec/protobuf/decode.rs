@@ -52,6 +52,7 @@ impl<'s> Decoder<'s> {
         map: &mut Map<String, Value>,
     ) -> Result<(), WireError> {
         let schema = self.schema;
+        let mut seen = Seen::of(map);
         while !cursor.is_empty() {
             let tag = cursor.tag(&schema.get(id).go_name)?;
             match shape.record(tag.number).map(|r| r.slot) {
@@ -62,7 +63,7 @@ impl<'s> Decoder<'s> {
                     self.message(Cursor::new(data), inner, map)?;
                 }
                 Some(ProtoSlot::Field(position)) => {
-                    self.field(cursor, tag, shape, position, map)?
+                    self.field(cursor, tag, shape, position, (&mut *map, &mut seen))?
                 }
             }
         }
@@ -75,10 +76,11 @@ impl<'s> Decoder<'s> {
         tag: Tag,
         shape: &Struct,
         position: u16,
-        map: &mut Map<String, Value>,
+        (map, seen): (&mut Map<String, Value>, &mut Seen),
     ) -> Result<(), WireError> {
         let field = &shape.fields[usize::from(position)];
         let name = field.name.as_ref();
+        let again = seen.mark(position);
         match &field.ty {
             FieldType::List(element) => {
                 let items = map.entry(name).or_insert_with(|| Value::Array(Vec::new()));
@@ -98,17 +100,18 @@ impl<'s> Decoder<'s> {
             }
             FieldType::Struct(id) => {
                 let data = delimited(cursor, tag, || field.go_name.clone().into_owned())?;
-                let mut inner = match map.get_mut(name).map(Value::take) {
+                let before = again.then(|| map.get_mut(name).map(Value::take)).flatten();
+                let mut inner = match before {
                     Some(Value::Object(inner)) => inner,
                     _ => Map::new(),
                 };
                 self.message(Cursor::new(data), *id, &mut inner)?;
-                store(map, field, Value::Object(inner));
+                store(map, field, Value::Object(inner), again);
                 Ok(())
             }
             ty => {
                 let value = self.one(cursor, tag, field, ty)?;
-                store(map, field, value);
+                store(map, field, value, again);
                 Ok(())
             }
         }
@@ -206,9 +209,31 @@ impl<'s> Decoder<'s> {
     }
 }
 
-fn store(map: &mut Map<String, Value>, field: &Field, value: Value) {
+/// The fields that a message has had records of. A map is asked only about those: most zero values were never in it.
+struct Seen(u128);
+
+impl Seen {
+    /// A map that holds something already (of the message around an embedded one, or of an earlier record) may hold anything.
+    fn of(map: &Map<String, Value>) -> Self {
+        Seen(if map.is_empty() { 0 } else { u128::MAX })
+    }
+
+    /// Whether there may have been one before.
+    fn mark(&mut self, position: u16) -> bool {
+        let Some(bit) = 1_u128.checked_shl(position.into()) else {
+            return true;
+        };
+        let before = self.0 & bit != 0;
+        self.0 |= bit;
+        before
+    }
+}
+
+fn store(map: &mut Map<String, Value>, field: &Field, value: Value, again: bool) {
     if is_absent(field, &value) {
-        map.shift_remove(field.name.as_ref());
+        if again {
+            map.shift_remove(field.name.as_ref());
+        }
     } else {
         map.insert(field.name.clone().into_owned(), value);
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What is wrong with a message; texts are those of gogo's generated code.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum WireError {
+pub(crate) enum WireError {
     UnexpectedEof,
     Overflow,
     NegativeLength,
@@ -63,27 +63,32 @@ impl fmt::Display for WireError {
 
 /// A position in a message.
 #[derive(Clone, Copy)]
-pub(super) struct Cursor<'a> {
+pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
 }
 
 /// Field number and wire type as read.
 #[derive(Clone, Copy)]
-pub(super) struct Tag {
-    pub(super) number: u32,
-    pub(super) wire_type: u8,
+pub(crate) struct Tag {
+    pub(crate) number: u32,
+    pub(crate) wire_type: u8,
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(data: &'a [u8]) -> Self {
+    pub(crate) fn new(data: &'a [u8]) -> Self {
         Cursor { rest: data }
     }
 
-    pub(super) fn is_empty(self) -> bool {
+    /// Bytes still to be read.
+    pub(crate) fn len(self) -> usize {
+        self.rest.len()
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
         self.rest.is_empty()
     }
 
-    pub(super) fn varint(&mut self) -> Result<u64, WireError> {
+    pub(crate) fn varint(&mut self) -> Result<u64, WireError> {
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let (byte, rest) = self.rest.split_first().ok_or(WireError::UnexpectedEof)?;
@@ -97,7 +102,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A tag of the message called so.
-    pub(super) fn tag(&mut self, message: &str) -> Result<Tag, WireError> {
+    pub(crate) fn tag(&mut self, message: &str) -> Result<Tag, WireError> {
         let wire = self.varint()?;
         let number = (wire >> 3) as i32;
         let wire_type = (wire & 7) as u8;
@@ -116,7 +121,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    pub(super) fn fixed<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
+    pub(crate) fn fixed<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
         let (bytes, rest) = self
             .rest
             .split_first_chunk()
@@ -126,7 +131,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A length-delimited record.
-    pub(super) fn bytes(&mut self) -> Result<&'a [u8], WireError> {
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], WireError> {
         let length = self.varint()?;
         if i64::try_from(length).is_err() {
             return Err(WireError::NegativeLength);
@@ -141,7 +146,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes over the value of a field that nobody knows.
-    pub(super) fn skip(&mut self, tag: Tag) -> Result<(), WireError> {
+    pub(crate) fn skip(&mut self, tag: Tag) -> Result<(), WireError> {
         let mut depth = 0_usize;
         let mut wire_type = tag.wire_type;
         loop {
@@ -163,7 +168,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -181,7 +186,7 @@ pub(super) fn put_int(out: &mut Vec<u8>, number: u32, value: i64) {
     put_varint(out, value as u64);
 }
 
-pub(super) fn put_bytes(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
+pub(crate) fn put_bytes(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
     put_tag(out, number, 2);
     put_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
