@@ -1,4 +1,4 @@
-//! The body of an answer: shared pieces at hand, or a stream that a handler feeds.
+//! The body of an answer: shared pieces at hand or made as they are sent, or a stream that a handler feeds.
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
@@ -11,6 +11,8 @@ use std::task::{Context, Poll};
 pub(crate) enum Body {
     /// Pieces known from the start; their sum is the Content-Length.
     Pieces(VecDeque<Bytes>),
+    /// Pieces made one by one as the client takes them.
+    Chunks(Box<dyn Iterator<Item = Bytes> + Send>),
     Stream(BoxStream<'static, Bytes>),
 }
 
@@ -22,7 +24,7 @@ impl Body {
     pub(crate) fn len(&self) -> Option<usize> {
         match self {
             Body::Pieces(pieces) => Some(pieces.iter().map(Bytes::len).sum()),
-            Body::Stream(_) => None,
+            Body::Chunks(_) | Body::Stream(_) => None,
         }
     }
 }
@@ -50,6 +52,7 @@ impl http_body::Body for Body {
             Body::Pieces(pieces) => {
                 Poll::Ready(pieces.pop_front().map(|bytes| Ok(Frame::data(bytes))))
             }
+            Body::Chunks(chunks) => Poll::Ready(chunks.next().map(|bytes| Ok(Frame::data(bytes)))),
             Body::Stream(stream) => stream
                 .as_mut()
                 .poll_next(context)

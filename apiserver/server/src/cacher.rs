@@ -6,12 +6,14 @@
 mod cached;
 mod feed;
 mod fields;
+mod frames;
 mod lineage;
 mod ring;
 mod watch;
 
 pub(crate) use cached::Cached;
 pub(crate) use feed::Feed;
+pub(crate) use frames::{Seen, put as put_event};
 pub(crate) use lineage::{FOREGROUND, Lineage, ORPHAN, Owner};
 pub(crate) use ring::{Event, Kind};
 pub(crate) use watch::{CacheWatch, WatchError};
@@ -147,3 +149,6 @@ impl Cacher {
         &self.store
     }
 }
+
+#[cfg(test)]
+mod tests;

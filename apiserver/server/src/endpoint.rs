@@ -108,11 +108,7 @@ pub(crate) fn layouts() -> Vec<Layout> {
         let prefix = format!("{}/", storage.key);
         let stored = scheme().stored(resource).unwrap_or(resource);
         if let (Some(ty), false) = (stored.type_id(), layouts.iter().any(|l| l.prefix == prefix)) {
-            layouts.push(Layout {
-                prefix,
-                resource: stored,
-                ty,
-            });
+            layouts.push(Layout::new(prefix, stored, ty));
         }
     }
     layouts

@@ -1,6 +1,7 @@
 //! The verbs on resources: decode, mutate, hand to the registry, encode. One file per family of verbs.
 
 mod binding;
+mod chunks;
 pub(crate) mod create;
 pub(crate) mod decode;
 pub(crate) mod delete;
@@ -20,10 +21,10 @@ pub(crate) mod watch;
 use crate::api::Api;
 use crate::endpoint::Endpoint;
 use crate::filters::request_info::RequestInfo;
-use crate::negotiate::{Accepted, Offer, accept};
+use crate::negotiate::{Accepted, Media, Offer, accept};
 use crate::query::Query;
 use crate::registry::before::{Document, Written};
-use crate::registry::{Registry, Stored};
+use crate::registry::{Outcome, Registry, Stored};
 use crate::reply::{self, Reply};
 use crate::user::User;
 use bytes::Bytes;
@@ -199,6 +200,25 @@ impl Call {
         );
         let error = FieldError::forbidden("spec.signerName", why);
         Err(self.registry()?.invalid(meta::name(object), &[error]))
+    }
+
+    /// Answers with what a write left behind; without a tree where it goes out as it was stored.
+    pub(crate) fn answer_outcome(
+        &self,
+        code: u16,
+        outcome: Outcome,
+        accepted: &Accepted,
+    ) -> Result<Reply, Status> {
+        let registry = self.registry()?;
+        if let Outcome::Stored { bytes, revision } = &outcome
+            && read::plain(accepted, self)
+            && accepted.media != Media::Yaml
+        {
+            let shown = registry.layout.show(bytes, *revision, accepted.media);
+            let shown = shown.map_err(Status::internal)?;
+            return Ok(reply::bytes(code, accepted.media.content_type(), shown));
+        }
+        self.answer(code, outcome.into_object(registry)?, accepted)
     }
 
     /// Answers with an object of the storage version, in this endpoint's version and the form asked for.

@@ -16,11 +16,13 @@ mod core;
 pub(crate) mod delete;
 mod discovery;
 pub(crate) mod object_meta;
+mod outcome;
 mod resource;
 pub(crate) mod strategy;
 
 pub(crate) use core::pods::{assign, set_condition as set_pod_condition};
 pub(crate) use core::services::repair::run as repair_services;
+pub(crate) use outcome::Outcome;
 pub(crate) use strategy::{Extra, Strategy};
 
 use crate::cacher::{Cacher, ResourceCache};
@@ -153,14 +155,16 @@ impl Registry {
         mut object: Value,
         extra: Extra,
         dry_run: bool,
-    ) -> Result<Value, Status> {
+    ) -> Result<Outcome, Status> {
         let name = meta::name(&object).to_owned();
         let key = Bytes::from(self.layout.key(meta::namespace(&object), &name));
         let value = self.encode(&mut object)?;
         if dry_run {
             return match self.store.get(&key, None).map_err(|e| unavailable(&e))? {
                 Some(_) => Err(Status::already_exists(self.group_resource(), &name)),
-                None => self.shown(&value, meta::resource_version(&object)),
+                None => self
+                    .shown(&value, meta::resource_version(&object))
+                    .map(Outcome::Shown),
             };
         }
         let mut txn = Txn {
@@ -172,7 +176,10 @@ impl Registry {
         };
         extra.join(&mut txn);
         match self.store.txn(txn).await.map_err(|e| unavailable(&e))? {
-            TxnOutcome::Committed { revision } => self.decode(&value, revision),
+            TxnOutcome::Committed { revision } => Ok(Outcome::Stored {
+                bytes: value,
+                revision,
+            }),
             TxnOutcome::Conflict { failed, .. } if failed.iter().any(|(at, _)| *at == 0) => {
                 let status = Status::already_exists(self.group_resource(), &name);
                 let there = failed
@@ -202,17 +209,15 @@ impl Registry {
         mut object: Value,
         extra: Extra,
         dry_run: bool,
-    ) -> Result<Option<Value>, Status> {
+    ) -> Result<Option<Outcome>, Status> {
         let key = Bytes::from(
             self.layout
                 .key(meta::namespace(&object), meta::name(&object)),
         );
         let value = self.encode(&mut object)?;
-        if value == old.bytes && extra.is_empty() {
-            return self.decode(&value, old.revision).map(Some);
-        }
-        if dry_run {
-            return self.decode(&value, old.revision).map(Some);
+        let stored = |bytes, revision| Some(Outcome::Stored { bytes, revision });
+        if value == old.bytes && extra.is_empty() || dry_run {
+            return Ok(stored(value, old.revision));
         }
         let mut txn = Txn {
             compares: vec![Compare {
@@ -223,7 +228,7 @@ impl Registry {
         };
         extra.join(&mut txn);
         match self.store.txn(txn).await.map_err(|e| unavailable(&e))? {
-            TxnOutcome::Committed { revision } => self.decode(&value, revision).map(Some),
+            TxnOutcome::Committed { revision } => Ok(stored(value, revision)),
             TxnOutcome::Conflict { .. } => Ok(None),
         }
     }

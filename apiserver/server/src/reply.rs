@@ -11,6 +11,7 @@ use http::header::{
 };
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::Value;
+use std::collections::VecDeque;
 use std::io::Write;
 use triad_machinery::codec::{json, protobuf, yaml};
 use triad_machinery::schema::{TypeId, schema};
@@ -20,6 +21,9 @@ use triad_machinery::status::Status;
 const GZIP_ABOVE: usize = 128 * 1024;
 /// Level 1, as upstream: the time matters more than the last bytes.
 const GZIP_LEVEL: u32 = 1;
+
+/// Compressed bytes after which a piece is handed on.
+const PACKED_BYTES: usize = 16 * 1024;
 
 pub(crate) type Reply = Response<Body>;
 
@@ -116,38 +120,84 @@ pub(crate) fn headers_only(reply: &mut Reply) {
     *reply.body_mut() = Body::empty();
 }
 
-/// Compresses a large body where the client takes gzip. Streams are left alone.
+/// A body made piece by piece. One that is short is made at once, so that its length is known.
+pub(crate) fn chunked(
+    code: u16,
+    content_type: &'static str,
+    mut chunks: impl Iterator<Item = Bytes> + Send + 'static,
+) -> Reply {
+    let (mut first, mut length) = (VecDeque::new(), 0);
+    let mut reply = bytes(code, content_type, Bytes::new());
+    while length <= GZIP_ABOVE {
+        let Some(chunk) = chunks.next() else {
+            *reply.body_mut() = Body::Pieces(first);
+            return reply;
+        };
+        length += chunk.len();
+        first.push_back(chunk);
+    }
+    *reply.body_mut() = Body::Chunks(Box::new(first.into_iter().chain(chunks)));
+    reply
+}
+
+/// Compresses a large body where the client takes gzip, piece by piece as it is sent. Streams are left alone.
 pub(crate) fn compress(request: &HeaderMap, reply: &mut Reply) {
-    if reply.body().len().is_none_or(|length| length <= GZIP_ABOVE)
-        || reply.headers().contains_key(CONTENT_ENCODING)
-        || !takes_gzip(request)
-    {
+    let large = match reply.body() {
+        Body::Pieces(_) => reply.body().len().is_some_and(|length| length > GZIP_ABOVE),
+        Body::Chunks(_) => true,
+        Body::Stream(_) => false,
+    };
+    if !large || reply.headers().contains_key(CONTENT_ENCODING) || !takes_gzip(request) {
         return;
     }
-    let Body::Pieces(pieces) = std::mem::replace(reply.body_mut(), Body::empty()) else {
-        return;
-    };
-    let mut encoder = GzEncoder::new(
-        Vec::with_capacity(GZIP_ABOVE / 4),
-        Compression::new(GZIP_LEVEL),
-    );
-    let written = pieces
-        .iter()
-        .try_for_each(|piece| encoder.write_all(piece))
-        .and_then(|()| encoder.finish());
-    match written {
-        Ok(compressed) => {
-            *reply.body_mut() = Body::from(compressed);
-            reply
-                .headers_mut()
-                .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            reply
-                .headers_mut()
-                .append(VARY, HeaderValue::from_static("Accept-Encoding"));
-            reply.headers_mut().remove(CONTENT_LENGTH);
+    let plain: Box<dyn Iterator<Item = Bytes> + Send> =
+        match std::mem::replace(reply.body_mut(), Body::empty()) {
+            Body::Pieces(pieces) => Box::new(pieces.into_iter()),
+            Body::Chunks(chunks) => chunks,
+            Body::Stream(stream) => return *reply.body_mut() = Body::Stream(stream),
+        };
+    let packed = chunked(200, "", Gzip::new(plain));
+    *reply.body_mut() = packed.into_body();
+    let headers = reply.headers_mut();
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
+    headers.remove(CONTENT_LENGTH);
+}
+
+/// Pieces of a gzip stream around pieces of something plain.
+struct Gzip<I> {
+    plain: I,
+    /// None once the stream has ended.
+    encoder: Option<GzEncoder<Vec<u8>>>,
+}
+
+impl<I> Gzip<I> {
+    fn new(plain: I) -> Self {
+        let encoder = GzEncoder::new(Vec::new(), Compression::new(GZIP_LEVEL));
+        Gzip {
+            plain,
+            encoder: Some(encoder),
         }
-        // Writing to memory does not fail; if it ever does, the body goes out as it is.
-        Err(_) => *reply.body_mut() = Body::Pieces(pieces),
+    }
+}
+
+impl<I: Iterator<Item = Bytes>> Iterator for Gzip<I> {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        let encoder = self.encoder.as_mut()?;
+        for piece in self.plain.by_ref() {
+            // Writing to memory does not fail; a body cut short would tell by its missing end.
+            if let Err(error) = encoder.write_all(&piece) {
+                tracing::error!(%error, "a body cannot be compressed");
+                self.encoder = None;
+                return None;
+            }
+            if encoder.get_ref().len() >= PACKED_BYTES {
+                return Some(std::mem::take(encoder.get_mut()).into());
+            }
+        }
+        self.encoder.take()?.finish().ok().map(Bytes::from)
     }
 }
 
@@ -166,5 +216,65 @@ pub(crate) fn add_warning(reply: &mut Reply, text: &str) {
         reply
             .headers_mut()
             .append(HeaderName::from_static("warning"), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::read::GzDecoder;
+    use std::io::Read;
+
+    fn pieces(count: usize) -> impl Iterator<Item = Bytes> + Send + 'static {
+        (0..count).map(|number| Bytes::from(format!("{number:08}").repeat(4096)))
+    }
+
+    fn collect(body: Body) -> Vec<Bytes> {
+        match body {
+            Body::Pieces(pieces) => pieces.into(),
+            Body::Chunks(chunks) => chunks.collect(),
+            Body::Stream(_) => panic!("no stream was made"),
+        }
+    }
+
+    #[test]
+    fn the_length_of_a_short_body_is_known_and_a_long_one_is_made_as_it_goes() {
+        let short = chunked(200, "text/plain", pieces(3));
+        assert_eq!(short.body().len(), Some(3 * 8 * 4096));
+        let made = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counted = {
+            let made = made.clone();
+            pieces(1000).inspect(move |_| {
+                made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            })
+        };
+        let long = chunked(200, "text/plain", counted);
+        assert_eq!(long.body().len(), None);
+        assert!(made.load(std::sync::atomic::Ordering::Relaxed) < 10);
+        let whole: Vec<u8> = collect(long.into_body()).concat();
+        assert_eq!(whole, pieces(1000).collect::<Vec<_>>().concat());
+    }
+
+    #[test]
+    fn what_is_packed_piece_by_piece_unpacks_to_the_same() {
+        let mut request = HeaderMap::new();
+        request.insert(ACCEPT_ENCODING, HeaderValue::from_static("deflate, gzip"));
+        for count in [1, 3, 5, 40] {
+            let mut reply = chunked(200, "text/plain", pieces(count));
+            compress(&request, &mut reply);
+            let packed = reply.headers().get(CONTENT_ENCODING).is_some();
+            assert_eq!(packed, count * 8 * 4096 > GZIP_ABOVE, "{count}");
+            let sent = collect(reply.into_body()).concat();
+            let plain = pieces(count).collect::<Vec<_>>().concat();
+            if packed {
+                let mut unpacked = Vec::new();
+                GzDecoder::new(&sent[..])
+                    .read_to_end(&mut unpacked)
+                    .unwrap();
+                assert_eq!(unpacked, plain);
+            } else {
+                assert_eq!(sent, plain);
+            }
+        }
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! The only place that knows the stored form. Callers hand over trees in the storage version and get them back.
 
+use crate::negotiate::Media;
+use crate::wire;
 use bytes::Bytes;
 use serde_json::Value;
 use triad_kv::Revision;
 use triad_machinery::codec::json::{self, Gvk};
-use triad_machinery::codec::protobuf;
-use triad_machinery::defaults::apply_defaults;
+use triad_machinery::codec::{Known, Message, Revised, protobuf};
+use triad_machinery::defaults::{apply_defaults, settled};
 use triad_machinery::meta;
 use triad_machinery::schema::TypeId;
 use triad_machinery::scheme::Resource;
@@ -22,10 +24,21 @@ pub(crate) struct Layout {
     pub(crate) prefix: String,
     /// The resource in its storage version.
     pub(crate) resource: &'static Resource,
+    /// The storage version, as objects name it.
+    pub(crate) group_version: String,
     pub(crate) ty: TypeId,
 }
 
 impl Layout {
+    pub(crate) fn new(prefix: String, resource: &'static Resource, ty: TypeId) -> Self {
+        Layout {
+            prefix,
+            resource,
+            group_version: resource.group_version(),
+            ty,
+        }
+    }
+
     pub(crate) fn key(&self, namespace: &str, name: &str) -> String {
         if namespace.is_empty() {
             format!("{}{name}", self.prefix)
@@ -51,7 +64,7 @@ impl Layout {
             object,
             self.ty,
             Some(Gvk {
-                api_version: &self.resource.group_version(),
+                api_version: &self.group_version,
                 kind: &self.resource.kind,
             }),
         );
@@ -70,13 +83,102 @@ impl Layout {
         Ok(object)
     }
 
-    /// Compact JSON without a newline.
-    pub(crate) fn encode_json(&self, object: &Value) -> Vec<u8> {
-        json::encode(object, self.ty, None)
+    /// The message of a stored object that can be shown as it lies there: nothing in it waits for a default.
+    pub(crate) fn settled<'a>(&self, bytes: &'a [u8]) -> Option<Message<'a>> {
+        self.message(bytes).filter(settled)
+    }
+
+    fn message<'a>(&self, bytes: &'a [u8]) -> Option<Message<'a>> {
+        Message::open(protobuf::raw(bytes)?, self.ty)
+    }
+
+    /// Appends a stored object's compact JSON; without kind and apiVersion, as it stands in a list, unless `typed`.
+    /// `settled` is what is known of a message that was found to be so, None where it was not; what is known after that is returned.
+    pub(crate) fn show_json(
+        &self,
+        out: &mut Vec<u8>,
+        (bytes, revision): (&[u8], Revision),
+        typed: bool,
+        settled: Option<Known>,
+    ) -> Result<Option<Known>, String> {
+        let gvk = typed.then_some(Gvk {
+            api_version: &self.group_version,
+            kind: &self.resource.kind,
+        });
+        let start = out.len();
+        if let Some(known) = settled
+            && let Some(message) = self.message(bytes)
+        {
+            let revised = Revised {
+                message: &message,
+                resource_version: &revision.to_string(),
+            };
+            if let Some(known) = revised.json(out, gvk, known) {
+                return Ok(Some(known));
+            }
+            out.truncate(start);
+        }
+        let mut object = self.decode(bytes, revision)?;
+        meta::clear_type(&mut object);
+        json::encode_into(out, &object, self.ty, gvk);
+        Ok(None)
+    }
+
+    /// A stored object's bare message, resourceVersion included.
+    pub(crate) fn show_message(
+        &self,
+        (bytes, revision): (&[u8], Revision),
+        settled: bool,
+    ) -> Result<Vec<u8>, String> {
+        if settled && let Some(message) = self.message(bytes) {
+            let revised = Revised {
+                message: &message,
+                resource_version: &revision.to_string(),
+            };
+            if let Some(shown) = revised.protobuf() {
+                return Ok(shown);
+            }
+        }
+        let object = self.decode(bytes, revision)?;
+        Ok(self.encode_message(&object))
+    }
+
+    /// A stored object as an answer: JSON with a newline, or protobuf in its envelope.
+    pub(crate) fn show(
+        &self,
+        bytes: &[u8],
+        revision: Revision,
+        media: Media,
+    ) -> Result<Vec<u8>, String> {
+        let settled = self.settled(bytes).map(|_| Known::Nothing);
+        if media == Media::Protobuf {
+            let message = self.show_message((bytes, revision), settled.is_some())?;
+            let kind = &self.resource.kind;
+            return Ok(wire::envelope(&self.group_version, kind, &message));
+        }
+        let mut json = Vec::with_capacity(bytes.len() * 3 / 2 + 256);
+        self.show_json(&mut json, (bytes, revision), true, settled)?;
+        json.push(b'\n');
+        Ok(json)
+    }
+
+    /// The length of what `show_message` makes of a settled message.
+    pub(crate) fn shown_len(&self, message: &Message<'_>, revision: Revision) -> Option<usize> {
+        let resource_version = &revision.to_string();
+        Revised {
+            message,
+            resource_version,
+        }
+        .protobuf_len()
     }
 
     /// The bare protobuf message.
     pub(crate) fn encode_message(&self, object: &Value) -> Vec<u8> {
         protobuf::encode_message(object, self.ty)
+    }
+
+    /// Compact JSON without a newline.
+    pub(crate) fn encode_json(&self, object: &Value) -> Vec<u8> {
+        json::encode(object, self.ty, None)
     }
 }

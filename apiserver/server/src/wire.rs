@@ -1,8 +1,6 @@
 //! Protobuf framing of lists and watch events around encoded objects, without a tree of the whole.
 
-use bytes::Bytes;
 use serde_json::Value;
-use std::collections::VecDeque;
 use triad_machinery::codec::protobuf::{self, MAGIC};
 
 /// Empty contentEncoding and contentType, as every envelope ends.
@@ -31,40 +29,52 @@ fn varint_len(number: usize) -> usize {
     (usize::BITS - (number | 1).leading_zeros()).div_ceil(7) as usize
 }
 
-/// A list in its envelope: runtime.Unknown{typeMeta=1, raw=2, contentEncoding=3, contentType=4} around
-/// {metadata=1, items=2...}. The items' bytes are shared, not copied.
-pub(crate) fn list_envelope(
+/// An object's message in its envelope: runtime.Unknown{typeMeta=1, raw=2, contentEncoding=3, contentType=4}.
+pub(crate) fn envelope(api_version: &str, kind: &str, message: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(message.len() + api_version.len() + kind.len() + 24);
+    put_type_meta(&mut out, api_version, kind);
+    put_bytes(&mut out, 2, message);
+    out.extend_from_slice(&NO_ENCODING);
+    out
+}
+
+fn put_type_meta(out: &mut Vec<u8>, api_version: &str, kind: &str) {
+    let mut type_meta = Vec::with_capacity(api_version.len() + kind.len() + 4);
+    put_bytes(&mut type_meta, 1, api_version.as_bytes());
+    put_bytes(&mut type_meta, 2, kind.as_bytes());
+    out.extend_from_slice(MAGIC);
+    put_bytes(out, 1, &type_meta);
+}
+
+/// The beginning of a list in its envelope, up to its items: {metadata=1, items=2...}. `items_len` is what all items take
+/// with what `put_item` writes around them.
+pub(crate) fn list_head(
     api_version: &str,
     kind: &str,
     metadata: &Value,
-    items: Vec<Bytes>,
-) -> VecDeque<Bytes> {
+    items_len: usize,
+) -> Vec<u8> {
     let metadata = protobuf::encode_message(metadata, crate::reply::named("meta/v1.ListMeta"));
-    let items_len: usize = items
-        .iter()
-        .map(|item| 1 + varint_len(item.len()) + item.len())
-        .sum();
-    let mut type_meta = Vec::new();
-    put_bytes(&mut type_meta, 1, api_version.as_bytes());
-    put_bytes(&mut type_meta, 2, kind.as_bytes());
-    let mut head = MAGIC.to_vec();
-    put_bytes(&mut head, 1, &type_meta);
+    let mut head = Vec::with_capacity(256);
+    put_type_meta(&mut head, api_version, kind);
     head.push(tag(2));
-    put_varint(
-        &mut head,
-        1 + varint_len(metadata.len()) + metadata.len() + items_len,
-    );
+    put_varint(&mut head, item_len(metadata.len()) + items_len);
     put_bytes(&mut head, 1, &metadata);
-    let mut pieces = VecDeque::with_capacity(items.len() * 2 + 2);
-    pieces.push_back(Bytes::from(head));
-    for item in items {
-        let mut prefix = vec![tag(2)];
-        put_varint(&mut prefix, item.len());
-        pieces.push_back(Bytes::from(prefix));
-        pieces.push_back(item);
-    }
-    pieces.push_back(Bytes::from_static(&NO_ENCODING));
-    pieces
+    head
+}
+
+/// What an item of this length takes in a list.
+pub(crate) fn item_len(message: usize) -> usize {
+    1 + varint_len(message) + message
+}
+
+pub(crate) fn put_item(out: &mut Vec<u8>, message: &[u8]) {
+    put_bytes(out, 2, message);
+}
+
+/// The end of a list in its envelope.
+pub(crate) fn list_tail() -> &'static [u8] {
+    &NO_ENCODING
 }
 
 /// A WatchEvent{type=1, object=2{raw=1}} around an object's envelope.
@@ -89,16 +99,15 @@ mod tests {
         let metadata = json!({"resourceVersion": "300"});
         let list = json!({"kind": "ConfigMapList", "apiVersion": "v1", "metadata": metadata, "items": [item("a"), item(&"b".repeat(200))]});
         let whole = protobuf::encode(&list, crate::reply::named("core/v1.ConfigMapList"), None);
-        let items = [item("a"), item(&"b".repeat(200))]
+        let items = [item("a"), item(&"b".repeat(200))];
+        let items = items
             .iter()
-            .map(|item| {
-                protobuf::encode_message(item, crate::reply::named("core/v1.ConfigMap")).into()
-            })
-            .collect();
-        let pieces: Vec<u8> = list_envelope("v1", "ConfigMapList", &metadata, items)
-            .into_iter()
-            .flatten()
-            .collect();
+            .map(|item| protobuf::encode_message(item, crate::reply::named("core/v1.ConfigMap")));
+        let items: Vec<Vec<u8>> = items.collect();
+        let length = items.iter().map(|item| item_len(item.len())).sum();
+        let mut pieces = list_head("v1", "ConfigMapList", &metadata, length);
+        items.iter().for_each(|item| put_item(&mut pieces, item));
+        pieces.extend_from_slice(list_tail());
         assert_eq!(pieces, whole);
     }
 

@@ -8,7 +8,7 @@ use super::{Attributes, Operation, Plugin};
 use crate::api::Api;
 use crate::clock::Clock;
 use crate::handlers::create::in_context;
-use crate::registry::{Extra, Registry, Stored, unavailable};
+use crate::registry::{Extra, Outcome, Registry, Stored, unavailable};
 use bytes::Bytes;
 use serde_json::Value;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -174,8 +174,8 @@ impl Charge {
                 .replace(&before, charged, Extra::default(), false)
                 .await;
             let revision = match written {
-                Ok(Some(written)) => meta::resource_version(&written).parse().ok().map(Revision),
-                Ok(None) => None,
+                Ok(Some(Outcome::Stored { revision, .. })) => Some(revision),
+                Ok(Some(Outcome::Shown(_)) | None) => None,
                 Err(status) => {
                     self.settle(api, false).await;
                     return Err(status);

@@ -1,12 +1,15 @@
-//! One cached object: its identity and what selectors ask for, its encoded form, and its JSON made on first need.
+//! One cached object: its identity and what selectors ask for, read off the stored bytes without a tree, and these bytes. JSON and
+//! protobuf are made of them whenever they are asked for; that takes little more than copying.
 
+use super::fields::{Selectable, selectable};
 use crate::cacher::Lineage;
-use crate::cacher::fields::selectable;
 use crate::storage::Layout;
 use bytes::Bytes;
 use serde_json::Value;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use triad_kv::{Entry, Revision};
+use triad_machinery::codec::{Known, Message};
 use triad_machinery::meta;
 
 pub(crate) struct Cached {
@@ -15,34 +18,92 @@ pub(crate) struct Cached {
     pub(crate) namespace: Box<str>,
     pub(crate) labels: Box<[(Box<str>, Box<str>)]>,
     /// Selectable fields of the storage version, in the table's order.
-    pub(crate) fields: Box<[(&'static str, Box<str>)]>,
+    pub(crate) fields: Selectable,
     pub(crate) lineage: Lineage,
     pub(crate) revision: Revision,
     /// The stored bytes: an envelope without resourceVersion.
     stored: Bytes,
-    json: OnceLock<Bytes>,
-    protobuf: OnceLock<Bytes>,
+    /// What its message takes when it is shown.
+    message_len: u32,
+    /// Its message has all its defaults and can be shown as it is.
+    settled: bool,
+    /// What showing it before has found out of it (a `Known`).
+    known: AtomicU8,
+}
+
+/// What lists, watches and controllers ask of an object without looking into it.
+#[derive(Debug, PartialEq)]
+pub(super) struct Header {
+    name: Box<str>,
+    namespace: Box<str>,
+    labels: Box<[(Box<str>, Box<str>)]>,
+    fields: Selectable,
+    lineage: Lineage,
+}
+
+impl Header {
+    pub(super) fn read(layout: &Layout, message: &Message<'_>) -> Option<Self> {
+        let metadata = message.message("metadata")?;
+        let labels = metadata.pairs("labels")?;
+        Some(Header {
+            name: metadata.text("name")?.into(),
+            namespace: metadata.text("namespace")?.into(),
+            labels: labels
+                .iter()
+                .map(|(k, v)| ((*k).into(), (*v).into()))
+                .collect(),
+            fields: selectable(layout.resource, message)?,
+            lineage: Lineage::read(&metadata)?,
+        })
+    }
+
+    pub(super) fn of(layout: &Layout, object: &Value) -> Self {
+        Header {
+            name: meta::name(object).into(),
+            namespace: meta::namespace(object).into(),
+            labels: meta::labels(object)
+                .map(|(key, value)| (key.into(), value.into()))
+                .collect(),
+            fields: selectable(layout.resource, object).unwrap_or_default(),
+            lineage: Lineage::of(object),
+        }
+    }
 }
 
 impl Cached {
-    /// Decodes a stored entry once, for its metadata; the tree is dropped again.
+    /// Reads a stored entry's metadata. A tree is made only of what an older version stored, or what is out of the ordinary.
     pub(crate) fn new(layout: &Layout, entry: &Entry) -> Result<Self, String> {
         let key = std::str::from_utf8(&entry.key).map_err(|_| "the key is not UTF-8".to_owned())?;
-        let object = layout.decode(&entry.value, entry.mod_revision)?;
-        let labels = meta::labels(&object)
-            .map(|(key, value)| (key.into(), value.into()))
-            .collect();
+        let revision = entry.mod_revision;
+        let read = layout.settled(&entry.value).and_then(|message| {
+            let length = layout.shown_len(&message, revision)?;
+            Some((Header::read(layout, &message)?, length))
+        });
+        let settled = read.is_some();
+        let (header, length) = match read {
+            Some(read) => read,
+            None => {
+                let object = layout.decode(&entry.value, revision)?;
+                (
+                    Header::of(layout, &object),
+                    layout.encode_message(&object).len(),
+                )
+            }
+        };
+        let message_len =
+            u32::try_from(length).map_err(|_| "the object is too large".to_owned())?;
         Ok(Cached {
             key: Arc::from(key),
-            name: meta::name(&object).into(),
-            namespace: meta::namespace(&object).into(),
-            labels,
-            fields: selectable(layout.resource, &object),
-            lineage: Lineage::of(&object),
-            revision: entry.mod_revision,
+            name: header.name,
+            namespace: header.namespace,
+            labels: header.labels,
+            fields: header.fields,
+            lineage: header.lineage,
+            revision,
             stored: entry.value.clone(),
-            json: OnceLock::new(),
-            protobuf: OnceLock::new(),
+            message_len,
+            settled,
+            known: AtomicU8::new(0),
         })
     }
 
@@ -51,25 +112,63 @@ impl Cached {
         layout.decode(&self.stored, self.revision)
     }
 
-    /// The object's JSON in the storage version without kind and apiVersion, as it stands in a list; no newline.
-    pub(crate) fn json(&self, layout: &Layout) -> Result<Bytes, String> {
-        if let Some(json) = self.json.get() {
-            return Ok(json.clone());
+    /// Appends the object's JSON in the storage version without a newline; `typed` puts kind and apiVersion in front, which
+    /// items of a list do not bear.
+    pub(crate) fn json(
+        &self,
+        layout: &Layout,
+        out: &mut Vec<u8>,
+        typed: bool,
+    ) -> Result<(), String> {
+        self.json_at(layout, self.revision, out, typed)
+    }
+
+    /// The same with another resourceVersion: that of its deletion, or of its leaving a selection.
+    pub(crate) fn json_at(
+        &self,
+        layout: &Layout,
+        revision: Revision,
+        out: &mut Vec<u8>,
+        typed: bool,
+    ) -> Result<(), String> {
+        let known = layout.show_json(out, (&self.stored, revision), typed, self.known())?;
+        if let Some(known) = known {
+            self.known.store(known as u8, Ordering::Relaxed);
         }
-        let mut object = self.object(layout)?;
-        meta::clear_type(&mut object);
-        let json = Bytes::from(layout.encode_json(&object));
-        Ok(self.json.get_or_init(|| json).clone())
+        Ok(())
+    }
+
+    fn known(&self) -> Option<Known> {
+        self.settled
+            .then(|| match self.known.load(Ordering::Relaxed) {
+                0 => Known::Nothing,
+                1 => Known::Texts,
+                _ => Known::All,
+            })
     }
 
     /// The object's bare protobuf message in the storage version, resourceVersion included.
-    pub(crate) fn protobuf(&self, layout: &Layout) -> Result<Bytes, String> {
-        if let Some(protobuf) = self.protobuf.get() {
-            return Ok(protobuf.clone());
-        }
-        let object = self.object(layout)?;
-        let protobuf = Bytes::from(layout.encode_message(&object));
-        Ok(self.protobuf.get_or_init(|| protobuf).clone())
+    pub(crate) fn protobuf(&self, layout: &Layout) -> Result<Vec<u8>, String> {
+        self.protobuf_at(layout, self.revision)
+    }
+
+    /// The same with another resourceVersion.
+    pub(crate) fn protobuf_at(
+        &self,
+        layout: &Layout,
+        revision: Revision,
+    ) -> Result<Vec<u8>, String> {
+        layout.show_message((&self.stored, revision), self.settled)
+    }
+
+    /// The length of what `protobuf` returns.
+    pub(crate) fn message_len(&self) -> usize {
+        self.message_len as usize
+    }
+
+    /// Bytes that the object takes as it is stored.
+    pub(crate) fn stored_len(&self) -> usize {
+        self.stored.len()
     }
 
     pub(crate) fn label(&self, name: &str) -> Option<&str> {

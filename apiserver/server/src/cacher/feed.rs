@@ -1,5 +1,6 @@
 //! The one task that keeps the caches level with the store: loads what is there, then follows every change in order.
 
+use super::frames::Frames;
 use super::{Cached, Cacher, Event, Kind, ResourceCache, Snapshot};
 use crate::storage::ROOT;
 use imbl::OrdMap;
@@ -140,6 +141,7 @@ fn change(
                 kind: Kind::Put,
                 object,
                 previous,
+                frames: Frames::default(),
             })
         }
         None => {
@@ -151,6 +153,7 @@ fn change(
                 kind: Kind::Delete,
                 object,
                 previous: Some(previous),
+                frames: Frames::default(),
             })
         }
     }
@@ -168,12 +171,14 @@ pub(super) fn historic(cache: &ResourceCache, event: triad_kv::Event) -> Option<
             kind: Kind::Put,
             object: decoded(cache, &entry)?,
             previous,
+            frames: Frames::default(),
         },
         None => Event {
             revision: event.revision,
             kind: Kind::Delete,
             object: last_state(cache, &event.previous?, event.revision)?,
             previous,
+            frames: Frames::default(),
         },
     };
     Some(Arc::new(event))

@@ -1,62 +1,80 @@
 //! Selectable fields of built-in objects: which paths the resource table offers, and their values as text.
 
 use serde_json::Value;
+use triad_machinery::codec::Message;
 use triad_machinery::scheme::Resource;
 
-/// The values of the resource's own selectable fields (name and namespace are kept apart).
-pub(super) fn selectable(
-    resource: &'static Resource,
-    object: &Value,
-) -> Box<[(&'static str, Box<str>)]> {
+/// Values by the name of their field, in the table's order.
+pub(crate) type Selectable = Box<[(&'static str, Box<str>)]>;
+
+/// The values of the resource's own selectable fields (name and namespace are kept apart). None where an object does not say.
+pub(super) fn selectable(resource: &'static Resource, object: &impl Look) -> Option<Selectable> {
     resource
         .selectable
         .iter()
         .filter(|field| resource.selected_as(field) == &***field)
-        .map(|field| (&**field, value(resource, field, object).into()))
+        .map(|field| Some((&**field, value(resource, field, object)?.into())))
         .collect()
 }
 
-fn value(resource: &Resource, field: &str, object: &Value) -> String {
-    let at = |path: &str| {
-        path.split('.')
-            .try_fold(object, |node, key| node.get(key))
-            .map_or_else(String::new, text)
-    };
-    match (&*resource.plural, field) {
-        ("pods", "status.podIP") => object
-            .pointer("/status/podIPs/0/ip")
-            .map_or_else(|| at("status.podIP"), text),
-        ("pods", "status.podIPs") => {
-            let ips = object.pointer("/status/podIPs").and_then(Value::as_array);
-            ips.map_or_else(String::new, |ips| {
-                ips.iter()
-                    .filter_map(|ip| ip.get("ip")?.as_str())
-                    .collect::<Vec<_>>()
-                    .join(",")
-            })
-        }
-        ("pods", "spec.hostNetwork") | ("nodes", "spec.unschedulable") => flag(at(field)),
-        ("events", "source") => [at("source.component"), at("reportingComponent")]
-            .into_iter()
-            .find(|v| !v.is_empty())
-            .unwrap_or_default(),
-        ("events", "reportingComponent") => at("reportingComponent"),
-        ("replicasets" | "replicationcontrollers", "status.replicas")
-        | ("jobs", "status.successful") => {
-            let number = at(if field == "status.successful" {
-                "status.succeeded"
-            } else {
-                field
-            });
-            if number.is_empty() {
-                "0".to_owned()
-            } else {
-                number
-            }
-        }
-        ("certificatesigningrequests", "spec.signerName") => at(field),
-        _ => at(field),
+/// Where values are looked up: a tree, or a message that none was made of, which may leave some to the tree.
+pub(super) trait Look {
+    /// The value at a path as text; empty where it is absent.
+    fn at(&self, path: &str) -> Option<String>;
+
+    /// The addresses of a pod.
+    fn addresses(&self) -> Option<Vec<String>>;
+}
+
+impl Look for Value {
+    fn at(&self, path: &str) -> Option<String> {
+        let found = path.split('.').try_fold(self, |node, key| node.get(key));
+        Some(found.map_or_else(String::new, text))
     }
+
+    fn addresses(&self) -> Option<Vec<String>> {
+        let ips = self.pointer("/status/podIPs").and_then(Value::as_array);
+        let ips = ips.into_iter().flatten();
+        Some(ips.filter_map(|ip| ip.get("ip").map(text)).collect())
+    }
+}
+
+impl Look for Message<'_> {
+    fn at(&self, path: &str) -> Option<String> {
+        self.shown(path)
+    }
+
+    fn addresses(&self) -> Option<Vec<String>> {
+        let Some(status) = self.message("status") else {
+            return (!self.has("status")).then(Vec::new);
+        };
+        let ips = status.messages("podIPs")?;
+        let ips = ips.iter().map(|ip| ip.text("ip").map(str::to_owned));
+        ips.filter(|ip| ip.as_deref() != Some("")).collect()
+    }
+}
+
+fn value(resource: &Resource, field: &str, object: &impl Look) -> Option<String> {
+    let at = |path: &str| object.at(path);
+    let or = |text: String, other: &str| {
+        if text.is_empty() {
+            other.to_owned()
+        } else {
+            text
+        }
+    };
+    Some(match (&*resource.plural, field) {
+        ("pods", "status.podIP") => match object.addresses()?.into_iter().next() {
+            Some(ip) => ip,
+            None => at("status.podIP")?,
+        },
+        ("pods", "status.podIPs") => object.addresses()?.join(","),
+        ("pods", "spec.hostNetwork") | ("nodes", "spec.unschedulable") => flag(at(field)?),
+        ("events", "source") => or(at("source.component")?, &at("reportingComponent")?),
+        ("replicasets" | "replicationcontrollers", "status.replicas") => or(at(field)?, "0"),
+        ("jobs", "status.successful") => or(at("status.succeeded")?, "0"),
+        _ => at(field)?,
+    })
 }
 
 /// Booleans are selectable as true or false; absent is false.

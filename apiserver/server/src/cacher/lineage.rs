@@ -2,6 +2,7 @@
 //! so that following every change needs no second decoding.
 
 use serde_json::Value;
+use triad_machinery::codec::Message;
 use triad_machinery::meta;
 
 /// The finalizer of an object that waits until its dependents have been let go.
@@ -9,6 +10,7 @@ pub(crate) const ORPHAN: &str = "orphan";
 /// The finalizer of an object that waits until its blocking dependents are gone.
 pub(crate) const FOREGROUND: &str = "foregroundDeletion";
 
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Lineage {
     pub(crate) uid: Box<str>,
     pub(crate) owners: Box<[Owner]>,
@@ -45,6 +47,28 @@ impl Lineage {
             orphan: meta::finalizers(object).any(|f| f == ORPHAN),
             foreground: meta::finalizers(object).any(|f| f == FOREGROUND),
         }
+    }
+
+    /// The same of a message; None where it cannot be told without a tree.
+    pub(super) fn read(metadata: &Message<'_>) -> Option<Self> {
+        let owner = |owner: &Message<'_>| {
+            Some(Owner {
+                api_version: owner.text("apiVersion")?.into(),
+                kind: owner.text("kind")?.into(),
+                name: owner.text("name")?.into(),
+                uid: owner.text("uid")?.into(),
+                blocking: owner.number("blockOwnerDeletion")? != 0,
+            })
+        };
+        let owners = metadata.messages("ownerReferences")?;
+        let finalizers = metadata.texts("finalizers")?;
+        Some(Lineage {
+            uid: metadata.text("uid")?.into(),
+            owners: owners.iter().map(owner).collect::<Option<_>>()?,
+            deleting: !metadata.time("deletionTimestamp")?.is_empty(),
+            orphan: finalizers.contains(&ORPHAN),
+            foreground: finalizers.contains(&FOREGROUND),
+        })
     }
 
     /// The deletion has begun and waits until the dependents are let go.

@@ -1,5 +1,6 @@
 //! The shared ring of one resource's latest events. Watchers hold a sequence number, never a queue.
 
+use super::frames::Frames;
 use crate::cacher::Cached;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,6 +9,8 @@ use triad_kv::Revision;
 /// Events kept in memory per resource. When full, the oldest goes: a watcher that stands before it is served from
 /// the store instead.
 const RING_EVENTS: usize = 4096;
+/// And about this many bytes, whichever is less.
+pub(super) const RING_BYTES: usize = 16 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -21,10 +24,20 @@ pub(crate) struct Event {
     pub(crate) kind: Kind,
     pub(crate) object: Arc<Cached>,
     pub(crate) previous: Option<Arc<Cached>>,
+    pub(super) frames: Frames,
+}
+
+impl Event {
+    /// About what it holds in memory: the object, and what it looks like to watchers.
+    fn weight(&self) -> usize {
+        512 + 3 * self.object.stored_len()
+    }
 }
 
 pub(super) struct Ring {
     events: VecDeque<Arc<Event>>,
+    /// The sum of their weights.
+    bytes: usize,
     /// The sequence number of the first event in the ring.
     first: u64,
     /// Every event with a revision above this one is in the ring.
@@ -35,13 +48,16 @@ impl Ring {
     pub(super) fn new() -> Self {
         Ring {
             events: VecDeque::new(),
+            bytes: 0,
             first: 0,
             complete_after: Revision(0),
         }
     }
 
     pub(super) fn push(&mut self, event: Arc<Event>) {
-        if self.events.len() == RING_EVENTS {
+        self.bytes += event.weight();
+        while self.events.len() >= RING_EVENTS || self.bytes > RING_BYTES && !self.events.is_empty()
+        {
             self.drop_oldest();
         }
         self.events.push_back(event);
@@ -57,7 +73,8 @@ impl Ring {
             .front()
             .is_some_and(|event| event.revision == oldest)
         {
-            self.events.pop_front();
+            let gone = self.events.pop_front();
+            self.bytes -= gone.map_or(0, |event| event.weight());
             self.first += 1;
         }
         self.complete_after = oldest;

@@ -7,6 +7,7 @@ use crate::admission::{Attributes, Operation};
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
 use crate::negotiate::Offer;
+use crate::registry::Outcome;
 use crate::registry::before::{GENERATE_ATTEMPTS, has_status};
 use crate::reply::Reply;
 use serde_json::Value;
@@ -25,11 +26,15 @@ pub(crate) async fn create(call: &mut Call) -> Result<Reply, Status> {
     let manager = call.manager(&options.field_manager);
     track(call, None, &mut object, &manager, "");
     let created = insert(call, object, options.dry_run).await?;
-    call.answer(201, created, &accepted)
+    call.answer_outcome(201, created, &accepted)
 }
 
 /// Admits and stores an object of the served version; the stored one. Generated names that clash are drawn again.
-pub(crate) async fn insert(call: &mut Call, object: Value, dry_run: bool) -> Result<Value, Status> {
+pub(crate) async fn insert(
+    call: &mut Call,
+    object: Value,
+    dry_run: bool,
+) -> Result<Outcome, Status> {
     let registry = call.registry()?.clone();
     let mut object = call.endpoint.to_storage(object);
     registry.fill_system_fields(&mut object);

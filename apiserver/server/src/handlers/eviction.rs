@@ -137,8 +137,8 @@ async fn mark(call: &Call, options: &DeleteOptions) -> Result<Value, Status> {
             &old.object,
         )?;
         let written = registry.replace(&old, object, Default::default(), false);
-        if let Some(object) = written.await? {
-            return Ok(object);
+        if let Some(outcome) = written.await? {
+            return outcome.into_object(registry);
         }
     }
     Err(Status::conflict(

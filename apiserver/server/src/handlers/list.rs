@@ -2,22 +2,19 @@
 //!
 //! Walks an immutable snapshot of the cache; an exact past revision is read from the store.
 
+use super::chunks::Chunks;
 use super::params::{ListOptions, Match};
 use super::read::{not_older_than, parse_version, plain};
 use super::{Call, transform};
-use crate::body::Body;
 use crate::cacher::{Cached, Snapshot};
 use crate::negotiate::{Accepted, Media, Offer};
 use crate::registry::unavailable;
 use crate::reply::{self, Reply};
-use crate::wire;
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
-use bytes::Bytes;
 use imbl::OrdMap;
 use serde_json::{Value, json};
-use std::collections::VecDeque;
 use std::sync::Arc;
 use triad_kv::Revision;
 use triad_machinery::selector::field::FieldSelector;
@@ -222,44 +219,17 @@ fn past_error(error: &triad_kv::Error, continued: bool) -> Status {
     }
 }
 
-/// Writes a selection. Cached pieces go out as they are wherever the form allows it.
+/// Writes a selection, without trees wherever the form allows it.
 pub(crate) fn write(call: &Call, selected: Selected, accepted: &Accepted) -> Result<Reply, Status> {
-    let registry = call.registry()?;
     if let Some(convert) = &accepted.convert {
         let objects = trees(call, &selected)?;
         let (list, ty) = transform::list(call, objects, list_meta(&selected), convert)?;
         return Ok(reply::object(200, &list, ty, accepted));
     }
     match accepted.media {
-        Media::Json if plain(accepted, call) => {
-            let mut pieces = VecDeque::with_capacity(selected.items.len() * 2 + 2);
-            pieces.push_back(Bytes::from(json_head(call, &selected)));
-            for (at, item) in selected.items.iter().enumerate() {
-                if at > 0 {
-                    pieces.push_back(Bytes::from_static(b","));
-                }
-                pieces.push_back(item.json(&registry.layout).map_err(Status::internal)?);
-            }
-            pieces.push_back(Bytes::from_static(b"]}\n"));
-            Ok(in_pieces(pieces, accepted.media))
-        }
-        Media::Protobuf if plain(accepted, call) => {
-            let items = selected
-                .items
-                .iter()
-                .map(|item| item.protobuf(&registry.layout))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(Status::internal)?;
-            let resource = call.endpoint.resource;
-            Ok(in_pieces(
-                wire::list_envelope(
-                    &resource.group_version(),
-                    &resource.list_kind(),
-                    &list_meta(&selected),
-                    items,
-                ),
-                accepted.media,
-            ))
+        media if plain(accepted, call) && media != Media::Yaml => {
+            let chunks = Chunks::new(call, selected, media)?;
+            Ok(reply::chunked(200, media.content_type(), chunks))
         }
         _ => {
             let mut objects = trees(call, &selected)?;
@@ -278,16 +248,6 @@ fn list_type(call: &Call) -> Result<triad_machinery::schema::TypeId, Status> {
     resource.list_type().ok_or_else(|| {
         Status::internal(format!("the schema table has no {}", resource.list_kind()))
     })
-}
-
-fn in_pieces(pieces: VecDeque<Bytes>, media: Media) -> Reply {
-    let mut reply = reply::empty(200);
-    reply.headers_mut().insert(
-        http::header::CONTENT_TYPE,
-        http::HeaderValue::from_static(media.content_type()),
-    );
-    *reply.body_mut() = Body::Pieces(pieces);
-    reply
 }
 
 fn trees(call: &Call, selected: &Selected) -> Result<Vec<Value>, Status> {
@@ -311,7 +271,7 @@ pub(crate) fn list_meta(selected: &Selected) -> Value {
     metadata
 }
 
-fn json_head(call: &Call, selected: &Selected) -> String {
+pub(super) fn json_head(call: &Call, selected: &Selected) -> String {
     let resource = call.endpoint.resource;
     format!(
         "{{\"kind\":\"{}List\",\"apiVersion\":\"{}\",\"metadata\":{},\"items\":[",

@@ -59,7 +59,7 @@ pub(crate) async fn patch(call: &mut Call, part: Part<'_>) -> Result<Reply, Stat
         Ok(object)
     })
     .await?;
-    call.answer(200, changed, &accepted)
+    call.answer_outcome(200, changed, &accepted)
 }
 
 pub(super) fn form(call: &Call) -> Result<Form, Status> {
@@ -317,7 +317,7 @@ async fn apply(
             call.normalise(&mut object);
             apply_defaults_at(&mut object, expected.ty, &crate::clock::Clock.now());
             let created = insert(call, object, options.dry_run).await?;
-            return call.answer(201, created, accepted);
+            return call.answer_outcome(201, created, accepted);
         }
         Err(status) => return Err(status),
     };
@@ -330,5 +330,5 @@ async fn apply(
         Ok(object)
     })
     .await?;
-    call.answer(200, changed, accepted)
+    call.answer_outcome(200, changed, accepted)
 }

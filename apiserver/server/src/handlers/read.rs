@@ -1,10 +1,12 @@
 //! GET of one object (apiserver pkg/endpoints/handlers/get.go).
 
 use super::Call;
+use crate::cacher::Cached;
 use crate::negotiate::{Accepted, Media};
 use crate::registry::unavailable;
 use crate::reply::{self, Reply};
-use bytes::{Bytes, BytesMut};
+use crate::storage::Layout;
+use crate::wire;
 use triad_kv::Revision;
 use triad_machinery::goformat::quote;
 use triad_machinery::status::Status;
@@ -24,35 +26,25 @@ pub(crate) async fn get(call: &Call) -> Result<Reply, Status> {
         .cache
         .get(&key)
         .ok_or_else(|| Status::not_found(call.endpoint.group_resource(), call.name()))?;
-    if accepted.media == Media::Json
-        && !accepted.pretty
-        && accepted.convert.is_none()
-        && call.endpoint.is_storage_version()
-    {
-        let json = cached.json(&registry.layout).map_err(Status::internal)?;
-        return Ok(reply::bytes(
-            200,
-            accepted.media.content_type(),
-            typed_json(&json, call, b"\n"),
-        ));
+    if plain(&accepted, call) && accepted.media != Media::Yaml {
+        let bytes = encoded(&registry.layout, &cached, accepted.media).map_err(Status::internal)?;
+        return Ok(reply::bytes(200, accepted.media.content_type(), bytes));
     }
     let object = cached.object(&registry.layout).map_err(Status::internal)?;
     call.answer(200, object, &accepted)
 }
 
-/// Puts kind and apiVersion in front of an item's JSON.
-pub(super) fn typed_json(item: &Bytes, call: &Call, tail: &[u8]) -> Bytes {
-    let resource = call.endpoint.resource;
-    let head = format!(
-        "{{\"kind\":\"{}\",\"apiVersion\":\"{}\",",
-        resource.kind,
-        resource.group_version()
-    );
-    let mut out = BytesMut::with_capacity(head.len() + item.len() + tail.len());
-    out.extend_from_slice(head.as_bytes());
-    out.extend_from_slice(&item[1..]);
-    out.extend_from_slice(tail);
-    out.freeze()
+/// An object of the storage version as an answer: JSON with a newline, or protobuf in its envelope.
+pub(super) fn encoded(layout: &Layout, object: &Cached, media: Media) -> Result<Vec<u8>, String> {
+    if media == Media::Protobuf {
+        let message = object.protobuf(layout)?;
+        let kind = &layout.resource.kind;
+        return Ok(wire::envelope(&layout.group_version, kind, &message));
+    }
+    let mut json = Vec::with_capacity(object.stored_len() * 3 / 2 + 256);
+    object.json(layout, &mut json, true)?;
+    json.push(b'\n');
+    Ok(json)
 }
 
 /// Waits until the cache may answer for a resourceVersion: "" is now, "0" is whenever, N is not before N.

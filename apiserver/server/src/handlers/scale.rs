@@ -202,6 +202,7 @@ async fn write(
         },
     )
     .await?;
+    let changed = changed.into_object(call.registry()?)?;
     Ok(answer(200, &scale_of(&changed), &accepted))
 }
 

@@ -5,8 +5,8 @@ use super::create::{insert, match_namespace, track};
 use super::params::WriteOptions;
 use crate::admission::resource_quota::charge;
 use crate::admission::{Attributes, Operation};
-use crate::registry::Stored;
 use crate::registry::before::Part;
+use crate::registry::{Outcome, Stored};
 use crate::reply::Reply;
 use serde_json::Value;
 use triad_machinery::status::{OBJECT_MODIFIED, Status};
@@ -32,7 +32,7 @@ pub(crate) async fn update(call: &mut Call, part: Part<'_>) -> Result<Reply, Sta
         {
             track(call, None, &mut object, &manager, "");
             let created = insert(call, object, options.dry_run).await?;
-            return call.answer(201, created, &accepted);
+            return call.answer_outcome(201, created, &accepted);
         }
         Err(status) => return Err(status),
     };
@@ -43,7 +43,7 @@ pub(crate) async fn update(call: &mut Call, part: Part<'_>) -> Result<Reply, Sta
         Ok(object)
     })
     .await?;
-    call.answer(200, changed, &accepted)
+    call.answer_outcome(200, changed, &accepted)
 }
 
 fn sub(part: Part<'_>) -> &str {
@@ -71,7 +71,7 @@ fn match_name(call: &Call, object: &mut Value) -> Result<(), Status> {
 }
 
 /// Changes a stored object: `change` makes the new object of the served version from the live one, as often as others
-/// get in between (never when the change itself names the version it is based on). Returns the stored result.
+/// get in between (never when the change itself names the version it is based on). Returns what was stored.
 pub(crate) async fn modify(
     call: &mut Call,
     part: Part<'_>,
@@ -79,7 +79,7 @@ pub(crate) async fn modify(
     uid_is_precondition: bool,
     mut old: Stored,
     change: impl Fn(&mut Call, &Value) -> Result<Value, Status>,
-) -> Result<Value, Status> {
+) -> Result<Outcome, Status> {
     let registry = call.registry()?.clone();
     let api = call.api.clone();
     let warned = call.warnings.len();
@@ -124,14 +124,13 @@ pub(crate) async fn modify(
         let done = if ends {
             // The answer shows the object as it was last stored.
             meta::set(&mut object, "resourceVersion", &old.revision.to_string());
-            if dry_run {
-                Some(object.clone())
+            let removed = if dry_run {
+                true
             } else {
-                registry
-                    .remove(&old, registry.strategy.release(&object))
-                    .await?
-                    .map(|_| object.clone())
-            }
+                let extra = registry.strategy.release(&object);
+                registry.remove(&old, extra).await?.is_some()
+            };
+            removed.then_some(Outcome::Shown(object))
         } else {
             let before = Some(&old.object);
             let mut charge = charge(&api, &attributes, &object, before, dry_run).await?;
@@ -142,7 +141,7 @@ pub(crate) async fn modify(
             replaced?
         };
         match done {
-            Some(object) => return Ok(object),
+            Some(outcome) => return Ok(outcome),
             // Whoever named a version finds it changed in the next round.
             None => old = call.fetch().await?,
         }

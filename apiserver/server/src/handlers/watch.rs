@@ -5,12 +5,12 @@ use super::list::{check_fields, matches};
 use super::params::ListOptions;
 use super::{Call, transform};
 use crate::body::Body;
-use crate::cacher::{CacheWatch, Cached, Event, Kind, ResourceCache, WatchError};
+use crate::cacher::{CacheWatch, Cached, Event, Kind, ResourceCache, Seen, WatchError, put_event};
 use crate::negotiate::{Accepted, Convert, Media, Offer};
 use crate::registry::unavailable;
 use crate::reply::{self, Reply};
 use crate::wire;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::unfold;
 use rand::Rng as _;
@@ -55,11 +55,11 @@ struct Stream {
     next_bookmark: Option<Instant>,
     /// Table columns are sent with the first event alone.
     columns_sent: bool,
-    /// Initial objects written per step; bounds the memory of one step.
     error: Option<Status>,
 }
 
-const INITIAL_CHUNK: usize = 128;
+/// Bytes of objects or events written in one step; bounds the memory of one step.
+const STEP_BYTES: usize = 64 * 1024;
 
 /// Opens a watch on the collection (or, by the legacy path, on one name).
 pub(crate) async fn watch(call: Call) -> Result<Reply, Status> {
@@ -178,21 +178,25 @@ fn watch_status(error: &WatchError, from: Revision) -> Status {
 impl Stream {
     /// The next bytes; None ends the watch.
     async fn next(&mut self) -> Option<Bytes> {
-        let mut out = BytesMut::new();
+        let mut out = Vec::new();
         if let Some(status) = self.error.take() {
             self.step = Step::Over;
             self.frame("ERROR", &status.to_value(), &mut out);
-            return Some(out.freeze());
+            return Some(out.into());
         }
         loop {
             match &mut self.step {
                 Step::Over => return None,
                 Step::Initial(objects) => {
-                    let chunk: Vec<_> = objects.drain(..objects.len().min(INITIAL_CHUNK)).collect();
-                    let done = objects.is_empty();
-                    for object in &chunk {
-                        self.object("ADDED", object, &mut out);
+                    let mut objects = std::mem::take(objects);
+                    out.reserve(STEP_BYTES + STEP_BYTES / 4);
+                    while out.len() < STEP_BYTES
+                        && let Some(object) = objects.pop_front()
+                    {
+                        self.object(Seen::Added.text(), &object, &mut out);
                     }
+                    let done = objects.is_empty();
+                    self.step = Step::Initial(objects);
                     if done {
                         self.step = Step::Events;
                         if let Some(revision) = self.initial_end.take() {
@@ -200,27 +204,35 @@ impl Stream {
                         }
                     }
                     if !out.is_empty() {
-                        return Some(out.freeze());
+                        return Some(out.into());
                     }
                 }
                 Step::Events => {
                     while let Some(event) = self.pending.pop_front() {
-                        self.event(&event, &mut out);
-                        if out.len() > 64 * 1024 {
+                        let frame = self.event(&event, &mut out);
+                        match frame {
+                            // A lone event goes out as the bytes that all watchers share.
+                            Some(frame) if out.is_empty() && self.pending.is_empty() => {
+                                return Some(frame);
+                            }
+                            Some(frame) => out.extend_from_slice(&frame),
+                            None => {}
+                        }
+                        if out.len() > STEP_BYTES {
                             break;
                         }
                     }
                     if !out.is_empty() {
-                        return Some(out.freeze());
+                        return Some(out.into());
                     }
                     if !self.wait(&mut out).await {
                         return (!out.is_empty()).then(|| {
                             self.step = Step::Over;
-                            out.freeze()
+                            out.into()
                         });
                     }
                     if !out.is_empty() {
-                        return Some(out.freeze());
+                        return Some(out.into());
                     }
                 }
             }
@@ -228,7 +240,7 @@ impl Stream {
     }
 
     /// Waits for events, a bookmark's time or the end; false is the end.
-    async fn wait(&mut self, out: &mut BytesMut) -> bool {
+    async fn wait(&mut self, out: &mut Vec<u8>) -> bool {
         let Some(watch) = &mut self.watch else {
             return false;
         };
@@ -267,67 +279,77 @@ impl Stream {
         self.call.namespace().is_empty() || &*object.namespace == self.call.namespace()
     }
 
-    fn event(&mut self, event: &Event, out: &mut BytesMut) {
+    /// The bytes of an event that all watchers of its form share; one that is this watcher's alone is appended to `out`.
+    fn event(&mut self, event: &Event, out: &mut Vec<u8>) -> Option<Bytes> {
         if !self.in_scope(&event.object) {
-            return;
+            return None;
         }
         let was = event
             .previous
             .as_ref()
             .is_some_and(|object| matches(&self.options, object));
         let is = event.kind == Kind::Put && matches(&self.options, &event.object);
-        match (was, is) {
-            (false, true) => self.object("ADDED", &event.object, out),
-            (true, true) => self.object("MODIFIED", &event.object, out),
-            (true, false) => {
-                // The last state that matched, with the revision of the change that ended it.
-                let last = event.previous.as_ref().unwrap_or(&event.object);
-                self.last_state(last, event.revision, out);
+        let seen = match (was, is) {
+            (false, true) => Seen::Added,
+            (true, true) => Seen::Modified,
+            (true, false) => Seen::Deleted,
+            (false, false) => return None,
+        };
+        if self.plain() {
+            match event.frame(&self.cache.layout, seen, self.accepted.media) {
+                Ok(frame) => return Some(frame),
+                Err(error) => self.frame("ERROR", &Status::internal(error).to_value(), out),
             }
-            (false, false) => {}
+            return None;
         }
+        // The last state that matched, with the revision of the change that ended it.
+        let object = match (seen, &event.previous) {
+            (Seen::Deleted, Some(previous)) => previous,
+            _ => &event.object,
+        };
+        self.by_tree(seen.text(), object, event.revision, out);
+        None
     }
 
-    fn last_state(&mut self, last: &Cached, revision: Revision, out: &mut BytesMut) {
-        match last.object(&self.cache.layout) {
-            Ok(mut object) => {
-                meta::set(&mut object, "resourceVersion", &revision.to_string());
-                let object = self.call.endpoint.served(object);
-                self.tree("DELETED", object, out);
-            }
-            Err(error) => self.frame("ERROR", &Status::internal(error).to_value(), out),
-        }
-    }
-
-    fn object(&mut self, kind: &str, object: &Cached, out: &mut BytesMut) {
-        let plain = self.accepted.convert.is_none()
+    /// Whether events go out as they are in the storage version.
+    fn plain(&self) -> bool {
+        self.accepted.convert.is_none()
             && !self.accepted.pretty
-            && self.call.endpoint.is_storage_version();
-        if plain
-            && self.accepted.media == Media::Json
-            && let Ok(json) = object.json(&self.cache.layout)
-        {
-            let resource = self.call.endpoint.resource;
-            out.put_slice(
-                format!(
-                    "{{\"type\":\"{kind}\",\"object\":{{\"kind\":\"{}\",\"apiVersion\":\"{}\",",
-                    resource.kind,
-                    resource.group_version()
-                )
-                .as_bytes(),
-            );
-            out.put_slice(&json[1..]);
-            out.put_slice(b"}\n");
-            return;
+            && self.accepted.media != Media::Yaml
+            && self.call.endpoint.is_storage_version()
+    }
+
+    fn object(&mut self, kind: &str, object: &Cached, out: &mut Vec<u8>) {
+        if !self.plain() {
+            return self.by_tree(kind, object, object.revision, out);
         }
+        let (start, layout) = (out.len(), &self.cache.layout);
+        let put = put_event(
+            out,
+            layout,
+            object,
+            object.revision,
+            kind,
+            self.accepted.media,
+        );
+        if let Err(error) = put {
+            out.truncate(start);
+            self.frame("ERROR", &Status::internal(error).to_value(), out);
+        }
+    }
+
+    fn by_tree(&mut self, kind: &str, object: &Cached, revision: Revision, out: &mut Vec<u8>) {
         match object.object(&self.cache.layout) {
-            Ok(tree) => self.tree(kind, self.call.endpoint.served(tree), out),
+            Ok(mut tree) => {
+                meta::set(&mut tree, "resourceVersion", &revision.to_string());
+                self.tree(kind, self.call.endpoint.served(tree), out);
+            }
             Err(error) => self.frame("ERROR", &Status::internal(error).to_value(), out),
         }
     }
 
     /// Writes an object of the served version, transformed if the client asked for another kind.
-    fn tree(&mut self, kind: &str, object: Value, out: &mut BytesMut) {
+    fn tree(&mut self, kind: &str, object: Value, out: &mut Vec<u8>) {
         let (object, ty) = match &self.accepted.convert {
             None => (object, self.call.endpoint.ty),
             Some(convert) => match self.transformed(object, convert, kind == "BOOKMARK") {
@@ -353,7 +375,7 @@ impl Stream {
         Ok((object, ty))
     }
 
-    fn bookmark(&mut self, revision: Revision, initial_end: bool, out: &mut BytesMut) {
+    fn bookmark(&mut self, revision: Revision, initial_end: bool, out: &mut Vec<u8>) {
         let resource = self.call.endpoint.resource;
         let mut object = json!({"kind": &*resource.kind, "apiVersion": resource.group_version(), "metadata": {"resourceVersion": revision.to_string()}});
         if initial_end {
@@ -362,7 +384,7 @@ impl Stream {
         self.tree("BOOKMARK", object, out);
     }
 
-    fn frame(&self, kind: &str, status: &Value, out: &mut BytesMut) {
+    fn frame(&self, kind: &str, status: &Value, out: &mut Vec<u8>) {
         self.write(kind, status, reply::status_type(), out);
     }
 
@@ -371,19 +393,19 @@ impl Stream {
         kind: &str,
         object: &Value,
         ty: triad_machinery::schema::TypeId,
-        out: &mut BytesMut,
+        out: &mut Vec<u8>,
     ) {
         match self.accepted.media {
             Media::Protobuf => {
                 let inner = protobuf::encode(object, ty, None);
                 let event = wire::watch_event(kind, &inner);
-                out.put_u32(event.len() as u32);
-                out.put_slice(&event);
+                out.extend_from_slice(&(event.len() as u32).to_be_bytes());
+                out.extend_from_slice(&event);
             }
             _ => {
-                out.put_slice(format!("{{\"type\":\"{kind}\",\"object\":").as_bytes());
-                out.put_slice(&triad_machinery::codec::json::encode(object, ty, None));
-                out.put_slice(b"}\n");
+                out.extend_from_slice(format!("{{\"type\":\"{kind}\",\"object\":").as_bytes());
+                out.extend_from_slice(&triad_machinery::codec::json::encode(object, ty, None));
+                out.extend_from_slice(b"}\n");
             }
         }
     }

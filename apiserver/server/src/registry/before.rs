@@ -3,6 +3,7 @@
 use super::{Registry, object_meta};
 use serde_json::{Value, json};
 use std::borrow::Cow;
+use triad_machinery::codec::protobuf;
 use triad_machinery::features;
 use triad_machinery::managed_fields::kept_metadata;
 use triad_machinery::meta;
@@ -210,10 +211,8 @@ impl Registry {
                 .into_iter()
                 .flatten()
                 .filter(|(key, _)| !matches!(key.as_str(), "metadata" | "status"));
-            self.layout.encode_message(&Value::Object(
-                kept.map(|(key, value)| (key.clone(), value.clone()))
-                    .collect(),
-            ))
+            let kept = kept.map(|(key, value)| (key.clone(), value.clone()));
+            protobuf::encode_message(&Value::Object(kept.collect()), self.layout.ty)
         };
         self.strategy.counts_for_generation(object, old) || rest(object) != rest(old)
     }

@@ -60,10 +60,13 @@ impl Registry {
     ) -> Result<Option<Deletion>, Status> {
         match self.plan(&old.object, options) {
             Plan::Nothing => Ok(Some(Deletion::Pending(old.object.clone()))),
-            Plan::Mark(object) => Ok(self
-                .replace(old, object, Default::default(), options.dry_run)
-                .await?
-                .map(Deletion::Pending)),
+            Plan::Mark(object) => {
+                let replaced = self.replace(old, object, Default::default(), options.dry_run);
+                let outcome = replaced.await?;
+                outcome
+                    .map(|outcome| outcome.into_object(self).map(Deletion::Pending))
+                    .transpose()
+            }
             Plan::Remove(object) if options.dry_run => Ok(Some(Deletion::Gone(object))),
             Plan::Remove(mut object) => {
                 let removed = self.remove(old, self.strategy.release(&old.object)).await?;

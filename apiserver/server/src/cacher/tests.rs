@@ -1,0 +1,186 @@
+//! What the cache reads off stored bytes is what a tree would say, and what watchers share is made once.
+
+use super::cached::Header;
+use super::frames::{Frames, Seen};
+use super::ring::{RING_BYTES, Ring};
+use super::{Cached, Event, Kind};
+use crate::endpoint::layouts;
+use crate::negotiate::Media;
+use crate::storage::Layout;
+use bytes::Bytes;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use triad_kv::{Entry, Revision};
+use triad_machinery::codec::{Strictness, json as json_codec};
+use triad_machinery::defaults::apply_defaults;
+
+fn layout(plural: &str) -> Layout {
+    let all = layouts();
+    let found = all
+        .into_iter()
+        .find(|layout| layout.resource.plural == plural);
+    found.expect(plural)
+}
+
+fn stored(layout: &Layout, object: &Value, filled: bool) -> Bytes {
+    let decoded = json_codec::from_json_value(object, layout.ty, Strictness::Ignore);
+    let mut object = decoded.expect("an object").value;
+    if filled {
+        apply_defaults(&mut object, layout.ty);
+    }
+    layout.encode(&mut object)
+}
+
+fn cached(layout: &Layout, object: &Value, revision: u64) -> Arc<Cached> {
+    let revision = Revision(revision);
+    let entry = Entry {
+        key: layout.key("n", "x").into(),
+        value: stored(layout, object, true),
+        create_revision: revision,
+        mod_revision: revision,
+        version: 1,
+        expires_at: None,
+    };
+    Arc::new(Cached::new(layout, &entry).expect("a sound object"))
+}
+
+fn event(layout: &Layout, revision: u64, data: &str, previous: Option<Arc<Cached>>) -> Event {
+    let object = json!({"metadata": {"name": "x", "namespace": "n"}, "data": {"k": data}});
+    Event {
+        revision: Revision(revision),
+        kind: Kind::Put,
+        object: cached(layout, &object, revision),
+        previous,
+        frames: Frames::default(),
+    }
+}
+
+#[test]
+fn headers_read_off_the_bytes_are_those_of_the_tree() {
+    let meta = json!({"name": "x", "namespace": "n", "uid": "u", "labels": {"b": "2", "a": "1"}, "finalizers": ["orphan", "x.io/y"],
+        "deletionTimestamp": "2026-01-02T03:04:05Z",
+        "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "ru", "blockOwnerDeletion": true}, {"apiVersion": "v1", "kind": "Node", "name": "m", "uid": "mu"}]});
+    let pod =
+        json!({"containers": [{"name": "c", "image": "i"}], "nodeName": "m", "hostNetwork": true});
+    for (plural, object) in [
+        (
+            "pods",
+            json!({"metadata": meta, "spec": pod, "status": {"podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}], "podIP": "10.0.0.1", "nominatedNodeName": "o"}}),
+        ),
+        (
+            "pods",
+            json!({"metadata": {"name": "x"}, "spec": {"containers": [{"name": "c"}], "restartPolicy": "Never"}}),
+        ),
+        (
+            "nodes",
+            json!({"metadata": meta, "spec": {"unschedulable": true}}),
+        ),
+        ("nodes", json!({"metadata": {"name": "x"}})),
+        (
+            "events",
+            json!({"metadata": meta, "involvedObject": {"kind": "Pod", "name": "p"}, "reason": "r", "type": "Normal", "source": {"component": "kubelet"}}),
+        ),
+        (
+            "events",
+            json!({"metadata": meta, "reportingComponent": "x"}),
+        ),
+        (
+            "replicasets",
+            json!({"metadata": meta, "spec": {"selector": {}, "template": {"spec": pod}}, "status": {"replicas": 3}}),
+        ),
+        (
+            "jobs",
+            json!({"metadata": meta, "spec": {"template": {"spec": pod}}, "status": {"succeeded": 2}}),
+        ),
+        ("secrets", json!({"metadata": meta, "type": "x/y"})),
+        (
+            "namespaces",
+            json!({"metadata": {"name": "x"}, "status": {"phase": "Active"}}),
+        ),
+        ("leases", json!({"metadata": meta})),
+    ] {
+        let layout = layout(plural);
+        let bytes = stored(&layout, &object, true);
+        let message = layout.settled(&bytes).expect("a message with its defaults");
+        let read = Header::read(&layout, &message).expect("a header");
+        let tree = layout.decode(&bytes, Revision(1)).expect("a tree");
+        assert_eq!(read, Header::of(&layout, &tree), "{plural}");
+    }
+}
+
+#[test]
+fn an_object_without_its_defaults_is_cached_with_them() {
+    let layout = layout("pods");
+    let bare = json!({"metadata": {"name": "x", "namespace": "n"}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    let entry = Entry {
+        key: layout.key("n", "x").into(),
+        value: stored(&layout, &bare, false),
+        create_revision: Revision(1),
+        mod_revision: Revision(7),
+        version: 1,
+        expires_at: None,
+    };
+    let cached = Cached::new(&layout, &entry).expect("a sound object");
+    assert_eq!(cached.field("spec.restartPolicy"), "Always");
+    let mut text = Vec::new();
+    cached.json(&layout, &mut text, true).expect("JSON");
+    let shown: Value = serde_json::from_slice(&text).expect("JSON");
+    assert_eq!(shown["spec"]["containers"][0]["imagePullPolicy"], "Always");
+    assert_eq!(shown["metadata"]["resourceVersion"], "7");
+    let message = cached.protobuf(&layout).expect("protobuf");
+    assert_eq!(message.len(), cached.message_len());
+}
+
+#[test]
+fn all_watchers_of_a_form_share_one_frame() {
+    let layout = layout("configmaps");
+    let event = event(&layout, 5, "v", None);
+    let frame = |seen, media| event.frame(&layout, seen, media).expect("a frame");
+    let (one, two) = (
+        frame(Seen::Added, Media::Json),
+        frame(Seen::Added, Media::Json),
+    );
+    assert_eq!(one.as_ptr(), two.as_ptr());
+    assert_ne!(one, frame(Seen::Modified, Media::Json));
+    let text = String::from_utf8(one.to_vec()).expect("JSON");
+    let wanted = r#"{"type":"ADDED","object":{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"x","namespace":"n","resourceVersion":"5""#;
+    assert!(text.starts_with(wanted) && text.ends_with("}\n"), "{text}");
+    let binary = frame(Seen::Added, Media::Protobuf);
+    let length = u32::from_be_bytes([binary[0], binary[1], binary[2], binary[3]]);
+    assert_eq!(length as usize, binary.len() - 4);
+}
+
+#[test]
+fn who_loses_sight_of_an_object_sees_its_last_state_at_the_revision_of_the_change() {
+    let layout = layout("configmaps");
+    let before = event(&layout, 5, "before", None).object;
+    let event = event(&layout, 9, "after", Some(before));
+    let frame = event
+        .frame(&layout, Seen::Deleted, Media::Json)
+        .expect("a frame");
+    let shown: Value = serde_json::from_slice(&frame).expect("JSON");
+    assert_eq!(shown["type"], "DELETED");
+    assert_eq!(shown["object"]["data"]["k"], "before");
+    assert_eq!(shown["object"]["metadata"]["resourceVersion"], "9");
+}
+
+#[test]
+fn the_ring_keeps_within_its_bytes_and_says_what_it_lost() {
+    let layout = layout("configmaps");
+    let mut ring = Ring::new();
+    let large = "x".repeat(500_000);
+    let count = 3 * RING_BYTES / large.len();
+    for revision in 1..=count as u64 {
+        ring.push(Arc::new(event(&layout, revision, &large, None)));
+    }
+    assert!(
+        ring.position(Revision(0)).is_none(),
+        "the first ones must have gone"
+    );
+    let last = Revision(count as u64 - 1);
+    let at = ring.position(last).expect("the last is there");
+    let events = ring.read(at, 10).expect("the last is there");
+    assert_eq!(events.len(), 1);
+    let first = ring.position(ring.complete_after).expect("where it begins");
+    assert!((ring.end() - first) as usize * large.len() < RING_BYTES);
+}
