@@ -21,6 +21,7 @@ mod resource;
 pub(crate) mod strategy;
 
 pub(crate) use core::pods::{assign, set_condition as set_pod_condition};
+pub(crate) use core::service_accounts::ENFORCE_MOUNTABLE_SECRETS;
 pub(crate) use core::services::repair::run as repair_services;
 pub(crate) use outcome::Outcome;
 pub(crate) use strategy::{Extra, Strategy};

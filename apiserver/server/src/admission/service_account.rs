@@ -2,6 +2,7 @@
 //! (kubernetes plugin/pkg/admission/serviceaccount).
 
 use super::{Attributes, Lookup, Operation, Plugin};
+use crate::registry::ENFORCE_MOUNTABLE_SECRETS;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use triad_machinery::meta;
@@ -114,7 +115,7 @@ impl Plugin for ServiceAccount {
         let accounts = &self.lookup.service_accounts;
         let account = self.lookup.find(accounts, &attributes.namespace, name);
         let enforced = account.filter(|account| {
-            let asked = meta::annotation(account, "kubernetes.io/enforce-mountable-secrets");
+            let asked = meta::annotation(account, ENFORCE_MOUNTABLE_SECRETS);
             asked.is_some_and(|asked| TRUE.contains(&asked))
         });
         let Some(account) = enforced else {

@@ -1,3 +1,5 @@
+//! The checks one by one, versions and levels, and a namespace kept to its labels.
+
 use super::checks::evaluate;
 use super::pod::Pod;
 use super::policy::{Level, Standard, Version};
