@@ -10,7 +10,7 @@ use triad_kv::{
     Change, Copied, Copy, Error, Reached, Replay, Revision, Segment, Shipment, Store, Until,
 };
 
-use crate::support::{TestStore, put, txn};
+use crate::support::{TestStore, put, txn, until};
 
 /// A few entries, however many commands share one.
 const SEGMENT_BYTES: usize = 600;
@@ -98,7 +98,11 @@ async fn a_copy_and_the_log_make_every_revision_that_the_store_remembers() {
         store.flush().await.unwrap();
     }
     // Expired keys are deletions that the leader proposes.
-    tokio::time::sleep(Duration::from_millis(2500)).await;
+    until("what has a time to live is gone", || {
+        let range = store.range(b"/", b"0", None, 0).unwrap();
+        !range.entries.iter().any(|e| e.value.starts_with(b"short"))
+    })
+    .await;
     let segments = ship(&store, copied.index + 1).await;
     assert!(segments.len() > 3, "{} segments", segments.len());
     let end = store.revision();
@@ -189,7 +193,9 @@ async fn gaps_repeats_and_foreign_segments_are_told_apart() {
 async fn the_log_waits_for_the_archive_but_not_for_ever() {
     let store = held(256 << 10).await;
     write(&store, 0).await;
-    settle(&store).await;
+    store.flush().await.unwrap();
+    // The purge follows the flush at the next look.
+    tokio::time::sleep(Duration::from_millis(1600)).await;
     assert_eq!(
         store.metrics().purged_index,
         0,
@@ -197,24 +203,20 @@ async fn the_log_waits_for_the_archive_but_not_for_ever() {
     );
     let taken = ship(&store, 1).await.last().unwrap().last;
     store.hold_log(taken + 1).unwrap();
-    settle(&store).await;
+    store.flush().await.unwrap();
+    until("the log is purged", || store.metrics().purged_index > 0).await;
     let purged = store.metrics().purged_index;
-    assert!(purged > 0 && purged <= taken, "{purged} of {taken}");
+    assert!(purged <= taken, "{purged} of {taken}");
     // The archive stands still while more is written than is held for it.
     for n in 0..80 {
         let change = put(&format!("/big{n}"), &"x".repeat(8 << 10));
         store.txn(txn([], [change])).await.unwrap();
     }
-    settle(&store).await;
+    store.flush().await.unwrap();
+    until("the log is purged", || store.metrics().purged_index > taken).await;
     match store.shipment(taken + 1, 1 << 20).await.unwrap() {
         Shipment::Purged { upto } => assert!(upto > taken),
         other => panic!("{other:?}"),
     }
     store.close().await;
-}
-
-/// The purge follows the flush at the next look.
-async fn settle(store: &Store) {
-    store.flush().await.unwrap();
-    tokio::time::sleep(Duration::from_millis(1600)).await;
 }

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use triad_kv::{Contents, Error, Examined, Revision, Store, StoreOptions, examine};
 
 use crate::damage::{contents, copy, data_files, fixture, flip, newest_wal};
-use crate::support::{committed, delete, put, put_ttl, txn};
+use crate::support::{committed, delete, put, put_ttl, txn, until};
 
 const FLIPS_EACH: u64 = 12;
 
@@ -275,10 +275,17 @@ async fn a_store_stays_sound_through_compaction_expiry_and_deletion() {
             .unwrap();
     }
     store.compact(Revision(60)).await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    until("what has a time to live is gone", || {
+        (0..10).all(|n| {
+            let at = store.get(format!("/k{n}").as_bytes(), None).unwrap();
+            at.is_none_or(|entry| entry.value != "v")
+        })
+    })
+    .await;
+    let last = store.metrics().applied_index;
     committed(store.txn(txn([], [put("/last", "1")])).await);
     store.flush().await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    until("the log is purged", || store.metrics().purged_index > last).await;
     store.shutdown().await;
     let examined = look(dir.path());
     assert_eq!(examined.findings, []);

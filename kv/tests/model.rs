@@ -230,7 +230,7 @@ impl Following {
         let expected = oracle.events(self.prefix, self.after);
         let mut seen: Vec<Event> = Vec::new();
         while seen.len() < expected.len() {
-            let batch = tokio::time::timeout(Duration::from_secs(10), self.watch.next()).await;
+            let batch = tokio::time::timeout(Duration::from_secs(60), self.watch.next()).await;
             let batch = batch
                 .unwrap_or_else(|_| panic!("{} of {} events came", seen.len(), expected.len()))
                 .unwrap();

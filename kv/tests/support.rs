@@ -4,6 +4,7 @@
 
 use std::ops::Deref;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tempfile::TempDir;
@@ -121,6 +122,18 @@ pub(crate) fn committed(outcome: Result<TxnOutcome, Error>) -> Revision {
     match outcome {
         Ok(TxnOutcome::Committed { revision }) => revision,
         other => panic!("{other:?}"),
+    }
+}
+
+/// Waits for what the store does by itself, however slow the machine is.
+pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "it never was true that {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

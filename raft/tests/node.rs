@@ -25,6 +25,10 @@ impl Bed {
 
     /// Starts a member on what is flushed, as after a crash.
     async fn start(&self) -> Result<Node, Error> {
+        self.start_with(Election::default()).await
+    }
+
+    async fn start_with(&self, election: Election) -> Result<Node, Error> {
         let flushed = self.disk.flushed.lock().clone();
         *self.disk.current.lock() = flushed;
         let identity = Identity::load_or_create(self.dir.path())?;
@@ -40,7 +44,7 @@ impl Bed {
                 write_buffer_bytes: 1 << 20,
             },
             peers: None,
-            election: Election::default(),
+            election,
             frame_weight: 8,
             frame_bytes: 1 << 20,
             flush_bytes: u64::MAX,
@@ -109,7 +113,7 @@ async fn the_log_is_purged_up_to_what_is_flushed() {
     }
     assert_eq!(node.metrics().purged_index, 0);
     node.flush().await.unwrap();
-    let flushed = tokio::time::timeout(Duration::from_secs(10), async {
+    let flushed = tokio::time::timeout(Duration::from_secs(60), async {
         while node.metrics().purged_index < 20 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -129,11 +133,16 @@ async fn the_log_is_purged_up_to_what_is_flushed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_voter_leads_at_once_and_confirms_reads() {
     let bed = Bed::new();
+    // Whoever waited for an election to be due would wait for a minute.
+    let election = Election {
+        timeout_min_ms: 60_000,
+        timeout_max_ms: 120_000,
+    };
     for _ in 0..3 {
         let started = std::time::Instant::now();
-        let node = bed.start().await.unwrap();
+        let node = bed.start_with(election).await.unwrap();
         assert!(
-            started.elapsed() < Duration::from_secs(1),
+            started.elapsed() < Duration::from_secs(30),
             "it took {:?}",
             started.elapsed()
         );

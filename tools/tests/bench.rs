@@ -70,7 +70,7 @@ fn beside_triad(test: impl FnOnce(&Path)) {
     let ready = || kubeconfig.exists() && triadctl(&kubeconfig, &["status"]).status.success();
     while !ready() {
         assert!(
-            began.elapsed() < Duration::from_secs(30),
+            began.elapsed() < Duration::from_secs(60),
             "the server gets ready"
         );
         assert!(!server.is_finished(), "the server runs");

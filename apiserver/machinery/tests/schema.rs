@@ -1,25 +1,11 @@
-//! The embedded table reads, resolves and stays quick to read.
-
-#![allow(
-    clippy::print_stderr,
-    reason = "figures and skips are for whoever runs the tests"
-)]
-
-use std::time::Instant;
+//! The embedded table reads and resolves.
 
 use triad_machinery::schema::{self, FieldType, schema};
 
 #[test]
-fn reads_in_a_few_milliseconds() {
-    let mut best = f64::MAX;
-    for _ in 0..5 {
-        let start = Instant::now();
-        let built = schema::built_in().expect("the table reads");
-        best = best.min(start.elapsed().as_secs_f64() * 1e3);
-        assert!(built.types().len() > 1600);
-    }
-    eprintln!("schema table read in {best:.2} ms");
-    assert!(best < 50.0, "{best} ms");
+fn the_table_reads() {
+    let built = schema::built_in().expect("the table reads");
+    assert!(built.types().len() > 1600);
 }
 
 #[test]

@@ -125,11 +125,10 @@ fn slow_syncs_slow_writes_and_nothing_else() {
     victim.wait_for_more("ack", 20);
     disk.delay_syncs("", 100_000);
     let before = victim.count("ack");
-    std::thread::sleep(Duration::from_secs(1));
-    let slow = victim.count("ack") - before;
+    victim.wait_for_more("ack", before + 8);
     disk.delay_syncs("", 0);
-    victim.wait_for_more("ack", before + slow + 100);
-    assert!(slow > 4, "{slow} writes in a second of slow syncs");
+    let before = victim.count("ack");
+    victim.wait_for_more("ack", before + 100);
     assert_eq!(victim.count("error"), 0);
     victim.kill();
 }

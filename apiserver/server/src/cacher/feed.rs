@@ -250,12 +250,12 @@ mod tests {
             "/triad/tokens/b",
         ] {
             let written = write(&store, key).await;
-            let caught_up = tokio::time::timeout(Duration::from_secs(5), cacher.wait_for(written));
+            let caught_up = tokio::time::timeout(Duration::from_secs(60), cacher.wait_for(written));
             caught_up.await.expect(key);
             assert!(cacher.progress() >= written);
         }
         store.shutdown().await;
-        let ended = tokio::time::timeout(Duration::from_secs(5), feed).await;
+        let ended = tokio::time::timeout(Duration::from_secs(60), feed).await;
         assert!(matches!(ended.unwrap().unwrap(), Error::Closed));
     }
 }

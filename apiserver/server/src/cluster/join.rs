@@ -14,7 +14,7 @@ use http::request::Parts;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
-use triad_kv::{Identity, Member, Store, durable};
+use triad_kv::{Error, Identity, Member, Store, durable};
 
 pub(crate) const PATHS: &str = "/triad/v1/join";
 pub(super) const CA_PATH: &str = "/triad/v1/join/ca";
@@ -89,11 +89,20 @@ pub(crate) async fn become_member(config: &Config, store: &Store) -> Result<()> 
         }
         tokio::time::sleep(PAUSE).await;
     }
-    store
-        .read_barrier()
-        .await
-        .context("this member has joined, but nobody leads")?;
+    catch_up(store).await?;
     tracing::info!("joined: this member votes");
+    Ok(())
+}
+
+/// Whoever led may have gone meanwhile: the next leader is waited for, however long it takes.
+async fn catch_up(store: &Store) -> Result<()> {
+    while let Err(error) = store.read_barrier().await {
+        if !matches!(error, Error::Unavailable(_)) {
+            return Err(error).context("this member has joined, and its store is down");
+        }
+        tracing::warn!("this member votes, but nobody leads yet: {error}");
+        tokio::time::sleep(PAUSE).await;
+    }
     Ok(())
 }
 
