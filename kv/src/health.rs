@@ -25,6 +25,8 @@ pub struct Metrics {
     pub purged_index: u64,
     pub revision: Revision,
     pub compacted: Revision,
+    /// How far the rows of what is compacted are deleted.
+    pub swept: Revision,
     /// Commands waiting to be sent to the log.
     pub proposals_queued: u64,
     pub proposals_total: u64,

@@ -7,7 +7,7 @@ use crate::support::{
     TestStore, absent, at_revision, committed, delete, exists, put, put_ttl, txn, until,
 };
 use bytes::Bytes;
-use triad_kv::{Election, Error, Revision, Store, StoreOptions, Txn, TxnOutcome};
+use triad_kv::{Change, Election, Error, Revision, Store, StoreOptions, Txn, TxnOutcome};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_put_counts_versions_and_keeps_its_creation() {
@@ -395,6 +395,52 @@ async fn the_past_of_a_key_is_told_with_its_deletions_and_moments() {
     until("what is older is given up", || {
         let past = store.past(b"/k", 10).unwrap();
         past.last().unwrap().revision == second
+    })
+    .await;
+    store.close().await;
+}
+
+/// 20 MB that do not compress, on keys that are overwritten: nearly all of it is history.
+async fn overwrite(store: &Store) {
+    let mut noise = 1_u64;
+    for n in 0..2000 {
+        let value: Vec<u8> = std::iter::repeat_with(|| {
+            noise = noise
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (noise >> 56) as u8
+        })
+        .take(10 << 10)
+        .collect();
+        let change = Change::Put {
+            key: format!("/k{}", n % 10).into(),
+            value: value.into(),
+            ttl_seconds: None,
+        };
+        committed(store.txn(txn([], [change])).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_disk_gets_back_what_history_is_given_up() {
+    let mut options = TestStore::options();
+    options.limits.write_buffer_bytes = 1 << 20;
+    let store = TestStore::open_with(options).await;
+    overwrite(&store).await;
+    store.flush().await.unwrap();
+    until("history is on disk", || {
+        store.metrics().state_db_bytes > 18 << 20
+    })
+    .await;
+    let before = store.metrics().state_db_bytes;
+    store.compact(store.revision()).await.unwrap();
+    until("history is swept", || {
+        store.metrics().swept == store.compacted()
+    })
+    .await;
+    store.flush().await.unwrap();
+    until("its space is free", || {
+        store.metrics().state_db_bytes < before / 4
     })
     .await;
     store.close().await;

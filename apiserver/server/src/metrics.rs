@@ -265,6 +265,12 @@ fn render_store(out: &mut String, store: &Store) {
         metrics.compacted.0 as f64,
     );
     gauge(
+        "triad_swept_revision",
+        "gauge",
+        "The revision up to which the rows of compacted history are deleted.",
+        metrics.swept.0 as f64,
+    );
+    gauge(
         "etcd_debugging_mvcc_watcher_total",
         "gauge",
         "Total number of watchers.",

@@ -11,6 +11,12 @@ use crate::Error;
 use crate::layout::{self, CHANGES, META, SAMPLE_TAG, SWEPT_KEY, VERSIONS, record};
 
 impl State {
+    /// How far it has come; 0 when that cannot be read.
+    pub(crate) fn swept(&self) -> u64 {
+        let swept = self.read_numbers(SWEPT_KEY);
+        swept.ok().flatten().map_or(0, |[swept]| swept)
+    }
+
     /// Sweeps about `limit` changes; whether more are left.
     pub(crate) fn sweep(&self, limit: usize) -> Result<bool, Error> {
         let [swept] = self.read_numbers(SWEPT_KEY)?.unwrap_or([0]);

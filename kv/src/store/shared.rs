@@ -194,6 +194,7 @@ fn fill(metrics: &mut Metrics, running: &Running) {
     metrics.fsync_buckets = node.syncs.buckets;
     metrics.log_db_bytes = node.log_db_bytes;
     let state = running.state();
+    metrics.swept = crate::Revision(state.swept());
     metrics.state_db_bytes = state.number("rocksdb.total-sst-files-size");
     metrics.memtable_bytes = node.memtable_bytes + state.number("rocksdb.cur-size-all-mem-tables");
     metrics.block_cache_bytes = state.cache_bytes();
