@@ -7,6 +7,7 @@ pub(crate) mod certificates;
 mod default_toleration_seconds;
 mod limit_ranger;
 mod namespace_lifecycle;
+mod node_restriction;
 mod pod_security;
 mod priority;
 pub(crate) mod resource_quota;
@@ -112,7 +113,7 @@ trait Plugin: Send + Sync {
 }
 
 /// All of upstream's plugin names: which ones exist here is said by `Chain::new`.
-const KNOWN: [&str; 39] = [
+const KNOWN: [&str; 40] = [
     "AlwaysAdmit",
     "NamespaceAutoProvision",
     "NamespaceLifecycle",
@@ -144,6 +145,7 @@ const KNOWN: [&str; 39] = [
     "DefaultIngressClass",
     "PodTopologyLabels",
     "NodeDeclaredFeatureValidator",
+    "PodResizeValidator",
     "MutatingAdmissionPolicy",
     "MutatingAdmissionWebhook",
     "ValidatingAdmissionPolicy",
@@ -153,6 +155,9 @@ const KNOWN: [&str; 39] = [
     "DenyServiceExternalIPs",
     "PodSecurityPolicy",
 ];
+
+/// Those that are on only where --enable-admission-plugins names them (kubernetes pkg/kubeapiserver/options/plugins.go).
+const OFF_BY_DEFAULT: [&str; 1] = ["NodeRestriction"];
 
 /// The caches that plugins look things up in.
 pub(crate) struct Lookup {
@@ -164,6 +169,10 @@ pub(crate) struct Lookup {
     pub(crate) service_accounts: Arc<ResourceCache>,
     pub(crate) priority_classes: Arc<ResourceCache>,
     pub(crate) runtime_classes: Arc<ResourceCache>,
+    pub(crate) nodes: Arc<ResourceCache>,
+    pub(crate) claims: Arc<ResourceCache>,
+    pub(crate) volumes: Arc<ResourceCache>,
+    pub(crate) csi_drivers: Arc<ResourceCache>,
 }
 
 impl Lookup {
@@ -178,6 +187,10 @@ impl Lookup {
             service_accounts: cache("serviceaccounts")?,
             priority_classes: cache("priorityclasses")?,
             runtime_classes: cache("runtimeclasses")?,
+            nodes: cache("minions")?,
+            claims: cache("persistentvolumeclaims")?,
+            volumes: cache("persistentvolumes")?,
+            csi_drivers: cache("csidrivers")?,
         })
     }
 }
@@ -242,6 +255,10 @@ impl Chain {
             Box::new(service_account::ServiceAccount {
                 lookup: lookup.clone(),
             }),
+            Box::new(node_restriction::NodeRestriction {
+                lookup: lookup.clone(),
+                authorizer: authorizer.clone(),
+            }),
             Box::new(taint_nodes::TaintNodesByCondition),
             Box::new(pod_security::PodSecurity {
                 lookup: lookup.clone(),
@@ -275,13 +292,13 @@ impl Chain {
                 );
             }
         }
+        let named = |list: &[String], plugin: &dyn Plugin| list.iter().any(|n| n == plugin.name());
         let plugins = all
             .into_iter()
             .filter(|plugin| {
-                !config
-                    .disabled_admission
-                    .iter()
-                    .any(|name| name == plugin.name())
+                named(&config.enabled_admission, &**plugin)
+                    || !named(&config.disabled_admission, &**plugin)
+                        && !OFF_BY_DEFAULT.contains(&plugin.name())
             })
             .collect();
         Ok(Chain {

@@ -80,6 +80,12 @@ impl ResourceCache {
     pub(crate) fn get(&self, key: &str) -> Option<Arc<Cached>> {
         self.snapshot.load().objects.get(key).cloned()
     }
+
+    /// Every change after a revision, for who asks now and then instead of watching; None when not all are in the ring.
+    pub(crate) fn events_after(&self, after: Revision) -> Option<Vec<Arc<Event>>> {
+        let ring = self.ring.read();
+        ring.read(ring.position(after)?, usize::MAX)
+    }
 }
 
 /// All resource caches and how far they are.

@@ -350,8 +350,8 @@ async fn chain(
     api.flow.classify(&user, info, extra);
     match api.authorizer.authorize(&user, &Attributes::of(info)) {
         Decision::Allow(_) => {}
-        Decision::Deny(_) | Decision::NoOpinion => {
-            let mut reply = refuse(&head.headers, query, &forbidden(&user, info));
+        Decision::Deny(why) | Decision::NoOpinion(why) => {
+            let mut reply = refuse(&head.headers, query, &forbidden(&user, info, &why));
             reply.headers_mut().insert(
                 "x-content-type-options",
                 HeaderValue::from_static("nosniff"),
@@ -392,8 +392,8 @@ async fn debug_page(
     Ok(debug::answer(&head.method, &info.path, &body))
 }
 
-fn forbidden(user: &User, info: &RequestInfo) -> Status {
-    let why = Attributes::of(info).refusal(user);
+fn forbidden(user: &User, info: &RequestInfo, why: &str) -> Status {
+    let why = Attributes::of(info).refusal(user, why);
     Status::forbidden(
         GroupResource {
             group: &info.group,

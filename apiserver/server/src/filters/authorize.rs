@@ -1,30 +1,34 @@
-//! Who may do what: RBAC over the cached roles and bindings, in the order of --authorization-mode; system:masters may do all.
-//!
-//! Rules are compiled from the caches' snapshots and compiled again when one of them has moved on
-//! (kubernetes plugin/pkg/auth/authorizer/rbac).
+//! Who may do what: authorizers in the order of --authorization-mode, the first opinion counts; system:masters may do all
+//! (apiserver pkg/authorization/union).
 
 mod escalation;
+pub(crate) mod node;
+mod rbac;
 mod rules;
 
-use crate::cacher::{Cacher, ResourceCache};
+use crate::cacher::Cacher;
 use crate::filters::request_info::RequestInfo;
 use crate::user::{MASTERS, User};
-use arc_swap::ArcSwap;
-use rules::Compiled;
-use std::sync::Arc;
-use triad_kv::Revision;
+use node::NodeAuthorizer;
+use rbac::Rbac;
+use triad_machinery::selector::{FieldSelector, LabelSelector};
 
 /// What is to be judged: a request's attributes, or those that a review asks about.
 #[derive(Clone, Debug, Default)]
+#[allow(dead_code)]
 pub(crate) struct Attributes {
     pub(crate) verb: String,
     pub(crate) resource_request: bool,
     pub(crate) path: String,
     pub(crate) group: String,
+    pub(crate) version: String,
     pub(crate) resource: String,
     pub(crate) subresource: String,
     pub(crate) namespace: String,
     pub(crate) name: String,
+    /// What a list, watch or deletion of many is limited to; one that cannot be read limits nothing.
+    pub(crate) field_selector: FieldSelector,
+    pub(crate) label_selector: LabelSelector,
 }
 
 impl Attributes {
@@ -34,11 +38,20 @@ impl Attributes {
             resource_request: info.is_resource,
             path: info.path.clone(),
             group: info.group.clone(),
+            version: info.version.clone(),
             resource: info.resource.clone(),
             subresource: info.subresource.clone(),
             namespace: info.namespace.clone(),
             name: info.name.clone(),
+            field_selector: FieldSelector::parse(&info.field_selector).unwrap_or_default(),
+            label_selector: LabelSelector::parse(&info.label_selector).unwrap_or_default(),
         }
+    }
+
+    /// Whether nothing is asked for but objects with this value in a field.
+    fn selects(&self, field: &str, value: &str) -> bool {
+        let mut terms = self.field_selector.terms.iter();
+        terms.any(|term| term.equal && term.field == field && term.value == value)
     }
 
     fn full_resource(&self) -> String {
@@ -49,59 +62,87 @@ impl Attributes {
         }
     }
 
-    /// Upstream's words for what was refused (apiserver pkg/endpoints/handlers/responsewriters/errors.go).
-    pub(crate) fn refusal(&self, user: &User) -> String {
+    /// Upstream's words for what was refused, and why (apiserver pkg/endpoints/handlers/responsewriters/errors.go).
+    pub(crate) fn refusal(&self, user: &User, why: &str) -> String {
         let name = triad_machinery::goformat::quote(&user.name);
-        if !self.resource_request {
-            return format!(
+        let what = if !self.resource_request {
+            format!(
                 "User {name} cannot {} path {}",
                 self.verb,
                 triad_machinery::goformat::quote(&self.path)
-            );
-        }
-        let what = format!(
-            "User {name} cannot {} resource \"{}\" in API group \"{}\"",
-            self.verb,
-            self.full_resource(),
-            self.group
-        );
-        if self.namespace.is_empty() {
-            format!("{what} at the cluster scope")
-        } else {
-            format!(
-                "{what} in the namespace {}",
-                triad_machinery::goformat::quote(&self.namespace)
             )
+        } else {
+            let place = match self.namespace.as_str() {
+                "" => "at the cluster scope".to_owned(),
+                namespace => format!(
+                    "in the namespace {}",
+                    triad_machinery::goformat::quote(namespace)
+                ),
+            };
+            format!(
+                "User {name} cannot {} resource {} in API group {} {place}",
+                self.verb,
+                triad_machinery::goformat::quote(&self.full_resource()),
+                triad_machinery::goformat::quote(&self.group)
+            )
+        };
+        let what = harmless(&what);
+        if why.is_empty() {
+            what
+        } else {
+            format!("{what}: {why}")
         }
     }
 }
 
+/// Without what a browser could take for HTML.
+fn harmless(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+/// What an authorizer says, each with its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(dead_code)]
 pub(crate) enum Decision {
     Allow(String),
     Deny(String),
-    NoOpinion,
+    NoOpinion(String),
+}
+
+enum Mode {
+    AlwaysAllow,
+    AlwaysDeny,
+    Node(Box<NodeAuthorizer>),
+    Rbac,
 }
 
 pub(crate) struct Authorizer {
-    modes: Vec<String>,
-    sources: [Arc<ResourceCache>; 4],
-    compiled: ArcSwap<(Revision, Compiled)>,
+    /// In order, each with the name that it gives its reasons under.
+    modes: Vec<(String, Mode)>,
+    rbac: Rbac,
 }
 
 impl Authorizer {
+    /// None where the table of resources lacks one that the authorizers look at.
     pub(crate) fn new(cacher: &Cacher, modes: Vec<String>) -> Option<Self> {
-        let source = |plural: &str| cacher.by_prefix(&format!("/registry/{plural}/")).cloned();
-        let sources = [
-            source("clusterroles")?,
-            source("roles")?,
-            source("clusterrolebindings")?,
-            source("rolebindings")?,
-        ];
+        let mode = |name: &String| {
+            Some(match name.as_str() {
+                "AlwaysAllow" => Some(Mode::AlwaysAllow),
+                "AlwaysDeny" => Some(Mode::AlwaysDeny),
+                "Node" => Some(Mode::Node(Box::new(NodeAuthorizer::new(cacher)?))),
+                "RBAC" => Some(Mode::Rbac),
+                _ => None,
+            })
+        };
+        let mut chosen = Vec::new();
+        for name in &modes {
+            chosen.extend(mode(name)?.map(|mode| (name.to_lowercase(), mode)));
+        }
         Some(Authorizer {
-            modes,
-            sources,
-            compiled: ArcSwap::from_pointee((Revision(0), Compiled::default())),
+            modes: chosen,
+            rbac: Rbac::new(cacher)?,
         })
     }
 
@@ -109,45 +150,47 @@ impl Authorizer {
         if user.in_group(MASTERS) {
             return Decision::Allow(String::new());
         }
-        for mode in &self.modes {
-            match mode.as_str() {
-                "AlwaysAllow" => return Decision::Allow(String::new()),
-                "AlwaysDeny" => return Decision::Deny(String::new()),
-                "RBAC" => {
-                    if let Some(reason) = self.rbac().1.allows(user, attributes) {
-                        return Decision::Allow(reason);
-                    }
-                }
-                // Node's own rules give nobody but nodes anything; without RBAC's node rules they have no opinion.
-                _ => {}
+        let mut reasons = Vec::new();
+        for (name, mode) in &self.modes {
+            let decision = match mode {
+                Mode::AlwaysAllow => Decision::Allow(String::new()),
+                Mode::AlwaysDeny => Decision::NoOpinion("Everything is forbidden.".to_owned()),
+                Mode::Node(node) => node.authorize(user, attributes),
+                Mode::Rbac => self.rbac.authorize(user, attributes),
+            };
+            match decision {
+                Decision::NoOpinion(why) if why.is_empty() => {}
+                Decision::NoOpinion(why) => reasons.push(format!("{name}: {why}")),
+                decided => return decided,
             }
         }
-        Decision::NoOpinion
+        Decision::NoOpinion(reasons.join("\n"))
     }
 
     /// All rules of a user in a namespace, for SelfSubjectRulesReview and escalation checks.
     pub(crate) fn rules_of(&self, user: &User, namespace: &str) -> Vec<serde_json::Value> {
-        self.rbac().1.rules_of(user, namespace)
+        self.rbac.rules_of(user, namespace)
     }
+}
 
-    fn rbac(&self) -> arc_swap::Guard<Arc<(Revision, Compiled)>> {
-        let snapshots = self.sources.each_ref().map(|source| source.snapshot());
-        let newest = snapshots
-            .iter()
-            .map(|snapshot| snapshot.revision)
-            .max()
-            .unwrap_or(Revision(0));
-        if self.compiled.load().0 != newest {
-            let objects = [0, 1, 2, 3].map(|at: usize| {
-                snapshots[at]
-                    .objects
-                    .values()
-                    .filter_map(|object| object.object(&self.sources[at].layout).ok())
-                    .collect()
-            });
-            self.compiled
-                .store(Arc::new((newest, Compiled::new(&objects))));
-        }
-        self.compiled.load()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_shows_nothing_that_a_browser_would_run() {
+        let asked = Attributes {
+            verb: "get".into(),
+            path: "/<script>&".into(),
+            ..Attributes::default()
+        };
+        let user = User {
+            name: "a<b".into(),
+            ..User::default()
+        };
+        assert_eq!(
+            asked.refusal(&user, "because"),
+            "User \"a&lt;b\" cannot get path \"/&lt;script&gt;&amp;\": because"
+        );
     }
 }

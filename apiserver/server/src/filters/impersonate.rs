@@ -59,10 +59,10 @@ pub(crate) fn impersonate(
         };
         match authorizer.authorize(&caller, &asked) {
             Decision::Allow(_) => Ok(()),
-            _ => Err(Status::forbidden(
+            Decision::Deny(why) | Decision::NoOpinion(why) => Err(Status::forbidden(
                 GroupResource { group, resource },
                 name,
-                asked.refusal(&caller),
+                asked.refusal(&caller, &why),
             )),
         }
     };

@@ -15,6 +15,9 @@ pub(crate) struct RequestInfo {
     pub(crate) resource: String,
     pub(crate) subresource: String,
     pub(crate) name: String,
+    /// As they stand in the query, of requests for many objects.
+    pub(crate) field_selector: String,
+    pub(crate) label_selector: String,
     /// Path segments from the resource on, percent-decoded.
     pub(crate) parts: Vec<String>,
     /// The path had the legacy form /watch/...
@@ -97,12 +100,14 @@ impl RequestInfo {
         if info.name.is_empty() && info.verb == "delete" {
             info.verb = "deletecollection".to_owned();
         }
-        // A list or watch by name is authorized by that name.
-        if matches!(info.verb.as_str(), "list" | "watch" | "deletecollection")
-            && info.name.is_empty()
-            && let Some(name) = query.get("fieldSelector").and_then(exact_name)
-        {
-            info.name = name;
+        if matches!(info.verb.as_str(), "list" | "watch" | "deletecollection") {
+            let selector = |name| query.get(name).unwrap_or_default().to_owned();
+            info.field_selector = selector("fieldSelector");
+            info.label_selector = selector("labelSelector");
+            // A list or watch by name is authorized by that name.
+            if let (true, Some(name)) = (info.name.is_empty(), exact_name(&info.field_selector)) {
+                info.name = name;
+            }
         }
         info
     }

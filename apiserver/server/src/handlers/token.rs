@@ -2,6 +2,7 @@
 
 use super::Call;
 use super::params::WriteOptions;
+use super::subresource::{admit, carried_out};
 use crate::negotiate::Offer;
 use crate::reply::{self, Reply, named};
 use crate::service_accounts::Bound;
@@ -21,6 +22,8 @@ pub(crate) async fn create(call: &mut Call) -> Result<Reply, Status> {
     let group = "authentication.k8s.io";
     let mut request = call.decode_named(group, "TokenRequest", &[], options.validation)?;
     apply_defaults(&mut request, ty);
+    admit(call, "token", &mut request).await?;
+    carried_out(call, "token", &request).await?;
     let account = call.fetch().await?.object;
     validate(&request, &account)?;
     let manager = call.manager(&options.field_manager);

@@ -119,9 +119,9 @@ impl Authorizer {
     /// The role or (without a namespace) cluster role of a name.
     fn role(&self, namespace: &str, name: &str) -> Option<Value> {
         let cache = if namespace.is_empty() {
-            &self.sources[0]
+            &self.rbac.sources[0]
         } else {
-            &self.sources[1]
+            &self.rbac.sources[1]
         };
         cache
             .get(&cache.layout.key(namespace, name))?

@@ -20,15 +20,39 @@ struct Grant {
     namespace: String,
     reason: Arc<str>,
     rules: Arc<Vec<Rule>>,
+    /// What the binding refers to is not there: a text, else empty.
+    missing: Arc<str>,
 }
 
-struct Rule {
+pub(super) struct Rule {
     verbs: Vec<String>,
     groups: Vec<String>,
     resources: Vec<String>,
     names: Vec<String>,
     urls: Vec<String>,
     source: Value,
+}
+
+/// What a binding gives to each of its subjects.
+struct Effect<'a> {
+    binding: &'a Value,
+    role_kind: &'a str,
+    role: &'a str,
+    rules: Arc<Vec<Rule>>,
+    missing: bool,
+}
+
+impl Effect<'_> {
+    fn not_found(&self) -> String {
+        if !self.missing {
+            return String::new();
+        }
+        format!(
+            "{}.rbac.authorization.k8s.io {:?} not found",
+            self.role_kind.to_lowercase(),
+            self.role
+        )
+    }
 }
 
 impl Compiled {
@@ -71,8 +95,13 @@ impl Compiled {
             } else {
                 ""
             };
-            let Some(rules) = by_role.get(&(scope, role("name"))) else {
-                continue;
+            let found = by_role.get(&(scope, role("name")));
+            let effect = Effect {
+                binding,
+                role_kind: role("kind"),
+                role: role("name"),
+                rules: found.cloned().unwrap_or_default(),
+                missing: found.is_none(),
             };
             for subject in binding
                 .get("subjects")
@@ -80,20 +109,19 @@ impl Compiled {
                 .into_iter()
                 .flatten()
             {
-                compiled.add(subject, binding, role("kind"), role("name"), rules);
+                compiled.add(subject, &effect);
             }
         }
         compiled
     }
 
-    fn add(
-        &mut self,
-        subject: &Value,
-        binding: &Value,
-        role_kind: &str,
-        role: &str,
-        rules: &Arc<Vec<Rule>>,
-    ) {
+    fn add(&mut self, subject: &Value, effect: &Effect<'_>) {
+        let Effect {
+            binding,
+            role_kind,
+            role,
+            ..
+        } = *effect;
         let text = |field: &str| subject.get(field).and_then(Value::as_str).unwrap_or("");
         let namespace = meta::namespace(binding).to_owned();
         let shown = match text("kind") {
@@ -117,7 +145,8 @@ impl Compiled {
         let grant = Grant {
             namespace: namespace.clone(),
             reason: reason.into(),
-            rules: rules.clone(),
+            rules: effect.rules.clone(),
+            missing: effect.not_found().into(),
         };
         match text("kind") {
             "User" => self
@@ -167,6 +196,23 @@ impl Compiled {
             .map(|grant| grant.reason.to_string())
     }
 
+    /// Which roles were looked for in vain, as a reason.
+    pub(super) fn missing(&self, user: &User, attributes: &Attributes) -> String {
+        let in_scope =
+            |grant: &&Grant| grant.namespace.is_empty() || grant.namespace == attributes.namespace;
+        let mut texts: Vec<&str> = Vec::new();
+        for grant in self.grants(user).filter(in_scope) {
+            if !grant.missing.is_empty() && !texts.contains(&&*grant.missing) {
+                texts.push(&grant.missing);
+            }
+        }
+        match texts[..] {
+            [] => String::new(),
+            [one] => format!("RBAC: {one}"),
+            ref more => format!("RBAC: [{}]", more.join(", ")),
+        }
+    }
+
     pub(super) fn rules_of(&self, user: &User, namespace: &str) -> Vec<Value> {
         let in_scope = |grant: &&Grant| grant.namespace.is_empty() || grant.namespace == namespace;
         self.grants(user)
@@ -177,7 +223,7 @@ impl Compiled {
 }
 
 impl Rule {
-    fn new(source: &Value) -> Self {
+    pub(super) fn new(source: &Value) -> Self {
         let list = |field: &str| {
             source
                 .get(field)
@@ -198,7 +244,7 @@ impl Rule {
         }
     }
 
-    fn allows(&self, attributes: &Attributes) -> bool {
+    pub(super) fn allows(&self, attributes: &Attributes) -> bool {
         let has =
             |list: &[String], wanted: &str| list.iter().any(|item| item == "*" || item == wanted);
         if !has(&self.verbs, &attributes.verb) {

@@ -4,6 +4,9 @@ use crate::filters::authorize::{Attributes, Decision};
 use crate::handlers::Call;
 use crate::user::User;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use triad_machinery::selector::field::Term;
+use triad_machinery::selector::{FieldSelector, LabelSelector};
 use triad_machinery::status::{FieldError, GroupKind, Status};
 use triad_machinery::{meta, names};
 
@@ -36,7 +39,7 @@ pub(super) fn answer(call: &mut Call, mut review: Value, form: Form) -> Result<V
             name: text(spec, "user").to_owned(),
             uid: text(spec, "uid").to_owned(),
             groups: texts(spec, "groups"),
-            ..User::default()
+            extra: extra(spec),
         },
     };
     let decision = call.api.authorizer.authorize(&user, &attributes(spec));
@@ -44,7 +47,8 @@ pub(super) fn answer(call: &mut Call, mut review: Value, form: Form) -> Result<V
         Decision::Allow(reason) if reason.is_empty() => json!({"allowed": true}),
         Decision::Allow(reason) => json!({"allowed": true, "reason": reason}),
         Decision::Deny(reason) => json!({"allowed": false, "denied": true, "reason": reason}),
-        Decision::NoOpinion => json!({"allowed": false}),
+        Decision::NoOpinion(reason) if reason.is_empty() => json!({"allowed": false}),
+        Decision::NoOpinion(reason) => json!({"allowed": false, "reason": reason}),
     };
     Ok(review)
 }
@@ -73,12 +77,61 @@ fn attributes(spec: &Value) -> Attributes {
         verb: field("verb"),
         resource_request: true,
         group: field("group"),
+        version: field("version"),
         resource: field("resource"),
         subresource: field("subresource"),
         namespace: field("namespace"),
         name: field("name"),
+        field_selector: fields(&asked["fieldSelector"]),
+        label_selector: labels(&asked["labelSelector"]),
         ..Attributes::default()
     }
+}
+
+fn extra(spec: &Value) -> BTreeMap<String, Vec<String>> {
+    let given = spec.get("extra").and_then(Value::as_object);
+    let pairs = given.into_iter().flatten();
+    pairs
+        .map(|(key, _)| (key.to_lowercase(), texts(&spec["extra"], key)))
+        .collect()
+}
+
+/// Only what pins or excludes one value can be said of a field; the rest limits nothing (kubernetes
+/// pkg/registry/authorization/util).
+fn fields(selector: &Value) -> FieldSelector {
+    let raw = text(selector, "rawSelector");
+    if !raw.is_empty() {
+        return FieldSelector::parse(raw).unwrap_or_default();
+    }
+    let requirements = selector.get("requirements").and_then(Value::as_array);
+    let term = |requirement: &Value| {
+        let [value] = <[String; 1]>::try_from(texts(requirement, "values")).ok()?;
+        let equal = match text(requirement, "operator") {
+            "In" => true,
+            "NotIn" => false,
+            _ => return None,
+        };
+        let field = text(requirement, "key").to_owned();
+        Some(Term {
+            field,
+            value,
+            equal,
+        })
+    };
+    let terms = requirements.into_iter().flatten().filter_map(term);
+    FieldSelector {
+        terms: terms.collect(),
+    }
+}
+
+fn labels(selector: &Value) -> LabelSelector {
+    let raw = text(selector, "rawSelector");
+    if !raw.is_empty() {
+        return LabelSelector::parse(raw).unwrap_or_default();
+    }
+    let expressions =
+        json!({"matchExpressions": selector.get("requirements").cloned().unwrap_or_default()});
+    LabelSelector::from_object(&expressions).unwrap_or_default()
 }
 
 fn validate(review: &Value, form: Form) -> Vec<FieldError> {
