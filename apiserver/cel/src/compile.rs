@@ -38,7 +38,15 @@ pub(crate) fn on_a_deep_stack<T: Send>(
     text: &str,
     work: impl FnOnce() -> T + Send,
 ) -> Result<T, String> {
-    if text.len() <= SHALLOW {
+    on_a_deep_stack_if(text.len() > SHALLOW, work)
+}
+
+/// Works on a stack that any tree fits on, where that is called for.
+pub(crate) fn on_a_deep_stack_if<T: Send>(
+    deep: bool,
+    work: impl FnOnce() -> T + Send,
+) -> Result<T, String> {
+    if !deep {
         return Ok(work());
     }
     std::thread::scope(|scope| {

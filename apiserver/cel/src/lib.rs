@@ -1,5 +1,6 @@
 //! CEL, the expression language of admission policies, custom resources and device selectors, as the reference compiles it:
-//! `parser` (text to tree), `check` (types), `validate` (what is refused besides). `env` says what an expression may refer to.
+//! `parser` (text to tree), `check` (types), `validate` (what is refused besides); and as it runs it: `eval`. `env` says what an
+//! expression may refer to.
 //! Pure: no I/O, no clock.
 
 pub mod ast;
@@ -9,6 +10,7 @@ pub mod cost;
 pub mod decl;
 pub mod env;
 pub mod environments;
+pub mod eval;
 pub mod functions;
 mod issue;
 mod parser;

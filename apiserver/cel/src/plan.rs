@@ -9,6 +9,7 @@ use crate::env::Env;
 use crate::pattern;
 use crate::types::Type;
 use constant::Constant;
+pub(crate) use constant::{parse_double, shortest};
 
 /// Types that are values too.
 const TYPE_VALUES: [&str; 18] = [

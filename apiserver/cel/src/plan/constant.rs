@@ -139,17 +139,19 @@ fn double(value: &Constant) -> Result<f64, String> {
         Constant::Literal(Literal::Int(value)) => Ok(*value as f64),
         Constant::Literal(Literal::Uint(value)) => Ok(*value as f64),
         Constant::Literal(Literal::String(text)) => {
-            let parsed: Option<f64> = without_underscores(text).and_then(|text| text.parse().ok());
-            // A number too large for any double is none; infinity has a name of its own.
-            let too_large =
-                |number: &f64| number.is_infinite() && text.contains(|c: char| c.is_ascii_digit());
-            match parsed.filter(|number| !too_large(number)) {
-                Some(number) => Ok(number),
-                None => mismatch(value, "double"),
-            }
+            parse_double(text).map_or_else(|| mismatch(value, "double"), Ok)
         }
         _ => mismatch(value, "double"),
     }
+}
+
+/// A text as a double; none where it is no number.
+pub(crate) fn parse_double(text: &str) -> Option<f64> {
+    let parsed: Option<f64> = without_underscores(text).and_then(|text| text.parse().ok());
+    // A number too large for any double is none; infinity has a name of its own.
+    let too_large =
+        |number: &f64| number.is_infinite() && text.contains(|c: char| c.is_ascii_digit());
+    parsed.filter(|number| !too_large(number))
 }
 
 fn boolean(value: &Constant) -> Result<bool, String> {
@@ -224,7 +226,7 @@ fn without_underscores(text: &str) -> Option<String> {
 const LARGE_EXPONENT: i32 = 6;
 
 /// As Go's `%g` writes a double: the fewest digits that tell it from others.
-fn shortest(value: f64) -> String {
+pub(crate) fn shortest(value: f64) -> String {
     if value.is_nan() {
         return "NaN".to_owned();
     }

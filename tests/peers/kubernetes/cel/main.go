@@ -35,6 +35,7 @@ type req struct {
 	Expr       string          `json:"expr"`
 	Message    string          `json:"message,omitempty"`
 	Optional   bool            `json:"optional,omitempty"`
+	Object     any             `json:"object,omitempty"`
 }
 type resp struct {
 	Error   string `json:"error,omitempty"`
@@ -92,6 +93,8 @@ func run(r req) (out resp) {
 		} else {
 			out.Value = fmt.Sprint(v.Value())
 		}
+	case "run":
+		return evaluated(r, base)
 	case "policy":
 		c, err := plugincel.NewCompositedCompiler(base)
 		if err != nil {
