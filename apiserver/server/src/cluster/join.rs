@@ -97,7 +97,7 @@ pub(crate) async fn become_member(config: &Config, store: &Store) -> Result<()> 
 /// Whoever led may have gone meanwhile: the next leader is waited for, however long it takes.
 async fn catch_up(store: &Store) -> Result<()> {
     while let Err(error) = store.read_barrier().await {
-        if !matches!(error, Error::Unavailable(_)) {
+        if !matches!(error, Error::Unavailable { .. }) {
             return Err(error).context("this member has joined, and its store is down");
         }
         tracing::warn!("this member votes, but nobody leads yet: {error}");
