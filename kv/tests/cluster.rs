@@ -2,40 +2,20 @@
 //! a store that was given another's state goes on where its watches stood.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::net::TcpListener;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tempfile::TempDir;
 use triad_kv::{
-    Answer, Change, Compare, Condition, Identity, Member, PeerOptions, PeerTls, Revision, Store,
-    StoreOptions, Txn, TxnOutcome, peer_name,
+    Change, Compare, Condition, Identity, Member, PeerOptions, Revision, Store, StoreOptions, Txn,
+    TxnOutcome, peer_name,
 };
 
 use crate::tls::{Authority, Tls, authority};
 
-const LIMIT: Duration = Duration::from_secs(20);
-
-impl PeerTls for Tls {
-    fn client(&self, own: u64) -> Arc<rustls::ClientConfig> {
-        self.of(own).0
-    }
-
-    fn server(&self, own: u64) -> Arc<rustls::ServerConfig> {
-        self.of(own).1
-    }
-}
-
-struct Silent;
-
-impl Answer for Silent {
-    fn answer(&self, _question: Bytes) -> Pin<Box<dyn Future<Output = Bytes> + Send>> {
-        Box::pin(async { Bytes::new() })
-    }
-}
+const LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) struct Bed {
     authority: Authority,
@@ -70,7 +50,7 @@ impl Bed {
             advertise: port.to_string(),
             joining,
             tls: Arc::new(Tls::new(&self.authority, &self.authority, peer_name)),
-            answer: Arc::new(Silent),
+            answer: Arc::new(()),
         });
         self.seats.push((dir, options.clone()));
         options

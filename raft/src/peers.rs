@@ -34,6 +34,13 @@ pub trait Answer: Send + Sync + 'static {
     fn answer(&self, question: Bytes) -> Pin<Box<dyn Future<Output = Bytes> + Send>>;
 }
 
+/// Answers nothing.
+impl Answer for () {
+    fn answer(&self, _question: Bytes) -> Pin<Box<dyn Future<Output = Bytes> + Send>> {
+        Box::pin(std::future::ready(Bytes::new()))
+    }
+}
+
 /// How members reach each other.
 #[derive(Clone)]
 pub struct PeerOptions {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tempfile::TempDir;
 use triad_raft::{
-    Answer, Election, Error, Identity, LogOptions, Member, Node, NodeOptions, PeerOptions, PeerTls,
+    Answer, Election, Error, Identity, LogOptions, Member, Node, NodeOptions, PeerOptions,
     peer_name,
 };
 
@@ -19,17 +19,7 @@ use crate::machine::{Disk, Machine};
 use crate::tls::{Authority, Tls, authority};
 
 /// How long anything may take that is bound to happen.
-const LIMIT: Duration = Duration::from_secs(20);
-
-impl PeerTls for Tls {
-    fn client(&self, own: u64) -> Arc<rustls::ClientConfig> {
-        self.of(own).0
-    }
-
-    fn server(&self, own: u64) -> Arc<rustls::ServerConfig> {
-        self.of(own).1
-    }
-}
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Answers with its name before the question.
 struct Echo(String);

@@ -36,7 +36,7 @@ impl Tls {
         }
     }
 
-    pub(crate) fn of(&self, node: u64) -> Pair {
+    fn of(&self, node: u64) -> Pair {
         let mut made = self.made.lock().unwrap();
         made.entry(node).or_insert_with(|| self.make(node)).clone()
     }
@@ -66,5 +66,15 @@ impl Tls {
             .unwrap();
         server.alpn_protocols = vec![b"h2".to_vec()];
         (Arc::new(client), Arc::new(server))
+    }
+}
+
+impl triad_raft::PeerTls for Tls {
+    fn client(&self, own: u64) -> Arc<ClientConfig> {
+        self.of(own).0
+    }
+
+    fn server(&self, own: u64) -> Arc<ServerConfig> {
+        self.of(own).1
     }
 }

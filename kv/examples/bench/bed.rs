@@ -1,39 +1,16 @@
 //! The stores that are measured: one, or several that form a cluster over loopback.
 
-use std::future::Future;
 use std::net::TcpListener;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use rustls::{ClientConfig, ServerConfig};
-use triad_kv::{Answer, Identity, Member, PeerOptions, PeerTls, Store, StoreOptions, peer_name};
+use triad_kv::{Identity, Member, PeerOptions, Store, StoreOptions, peer_name};
 
 use crate::tls::{Authority, Tls, authority};
 
 pub(crate) struct Bed {
     pub(crate) stores: Vec<Store>,
     options: Vec<StoreOptions>,
-}
-
-/// Nobody asks.
-struct Silent;
-
-impl Answer for Silent {
-    fn answer(&self, _question: Bytes) -> Pin<Box<dyn Future<Output = Bytes> + Send>> {
-        Box::pin(async { Bytes::new() })
-    }
-}
-
-impl PeerTls for Tls {
-    fn client(&self, own: u64) -> Arc<ClientConfig> {
-        self.of(own).0
-    }
-
-    fn server(&self, own: u64) -> Arc<ServerConfig> {
-        self.of(own).1
-    }
 }
 
 impl Bed {
@@ -101,7 +78,7 @@ fn options(
         advertise: listen.to_string(),
         joining,
         tls: Arc::new(Tls::new(authority, authority, peer_name)),
-        answer: Arc::new(Silent),
+        answer: Arc::new(()),
     });
     Ok(options)
 }

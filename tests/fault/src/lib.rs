@@ -10,12 +10,22 @@ mod loss;
 pub mod member;
 mod notes;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use dice::Dice;
 pub use keys::Keys;
 use notes::Notes;
+
+/// One line on standard output in one write, so that a death leaves whole lines.
+pub fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    // Whoever listened has gone: nothing is left to tell.
+    let _ = out
+        .write_all(format!("{line}\n").as_bytes())
+        .and_then(|()| out.flush());
+}
 
 /// A disk under one directory.
 #[derive(Debug)]

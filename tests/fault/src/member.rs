@@ -1,23 +1,12 @@
 //! One member of a small cluster on this machine, in this process or in one of its own.
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use triad_kv::{Answer, PeerOptions, StoreOptions};
+use triad_kv::{PeerOptions, StoreOptions};
 
 use crate::Keys;
-
-struct Silent;
-
-impl Answer for Silent {
-    fn answer(&self, _question: Bytes) -> Pin<Box<dyn Future<Output = Bytes> + Send>> {
-        Box::pin(async { Bytes::new() })
-    }
-}
 
 /// How a member is opened: where it lies and listens, the keys of all members, and whom it is to join, if not itself.
 #[must_use]
@@ -36,7 +25,7 @@ pub fn options(
         advertise: listen.to_string(),
         joining,
         tls: Arc::new(Keys::read(keys)),
-        answer: Arc::new(Silent),
+        answer: Arc::new(()),
     });
     options
 }

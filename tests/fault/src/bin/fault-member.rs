@@ -1,13 +1,10 @@
 //! One member of a cluster, which dies when it is told to: it is opened, says who it is, and does what its standard input
 //! says until that ends. Usage: fault-member DIR NAME LISTEN KEYS SEED [CLUSTER EPOCH]
 
-#![allow(clippy::print_stdout, reason = "the harness reads it")]
-
-use std::io::Write;
 use std::path::Path;
 
 use tokio::sync::mpsc;
-use triad_fault::{load, member};
+use triad_fault::{load, member, say};
 use triad_kv::Store;
 
 /// The first writer's number; the others in the cluster have their own.
@@ -61,12 +58,4 @@ async fn obey(store: Store, seed: u64) -> Result<(), Failure> {
     }
     // Whoever gave the orders is gone.
     Ok(())
-}
-
-/// One line in one write, so that a death leaves whole lines.
-fn say(line: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out
-        .write_all(format!("{line}\n").as_bytes())
-        .and_then(|()| out.flush());
 }

@@ -1,11 +1,7 @@
 //! The program that is killed: it writes without pause and says on its standard output what it
 //! is about to write and what the store has acknowledged. Usage: fault-writer DIR SEED [no-sync]
 
-#![allow(clippy::print_stdout, reason = "the harness reads it")]
-
-use std::io::Write;
-
-use triad_fault::load;
+use triad_fault::{load, say};
 use triad_kv::{Store, StoreOptions};
 
 const WRITERS: u64 = 4;
@@ -41,12 +37,4 @@ async fn run(options: StoreOptions, seed: u64) -> Result<(), Box<dyn std::error:
         writer.await??;
     }
     Ok(())
-}
-
-/// One line in one write, so that a kill leaves whole lines.
-fn say(line: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out
-        .write_all(format!("{line}\n").as_bytes())
-        .and_then(|()| out.flush());
 }
