@@ -11,7 +11,7 @@ mod deep;
 pub mod duration;
 mod go_quote;
 pub mod json;
-mod message;
+pub(crate) mod message;
 mod normal;
 pub mod protobuf;
 pub mod time;

@@ -29,6 +29,8 @@ pub struct Message<'a> {
     data: &'a [u8],
     few: [Span; FEW],
     many: Vec<Span>,
+    /// The places that have records, as far as there are bits for them.
+    present: u128,
 }
 
 /// What a record holds, by its wire type.
@@ -51,6 +53,7 @@ impl<'a> Message<'a> {
             data,
             few: [Span::default(); FEW],
             many: Vec::new(),
+            present: 0,
         };
         if shape.fields.len() > FEW {
             message.many = vec![Span::default(); shape.fields.len()];
@@ -106,6 +109,7 @@ impl<'a> Message<'a> {
                     };
                     let repeats = matches!(field.ty, FieldType::List(_) | FieldType::Map(_));
                     next = if repeats { at } else { at + 1 };
+                    self.present |= 1_u128.checked_shl(position as u32).unwrap_or(0);
                     let span = self.span_mut(position);
                     if span.end == 0 {
                         *span = Span {
@@ -225,6 +229,10 @@ impl<'a> Message<'a> {
             .collect()
     }
 
+    pub(crate) fn data(&self) -> &'a [u8] {
+        self.data
+    }
+
     pub(crate) fn id(&self) -> TypeId {
         self.id
     }
@@ -266,7 +274,7 @@ impl<'a> Message<'a> {
 
     /// Whether all messages in it can be read, down to the last.
     pub(crate) fn is_sound(&self) -> bool {
-        (0..self.shape.fields.len()).all(|position| self.is_sound_at(position))
+        self.present().all(|position| self.is_sound_at(position))
     }
 
     /// The same of one field.
@@ -295,6 +303,25 @@ impl<'a> Message<'a> {
             };
             Message::open(bytes, id).is_some_and(|inner| inner.is_sound())
         })
+    }
+
+    /// The places of the fields that are there.
+    pub(crate) fn present(&self) -> impl Iterator<Item = usize> + use<> {
+        // Where there are more fields than bits, every one of the others is looked at.
+        let mut bits = self.present;
+        let mut rest = u128::BITS as usize..self.shape.fields.len();
+        std::iter::from_fn(move || {
+            if bits == 0 {
+                return rest.next();
+            }
+            let position = bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            Some(position)
+        })
+    }
+
+    pub(crate) fn has_at(&self, position: usize) -> bool {
+        !self.records(position).is_empty()
     }
 
     /// Whether the field is there at all, be it zero.
@@ -339,18 +366,34 @@ impl<'a> Message<'a> {
 }
 
 /// Passes over a value of a type, if it is one.
+#[inline]
 fn skip(cursor: &mut Cursor<'_>, tag: Tag, ty: &FieldType) -> Option<()> {
+    (tag.wire_type == wire_type(ty)).then_some(())?;
+    cursor.skip(tag).ok()
+}
+
+/// The wire type of a type's records.
+#[inline]
+fn wire_type(ty: &FieldType) -> u8 {
     let element = match ty {
         FieldType::List(element) => element,
         ty => ty,
     };
-    let wanted = match element {
+    match element {
         FieldType::Bool | FieldType::Int32 | FieldType::Int64 => 0,
         FieldType::Float64 => 1,
         _ => 2,
-    };
-    (tag.wire_type == wanted).then_some(())?;
-    cursor.skip(tag).ok()
+    }
+}
+
+/// The value behind a tag.
+#[inline]
+fn value<'a>(cursor: &mut Cursor<'a>, tag: Tag) -> Option<Value<'a>> {
+    Some(match tag.wire_type {
+        0 => Value::Int(cursor.varint().ok()?),
+        1 => Value::Double(f64::from_le_bytes(cursor.fixed().ok()?)),
+        _ => Value::Bytes(cursor.bytes().ok()?),
+    })
 }
 
 /// The values of records that were passed over before.
@@ -361,17 +404,19 @@ fn values(records: &[u8]) -> impl Iterator<Item = Value<'_>> {
             return None;
         }
         let tag = cursor.tag("").ok()?;
-        Some(match tag.wire_type {
-            0 => Value::Int(cursor.varint().ok()?),
-            1 => Value::Double(f64::from_le_bytes(cursor.fixed().ok()?)),
-            _ => Value::Bytes(cursor.bytes().ok()?),
-        })
+        value(&mut cursor, tag)
     })
 }
 
 /// The value of a field that is there once.
+#[inline]
 fn single(records: &[u8]) -> Option<Value<'_>> {
-    values(records).next()
+    let mut cursor = Cursor::new(records);
+    if cursor.is_empty() {
+        return None;
+    }
+    let tag = cursor.tag("").ok()?;
+    value(&mut cursor, tag)
 }
 
 fn bytes(records: &[u8]) -> Option<&[u8]> {
@@ -400,5 +445,7 @@ fn entry(data: &[u8]) -> Option<(&[u8], Option<Value<'_>>)> {
     Some((key?, value))
 }
 
+#[cfg(test)]
+pub(crate) mod choices;
 #[cfg(test)]
 mod tests;

@@ -25,11 +25,15 @@ pub(super) struct TypePlan {
     pub(super) children: Vec<Child>,
     /// Whether there is anything to do, here or below.
     pub(super) active: bool,
+    /// Whether a message of nothing has nothing to be done.
+    pub(super) empty_settled: OnceLock<bool>,
 }
 
 /// A field that leads to work.
 pub(super) struct Child {
     pub(super) name: Name,
+    /// The field's place in its type: children are in this order.
+    pub(super) position: usize,
     pub(super) pointer: bool,
     pub(super) holder: Holder,
 }
@@ -114,7 +118,7 @@ fn own(schema: &Schema, id: TypeId, resource_list: Option<TypeId>) -> Result<Typ
                 .map_err(|error| format!("{}: {text}: {error}", ty.name))?,
         );
     }
-    for field in &shape.fields {
+    for (position, field) in shape.fields.iter().enumerate() {
         // Markers of embedded structs come with their own types.
         if let Some(value) = field
             .default
@@ -126,6 +130,7 @@ fn own(schema: &Schema, id: TypeId, resource_list: Option<TypeId>) -> Result<Typ
         if let Some(holder) = holder(field, resource_list) {
             plan.children.push(Child {
                 name: field.name.clone(),
+                position,
                 pointer: field.pointer,
                 holder,
             });

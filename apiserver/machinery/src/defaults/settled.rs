@@ -1,7 +1,7 @@
 //! Whether a stored message has all its defaults already, so that it can be shown without making a tree of it. Whoever stores an
 //! object has filled it in before; a tree is needed only for what an older version stored.
 
-use super::plan::{Holder, Plan, plan};
+use super::plan::{Child, Holder, Plan, plan};
 use super::rule::{Condition, Rule, Source, Step, Test};
 use crate::codec::{Message, is_plain};
 use crate::quantity::Quantity;
@@ -20,37 +20,50 @@ fn visit(plan: &Plan, message: &Message<'_>) -> Option<()> {
         return message.is_sound().then_some(());
     }
     own_rules(plan, message, message.id())?;
-    for (position, field) in message.fields().enumerate() {
-        let child = ty.children.iter().find(|child| child.name == field.name);
-        let Some(child) = child else {
-            message.is_sound_at(position).then_some(())?;
-            continue;
-        };
-        match &child.holder {
-            Holder::Struct(id) => match message.message(&child.name) {
-                Some(inner) => visit(plan, &inner)?,
-                None if message.has(&child.name) => return None,
-                None if child.pointer => {}
-                None => visit(plan, &Message::open(&[], *id)?)?,
-            },
-            Holder::List(id) => {
-                for item in message.each(&child.name) {
-                    visit(plan, &Message::open(item, *id)?)?;
-                }
+    for position in message.present() {
+        match ty
+            .children
+            .binary_search_by_key(&position, |child| child.position)
+        {
+            Ok(at) => below(plan, message, &ty.children[at])?,
+            Err(_) => message.is_sound_at(position).then_some(())?,
+        }
+    }
+    // Defaulting makes structs that are no pointers where there are none.
+    let mut made = ty.children.iter().filter(|child| !child.pointer);
+    made.all(|child| match &child.holder {
+        Holder::Struct(id) => message.has_at(child.position) || empty(plan, *id),
+        _ => true,
+    })
+    .then_some(())
+}
+
+/// A field that is there and leads to work.
+fn below(plan: &Plan, message: &Message<'_>, child: &Child) -> Option<()> {
+    match &child.holder {
+        Holder::Struct(_) => visit(plan, &message.message(&child.name)?)?,
+        Holder::List(id) => {
+            for item in message.each(&child.name) {
+                visit(plan, &Message::open(item, *id)?)?;
             }
-            Holder::Map(id) => {
-                for value in message.entry_values(&child.name) {
-                    visit(plan, &Message::open(value?, *id)?)?;
-                }
+        }
+        Holder::Map(id) => {
+            for value in message.entry_values(&child.name) {
+                visit(plan, &Message::open(value?, *id)?)?;
             }
-            Holder::ResourceList => {
-                for value in message.entry_values(&child.name) {
-                    whole_in_milli(value?)?;
-                }
+        }
+        Holder::ResourceList => {
+            for value in message.entry_values(&child.name) {
+                whole_in_milli(value?)?;
             }
         }
     }
     Some(())
+}
+
+fn empty(plan: &Plan, id: TypeId) -> bool {
+    let settled = || Message::open(&[], id).is_some_and(|m| visit(plan, &m).is_some());
+    *plan.of(id).empty_settled.get_or_init(settled)
 }
 
 /// Rules of the type and of the structs embedded in it, whose fields are the message's own.

@@ -40,8 +40,9 @@ pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
 pub(crate) fn write_text(out: &mut Vec<u8>, bytes: &[u8]) {
     out.reserve(bytes.len() + 2);
     out.push(b'"');
+    let plain = plain_blocks(bytes);
     let mut start = 0;
-    for (at, byte) in bytes.iter().enumerate() {
+    for (at, byte) in bytes.iter().enumerate().skip(plain) {
         if PLAIN[*byte as usize] {
             continue;
         }
@@ -63,6 +64,17 @@ pub(crate) fn write_text(out: &mut Vec<u8>, bytes: &[u8]) {
     }
     out.extend_from_slice(&bytes[start..]);
     out.push(b'"');
+}
+
+/// How many bytes from the start surely need no look, found out a block at a time.
+fn plain_blocks(bytes: &[u8]) -> usize {
+    const BLOCK: usize = 16;
+    let special =
+        |byte: u8| byte < 0x20 || matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&') || byte == 0xe2;
+    // Without a way out within a block, so that it is done for all its bytes at once.
+    let blocks = bytes.chunks_exact(BLOCK);
+    let plain = |block: &&[u8]| !block.iter().fold(false, |any, byte| any | special(*byte));
+    blocks.take_while(plain).count() * BLOCK
 }
 
 /// One byte of a string, escaped where it must be.

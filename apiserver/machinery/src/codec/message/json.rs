@@ -41,10 +41,30 @@ impl Revised<'_> {
             raw_as_is: true,
         };
         writer.object(self.message.data, self.message.id, 0, gvk)?;
-        Some(match (known, writer.raw_as_is) {
-            (Known::All, _) | (_, true) => Known::All,
-            _ => Known::Texts,
-        })
+        Some(writer.known_now())
+    }
+
+    /// Appends the object's metadata as compact JSON; what is known of the metadata after that. None as for `json`.
+    #[must_use]
+    pub fn metadata_json(&self, out: &mut Vec<u8>, known: Known) -> Option<Known> {
+        let (_, records) = self.message.find("metadata")?;
+        let mut writer = Writer {
+            out,
+            resource_version: self.resource_version,
+            known,
+            raw_as_is: true,
+        };
+        writer.object(super::bytes(records)?, object_meta(), METADATA_DEPTH, None)?;
+        Some(writer.known_now())
+    }
+
+    /// The message of a PartialObjectMetadata: of the object the metadata alone.
+    #[must_use]
+    pub fn metadata_protobuf(&self) -> Option<Vec<u8>> {
+        let place = self.cut()?;
+        let mut out = Vec::with_capacity(place.metadata_len + 6);
+        place.put_metadata(&mut out, self.resource_version);
+        Some(out)
     }
 
     /// The bare message.
@@ -53,11 +73,7 @@ impl Revised<'_> {
         let place = self.cut()?;
         let mut out = Vec::with_capacity(place.shown_len);
         out.extend_from_slice(place.before);
-        out.push(place.tag);
-        put_varint(&mut out, place.metadata_len as u64);
-        out.extend_from_slice(place.metadata.0);
-        put_bytes(&mut out, VERSION_NUMBER, self.resource_version.as_bytes());
-        out.extend_from_slice(place.metadata.1);
+        place.put_metadata(&mut out, self.resource_version);
         out.extend_from_slice(place.after);
         Some(out)
     }
@@ -95,6 +111,9 @@ impl Revised<'_> {
     }
 }
 
+/// How deep an object's own metadata lies in it.
+const METADATA_DEPTH: usize = 1;
+
 /// `resourceVersion` in ObjectMeta.
 const VERSION_NUMBER: u32 = 6;
 
@@ -106,6 +125,16 @@ struct Cut<'a> {
     metadata: (&'a [u8], &'a [u8]),
     after: &'a [u8],
     shown_len: usize,
+}
+
+impl Cut<'_> {
+    fn put_metadata(&self, out: &mut Vec<u8>, resource_version: &str) {
+        out.push(self.tag);
+        put_varint(out, self.metadata_len as u64);
+        out.extend_from_slice(self.metadata.0);
+        put_bytes(out, VERSION_NUMBER, resource_version.as_bytes());
+        out.extend_from_slice(self.metadata.1);
+    }
 }
 
 fn varint_len(number: usize) -> usize {
@@ -131,6 +160,14 @@ struct Writer<'o> {
 }
 
 impl Writer<'_> {
+    /// What is known of what it has written.
+    fn known_now(&self) -> Known {
+        match (self.known, self.raw_as_is) {
+            (Known::All, _) | (_, true) => Known::All,
+            _ => Known::Texts,
+        }
+    }
+
     fn object(
         &mut self,
         data: &[u8],
@@ -154,13 +191,13 @@ impl Writer<'_> {
             order,
             depth,
             typed: gvk.is_some(),
-            versioned: depth == 1 && id == object_meta(),
+            versioned: depth == METADATA_DEPTH && id == object_meta(),
         };
         if order.in_step {
             self.in_step(data, &place)?;
         } else {
             let message = Message::open(data, id)?;
-            for position in 0..order.steps.len() {
+            for position in order.positions(message.present) {
                 self.step(&place, position, message.records(position))?;
             }
         }
@@ -190,42 +227,71 @@ impl Writer<'_> {
             };
             let found = usize::from(found);
             let ty = &shape.fields[found].ty;
-            super::skip(&mut cursor, tag, ty)?;
-            if matches!(ty, FieldType::List(_) | FieldType::Map(_)) {
-                let mut next = cursor;
-                while !next.is_empty() && next.tag("").ok()?.number == tag.number {
-                    next = cursor;
-                    let tag = next.tag("").ok()?;
-                    super::skip(&mut next, tag, ty)?;
-                    cursor = next;
-                }
-            }
-            for absent in position..found {
+            for absent in place.order.speaking(position, found) {
                 self.step(place, absent, &[])?;
             }
-            self.step(place, found, &data[start..data.len() - cursor.len()])?;
+            if matches!(ty, FieldType::List(_) | FieldType::Map(_)) {
+                super::skip(&mut cursor, tag, ty)?;
+                let mut next = cursor;
+                while !next.is_empty() {
+                    let again = next.tag("").ok()?;
+                    if again.number != tag.number {
+                        break;
+                    }
+                    super::skip(&mut next, again, ty)?;
+                    cursor = next;
+                }
+                self.step(place, found, &data[start..data.len() - cursor.len()])?;
+            } else {
+                (tag.wire_type == super::wire_type(ty)).then_some(())?;
+                let value = super::value(&mut cursor, tag)?;
+                self.present(place, found, value)?;
+            }
             (position, at) = (found + 1, at + 1);
         }
-        for absent in position..place.order.steps.len() {
+        for absent in place.order.speaking(position, place.order.steps.len()) {
             self.step(place, absent, &[])?;
         }
         Some(())
+    }
+
+    /// Whether the field has been seen to: the version of the object itself, or what kind and apiVersion in front have said.
+    fn special(&mut self, place: &Place, position: usize) -> bool {
+        let step = &place.order.steps[position];
+        // The store's key carries the version, the object does not.
+        if place.versioned && place.order.version == Some(position) {
+            self.out.extend_from_slice(&step.key);
+            write_string(self.out, self.resource_version);
+            return true;
+        }
+        place.typed && step.of_type
+    }
+
+    /// One field that has one value.
+    fn present(&mut self, place: &Place, position: usize, value: Value<'_>) -> Option<()> {
+        if self.special(place, position) {
+            return Some(());
+        }
+        let step = &place.order.steps[position];
+        let field = &place.order.shape.fields[position];
+        let ty = &field.ty;
+        // An empty struct that is not left out is written as one of nothing either way.
+        let written = matches!(ty, FieldType::Struct(_)) && !field.omitzero;
+        if !field.pointer && !written && is_zero(ty, value)? {
+            return self.absent(place, step, field);
+        }
+        self.out.extend_from_slice(&step.key);
+        self.value(ty, value, place.depth)
     }
 
     /// One field with all its records.
     fn step(&mut self, place: &Place, position: usize, records: &[u8]) -> Option<()> {
         let step = &place.order.steps[position];
         let field = &place.order.shape.fields[position];
-        // The store's key carries the version, the object does not.
-        if place.versioned && field.name == "resourceVersion" {
-            self.out.extend_from_slice(&step.key);
-            write_string(self.out, self.resource_version);
-            return Some(());
-        }
-        if place.typed && step.of_type {
-            return Some(());
-        }
         if records.is_empty() {
+            if self.special(place, position) {
+                return Some(());
+            }
             return self.absent(place, step, field);
         }
         match &field.ty {
@@ -237,16 +303,7 @@ impl Writer<'_> {
                 self.out.extend_from_slice(&step.key);
                 self.map(element, records, place.depth)
             }
-            ty => {
-                let value = values(records).next()?;
-                // An empty struct that is not left out is written as one of nothing either way.
-                let written = matches!(ty, FieldType::Struct(_)) && !field.omitzero;
-                if !field.pointer && !written && is_zero(ty, value)? {
-                    return self.absent(place, step, field);
-                }
-                self.out.extend_from_slice(&step.key);
-                self.value(ty, value, place.depth)
-            }
+            _ => self.present(place, position, super::single(records)?),
         }
     }
 
@@ -346,12 +403,8 @@ impl Writer<'_> {
             if number.is_some_and(|number| number != tag.number) {
                 return None;
             }
-            super::skip(&mut { cursor }, tag, element)?;
-            let value = match tag.wire_type {
-                0 => Value::Int(cursor.varint().ok()?),
-                1 => Value::Double(f64::from_le_bytes(cursor.fixed().ok()?)),
-                _ => Value::Bytes(cursor.bytes().ok()?),
-            };
+            (tag.wire_type == super::wire_type(element)).then_some(())?;
+            let value = super::value(&mut cursor, tag)?;
             if !std::mem::take(&mut first) {
                 self.out.push(b',');
             }

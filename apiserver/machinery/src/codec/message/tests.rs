@@ -1,14 +1,15 @@
 //! The tree is the oracle: whatever is read without one must come out as it does by way of one.
 
+use super::choices::Choices;
 use super::{Known, Message, Revised};
 use crate::codec::json::Gvk;
 use crate::codec::{Strictness, json, protobuf};
 use crate::defaults::{apply_defaults, settled};
 use crate::meta;
-use crate::schema::{FieldType, TypeId, schema};
+use crate::schema::{TypeId, schema};
 use crate::scheme::scheme;
 use proptest::prelude::*;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 const REVISION: &str = "4711";
 const GVK: Gvk<'static> = Gvk {
@@ -184,110 +185,6 @@ fn what_nobody_writes_this_way_is_left_to_the_tree() {
     }
 }
 
-/// A stream of choices.
-struct Choices<'a>(&'a [u8], usize);
-
-impl Choices<'_> {
-    fn below(&mut self, bound: usize) -> usize {
-        self.1 = self.1.wrapping_mul(31).wrapping_add(7);
-        let byte = self.0[self.1 % self.0.len()];
-        (usize::from(byte) ^ (self.1 >> 3)) % bound
-    }
-
-    fn object(&mut self, id: TypeId, depth: usize) -> Value {
-        let mut map = Map::new();
-        let Some(shape) = schema().struct_of(id) else {
-            return Value::Object(map);
-        };
-        for field in shape
-            .fields
-            .iter()
-            .filter(|f| f.number != 0 || f.nested_in.is_some())
-        {
-            if field.name != "resourceVersion" && self.below(5) < if depth < 2 { 3 } else { 1 } {
-                map.insert(
-                    field.name.clone().into_owned(),
-                    self.value(&field.ty, depth),
-                );
-            }
-        }
-        Value::Object(map)
-    }
-
-    fn value(&mut self, ty: &FieldType, depth: usize) -> Value {
-        const TEXTS: [&str; 12] = [
-            "",
-            "a",
-            "None",
-            "ClientIP",
-            "RollingUpdate",
-            "NodePort",
-            "<b>&\u{2028}",
-            "\"\\\n\u{1}",
-            "ü€",
-            "TCP",
-            "x:latest",
-            "Always",
-        ];
-        const AMOUNTS: [&str; 9] = [
-            "0",
-            "1",
-            "100m",
-            "0.0001",
-            "1500m",
-            "1000",
-            "1Gi",
-            "1024Mi",
-            "123456789012345678",
-        ];
-        const TIMES: [&str; 4] = [
-            "2026-01-02T03:04:05.000001Z",
-            "0001-01-01T00:00:00.000000Z",
-            "1969-12-31T23:59:59.999999Z",
-            "9999-12-31T23:59:59.000000Z",
-        ];
-        let text = |choices: &mut Self| Value::from(TEXTS[choices.below(TEXTS.len())]);
-        match ty {
-            FieldType::String => text(self),
-            FieldType::Bool => (self.below(2) == 0).into(),
-            FieldType::Int32 | FieldType::Int64 => {
-                ([0, 1, -1, 80, 2_147_483_647][self.below(5)]).into()
-            }
-            FieldType::Float64 => ([0.0, 1.5, 1e22, -1e-9][self.below(4)]).into(),
-            FieldType::Bytes => (["", "AA==", "AAECAw=="][self.below(3)]).into(),
-            FieldType::Quantity => (AMOUNTS[self.below(AMOUNTS.len())]).into(),
-            FieldType::IntOrString if self.below(2) == 0 => text(self),
-            FieldType::IntOrString => self.below(3).into(),
-            FieldType::Time => {
-                (["2026-01-02T03:04:05Z", "0001-01-01T00:00:00Z"][self.below(2)]).into()
-            }
-            FieldType::MicroTime => (TIMES[self.below(TIMES.len())]).into(),
-            FieldType::Duration => (["0s", "1m30s", "-5ms"][self.below(3)]).into(),
-            FieldType::Raw => [
-                json!({}),
-                json!({"b": [1, "x"], "a": null}),
-                json!({"a": "<", "b": 1.5}),
-                json!([{"x": "\\"}]),
-            ][self.below(4)]
-            .clone(),
-            FieldType::Struct(id) if depth < 7 => self.object(*id, depth + 1),
-            FieldType::List(element) | FieldType::Wrapper(element) => {
-                let count = self.below(3);
-                (0..count).map(|_| self.value(element, depth + 1)).collect()
-            }
-            FieldType::Map(element) => {
-                let keys = ["b", "a", "kubernetes.io/metadata.name"];
-                let count = self.below(4);
-                let entries = keys[..count]
-                    .iter()
-                    .map(|key| ((*key).to_owned(), self.value(element, depth + 1)));
-                Value::Object(entries.collect())
-            }
-            _ => json!({}),
-        }
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
 
@@ -296,7 +193,7 @@ proptest! {
     fn without_a_tree_is_as_by_a_tree(bytes in prop::collection::vec(any::<u8>(), 64..256), kind in any::<prop::sample::Index>(), fill in any::<bool>()) {
         let kinds: Vec<TypeId> = scheme().resources().iter().filter(|r| r.storage.is_some()).filter_map(|r| r.type_id()).collect();
         let ty = *kind.get(&kinds);
-        let mut object = Choices(&bytes, 1).object(ty, 0);
+        let mut object = Choices::new(&bytes).object(ty, 0);
         object["metadata"]["name"] = "x".into();
         if let Ok(decoded) = json::from_json_value(&object, ty, Strictness::Ignore) {
             let mut tree = decoded.value;

@@ -75,20 +75,35 @@ pub(crate) struct Tag {
 }
 
 impl<'a> Cursor<'a> {
+    #[inline]
     pub(crate) fn new(data: &'a [u8]) -> Self {
         Cursor { rest: data }
     }
 
     /// Bytes still to be read.
+    #[inline]
     pub(crate) fn len(self) -> usize {
         self.rest.len()
     }
 
+    #[inline]
     pub(crate) fn is_empty(self) -> bool {
         self.rest.is_empty()
     }
 
+    /// Most lengths, tags and numbers are one byte.
+    #[inline]
     pub(crate) fn varint(&mut self) -> Result<u64, WireError> {
+        match self.rest.split_first() {
+            Some((byte, rest)) if *byte < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, WireError> {
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let (byte, rest) = self.rest.split_first().ok_or(WireError::UnexpectedEof)?;
@@ -102,7 +117,22 @@ impl<'a> Cursor<'a> {
     }
 
     /// A tag of the message called so.
+    #[inline]
     pub(crate) fn tag(&mut self, message: &str) -> Result<Tag, WireError> {
+        match self.rest.split_first() {
+            // One byte, a number above 0, no end of a group.
+            Some((byte, rest)) if (8..0x80).contains(byte) && byte & 7 != 4 => {
+                self.rest = rest;
+                Ok(Tag {
+                    number: u32::from(byte >> 3),
+                    wire_type: byte & 7,
+                })
+            }
+            _ => self.unusual_tag(message),
+        }
+    }
+
+    fn unusual_tag(&mut self, message: &str) -> Result<Tag, WireError> {
         let wire = self.varint()?;
         let number = (wire >> 3) as i32;
         let wire_type = (wire & 7) as u8;
@@ -131,6 +161,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A length-delimited record.
+    #[inline]
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8], WireError> {
         let length = self.varint()?;
         if i64::try_from(length).is_err() {
@@ -146,7 +177,16 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes over the value of a field that nobody knows.
+    #[inline]
     pub(crate) fn skip(&mut self, tag: Tag) -> Result<(), WireError> {
+        match tag.wire_type {
+            0 => self.varint().map(drop),
+            2 => self.bytes().map(drop),
+            _ => self.skip_unusual(tag),
+        }
+    }
+
+    fn skip_unusual(&mut self, tag: Tag) -> Result<(), WireError> {
         let mut depth = 0_usize;
         let mut wire_type = tag.wire_type;
         loop {
