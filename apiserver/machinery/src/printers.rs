@@ -10,6 +10,7 @@ mod node;
 mod path;
 mod pod;
 mod policy;
+mod rows;
 mod special;
 mod volume;
 mod workload;
@@ -17,6 +18,7 @@ mod workload;
 use serde_json::{Map, Value, json};
 
 pub use columns::{Column, Columns, columns_of};
+pub use rows::{Rows, partial_json, partial_tree};
 
 use crate::meta;
 

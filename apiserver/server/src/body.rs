@@ -4,15 +4,29 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use http_body::{Frame, SizeHint};
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+
+/// The rest of a body cannot be made. The client sees its stream or connection end before the body does.
+#[derive(Debug)]
+pub(crate) struct CutShort;
+
+impl std::fmt::Display for CutShort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the rest of the body cannot be made")
+    }
+}
+
+impl std::error::Error for CutShort {}
+
+/// A piece of a body, or its untimely end.
+pub(crate) type Piece = Result<Bytes, CutShort>;
 
 pub(crate) enum Body {
     /// Pieces known from the start; their sum is the Content-Length.
     Pieces(VecDeque<Bytes>),
     /// Pieces made one by one as the client takes them.
-    Chunks(Box<dyn Iterator<Item = Bytes> + Send>),
+    Chunks(Box<dyn Iterator<Item = Piece> + Send>),
     Stream(BoxStream<'static, Bytes>),
 }
 
@@ -42,17 +56,17 @@ impl<T: Into<Bytes>> From<T> for Body {
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = CutShort;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, CutShort>>> {
         match &mut *self {
             Body::Pieces(pieces) => {
                 Poll::Ready(pieces.pop_front().map(|bytes| Ok(Frame::data(bytes))))
             }
-            Body::Chunks(chunks) => Poll::Ready(chunks.next().map(|bytes| Ok(Frame::data(bytes)))),
+            Body::Chunks(chunks) => Poll::Ready(chunks.next().map(|piece| piece.map(Frame::data))),
             Body::Stream(stream) => stream
                 .as_mut()
                 .poll_next(context)

@@ -6,6 +6,7 @@ pub(crate) mod create;
 pub(crate) mod decode;
 pub(crate) mod delete;
 mod eviction;
+mod form;
 pub(crate) mod list;
 pub(crate) mod params;
 pub(crate) mod patch;

@@ -1,6 +1,6 @@
 //! Answers: an object or status in the form the client accepts, gzip above a size, the headers every answer bears.
 
-use crate::body::Body;
+use crate::body::{Body, CutShort, Piece};
 use crate::negotiate::{Accepted, Media};
 use bytes::Bytes;
 use flate2::Compression;
@@ -124,19 +124,29 @@ pub(crate) fn headers_only(reply: &mut Reply) {
 pub(crate) fn chunked(
     code: u16,
     content_type: &'static str,
-    mut chunks: impl Iterator<Item = Bytes> + Send + 'static,
+    mut chunks: impl Iterator<Item = Piece> + Send + 'static,
 ) -> Reply {
     let (mut first, mut length) = (VecDeque::new(), 0);
     let mut reply = bytes(code, content_type, Bytes::new());
     while length <= GZIP_ABOVE {
-        let Some(chunk) = chunks.next() else {
-            *reply.body_mut() = Body::Pieces(first);
-            return reply;
-        };
-        length += chunk.len();
-        first.push_back(chunk);
+        match chunks.next() {
+            None => {
+                *reply.body_mut() = Body::Pieces(first);
+                return reply;
+            }
+            Some(Ok(chunk)) => {
+                length += chunk.len();
+                first.push_back(chunk);
+            }
+            Some(Err(cut)) => {
+                let begun = first.into_iter().map(Ok);
+                *reply.body_mut() = Body::Chunks(Box::new(begun.chain([Err(cut)])));
+                return reply;
+            }
+        }
     }
-    *reply.body_mut() = Body::Chunks(Box::new(first.into_iter().chain(chunks)));
+    let begun = first.into_iter().map(Ok);
+    *reply.body_mut() = Body::Chunks(Box::new(begun.chain(chunks)));
     reply
 }
 
@@ -150,9 +160,9 @@ pub(crate) fn compress(request: &HeaderMap, reply: &mut Reply) {
     if !large || reply.headers().contains_key(CONTENT_ENCODING) || !takes_gzip(request) {
         return;
     }
-    let plain: Box<dyn Iterator<Item = Bytes> + Send> =
+    let plain: Box<dyn Iterator<Item = Piece> + Send> =
         match std::mem::replace(reply.body_mut(), Body::empty()) {
-            Body::Pieces(pieces) => Box::new(pieces.into_iter()),
+            Body::Pieces(pieces) => Box::new(pieces.into_iter().map(Ok)),
             Body::Chunks(chunks) => chunks,
             Body::Stream(stream) => return *reply.body_mut() = Body::Stream(stream),
         };
@@ -181,24 +191,29 @@ impl<I> Gzip<I> {
     }
 }
 
-impl<I: Iterator<Item = Bytes>> Iterator for Gzip<I> {
-    type Item = Bytes;
+impl<I: Iterator<Item = Piece>> Iterator for Gzip<I> {
+    type Item = Piece;
 
-    fn next(&mut self) -> Option<Bytes> {
+    fn next(&mut self) -> Option<Piece> {
         let encoder = self.encoder.as_mut()?;
         for piece in self.plain.by_ref() {
-            // Writing to memory does not fail; a body cut short would tell by its missing end.
-            if let Err(error) = encoder.write_all(&piece) {
-                tracing::error!(%error, "a body cannot be compressed");
+            let packed = piece.and_then(|piece| encoder.write_all(&piece).map_err(cut_short));
+            if let Err(cut) = packed {
                 self.encoder = None;
-                return None;
+                return Some(Err(cut));
             }
             if encoder.get_ref().len() >= PACKED_BYTES {
-                return Some(std::mem::take(encoder.get_mut()).into());
+                return Some(Ok(std::mem::take(encoder.get_mut()).into()));
             }
         }
-        self.encoder.take()?.finish().ok().map(Bytes::from)
+        let packed = self.encoder.take()?.finish();
+        Some(packed.map(Bytes::from).map_err(cut_short))
     }
+}
+
+fn cut_short(error: std::io::Error) -> CutShort {
+    tracing::error!(%error, "a body cannot be compressed");
+    CutShort
 }
 
 pub(crate) fn takes_gzip(headers: &HeaderMap) -> bool {
@@ -225,14 +240,19 @@ mod tests {
     use flate2::read::GzDecoder;
     use std::io::Read;
 
-    fn pieces(count: usize) -> impl Iterator<Item = Bytes> + Send + 'static {
-        (0..count).map(|number| Bytes::from(format!("{number:08}").repeat(4096)))
+    fn pieces(count: usize) -> impl Iterator<Item = Piece> + Send + 'static {
+        (0..count).map(|number| Ok(Bytes::from(format!("{number:08}").repeat(4096))))
+    }
+
+    fn whole(count: usize) -> Vec<u8> {
+        let pieces: Result<Vec<_>, _> = pieces(count).collect();
+        pieces.unwrap().concat()
     }
 
     fn collect(body: Body) -> Vec<Bytes> {
         match body {
             Body::Pieces(pieces) => pieces.into(),
-            Body::Chunks(chunks) => chunks.collect(),
+            Body::Chunks(chunks) => chunks.collect::<Result<_, _>>().unwrap(),
             Body::Stream(_) => panic!("no stream was made"),
         }
     }
@@ -251,8 +271,24 @@ mod tests {
         let long = chunked(200, "text/plain", counted);
         assert_eq!(long.body().len(), None);
         assert!(made.load(std::sync::atomic::Ordering::Relaxed) < 10);
-        let whole: Vec<u8> = collect(long.into_body()).concat();
-        assert_eq!(whole, pieces(1000).collect::<Vec<_>>().concat());
+        assert_eq!(collect(long.into_body()).concat(), whole(1000));
+    }
+
+    #[test]
+    fn what_cannot_be_made_ends_the_body_with_an_error() {
+        let mut request = HeaderMap::new();
+        request.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        for (before, packed) in [(0, false), (3, false), (40, false), (40, true)] {
+            let mut reply = chunked(200, "", pieces(before).chain([Err(CutShort)]));
+            if packed {
+                compress(&request, &mut reply);
+            }
+            let Body::Chunks(chunks) = reply.into_body() else {
+                panic!("{before}: a body that is cut short has no length");
+            };
+            let sent: Vec<Piece> = chunks.collect();
+            assert!(matches!(sent.last(), Some(Err(CutShort))), "{before}");
+        }
     }
 
     #[test]
@@ -265,7 +301,7 @@ mod tests {
             let packed = reply.headers().get(CONTENT_ENCODING).is_some();
             assert_eq!(packed, count * 8 * 4096 > GZIP_ABOVE, "{count}");
             let sent = collect(reply.into_body()).concat();
-            let plain = pieces(count).collect::<Vec<_>>().concat();
+            let plain = whole(count);
             if packed {
                 let mut unpacked = Vec::new();
                 GzDecoder::new(&sent[..])

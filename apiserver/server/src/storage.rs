@@ -92,6 +92,30 @@ impl Layout {
         Message::open(protobuf::raw(bytes)?, self.ty)
     }
 
+    /// Shows a settled message without a tree, as `show` does; None where it cannot or the message is not settled.
+    pub(crate) fn revised<R>(
+        &self,
+        (bytes, revision): (&[u8], Revision),
+        settled: Option<Known>,
+        show: impl FnOnce(&Revised<'_>, Known) -> Option<R>,
+    ) -> Option<R> {
+        let known = settled?;
+        let message = self.message(bytes)?;
+        let revised = Revised {
+            message: &message,
+            resource_version: &revision.to_string(),
+        };
+        show(&revised, known)
+    }
+
+    /// Kind and version of the objects, as they name them.
+    pub(crate) fn gvk(&self) -> Gvk<'_> {
+        Gvk {
+            api_version: &self.group_version,
+            kind: &self.resource.kind,
+        }
+    }
+
     /// Appends a stored object's compact JSON; without kind and apiVersion, as it stands in a list, unless `typed`.
     /// `settled` is what is known of a message that was found to be so, None where it was not; what is known after that is returned.
     pub(crate) fn show_json(
@@ -101,23 +125,15 @@ impl Layout {
         typed: bool,
         settled: Option<Known>,
     ) -> Result<Option<Known>, String> {
-        let gvk = typed.then_some(Gvk {
-            api_version: &self.group_version,
-            kind: &self.resource.kind,
-        });
+        let gvk = typed.then(|| self.gvk());
         let start = out.len();
-        if let Some(known) = settled
-            && let Some(message) = self.message(bytes)
-        {
-            let revised = Revised {
-                message: &message,
-                resource_version: &revision.to_string(),
-            };
-            if let Some(known) = revised.json(out, gvk, known) {
-                return Ok(Some(known));
-            }
-            out.truncate(start);
+        let shown = self.revised((bytes, revision), settled, |revised, known| {
+            revised.json(out, gvk, known)
+        });
+        if shown.is_some() {
+            return Ok(shown);
         }
+        out.truncate(start);
         let mut object = self.decode(bytes, revision)?;
         meta::clear_type(&mut object);
         json::encode_into(out, &object, self.ty, gvk);
@@ -130,14 +146,10 @@ impl Layout {
         (bytes, revision): (&[u8], Revision),
         settled: bool,
     ) -> Result<Vec<u8>, String> {
-        if settled && let Some(message) = self.message(bytes) {
-            let revised = Revised {
-                message: &message,
-                resource_version: &revision.to_string(),
-            };
-            if let Some(shown) = revised.protobuf() {
-                return Ok(shown);
-            }
+        let settled = settled.then_some(Known::Nothing);
+        let shown = self.revised((bytes, revision), settled, |revised, _| revised.protobuf());
+        if let Some(shown) = shown {
+            return Ok(shown);
         }
         let object = self.decode(bytes, revision)?;
         Ok(self.encode_message(&object))

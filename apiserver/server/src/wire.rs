@@ -77,14 +77,29 @@ pub(crate) fn list_tail() -> &'static [u8] {
     &NO_ENCODING
 }
 
-/// A WatchEvent{type=1, object=2{raw=1}} around an object's envelope.
-pub(crate) fn watch_event(kind: &str, object: &[u8]) -> Vec<u8> {
-    let mut raw = Vec::with_capacity(object.len() + 6);
-    put_bytes(&mut raw, 1, object);
-    let mut event = Vec::with_capacity(raw.len() + kind.len() + 10);
-    put_bytes(&mut event, 1, kind.as_bytes());
-    put_bytes(&mut event, 2, &raw);
-    event
+/// Appends a WatchEvent{type=1, object=2{raw=1}} around an object's envelope, its length in four bytes before it.
+pub(crate) fn put_event(out: &mut Vec<u8>, kind: &str, object: &[u8]) {
+    let raw_len = item_len(object.len());
+    let length = item_len(kind.len()) + item_len(raw_len);
+    out.extend_from_slice(&(length as u32).to_be_bytes());
+    put_bytes(out, 1, kind.as_bytes());
+    out.push(tag(2));
+    put_varint(out, raw_len);
+    put_bytes(out, 1, object);
+}
+
+/// Appends a WatchEvent in JSON, a line, around the object that `object` appends.
+pub(crate) fn put_event_line<E>(
+    out: &mut Vec<u8>,
+    kind: &str,
+    object: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    out.extend_from_slice(b"{\"type\":\"");
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(b"\",\"object\":");
+    object(out)?;
+    out.extend_from_slice(b"}\n");
+    Ok(())
 }
 
 #[cfg(test)]

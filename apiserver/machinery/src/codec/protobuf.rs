@@ -3,11 +3,13 @@
 
 mod decode;
 mod encode;
+mod pick;
 mod special;
 mod wire;
 
 use serde_json::{Map, Value};
 
+pub use self::pick::Pick;
 pub(crate) use self::wire::{Cursor, Tag, put_bytes, put_varint};
 use super::DecodeError;
 use super::json::{Gvk, TypeMeta};
@@ -79,6 +81,16 @@ pub fn decode_enveloped(envelope: &Envelope<'_>, root: TypeId) -> Result<Value, 
 /// Decodes a bare message.
 pub fn decode_message(data: &[u8], root: TypeId) -> Result<Value, DecodeError> {
     decode_into(schema(), data, root, Map::new())
+}
+
+/// Decodes of a bare message what `pick` asks for: in normal form, but for structs that are empty only because nothing in them
+/// was asked for.
+pub fn decode_picked(data: &[u8], root: TypeId, pick: &Pick) -> Result<Value, DecodeError> {
+    let mut map = Map::new();
+    decode::Decoder::picking(schema(), pick)
+        .message(Cursor::new(data), root, &mut map)
+        .map_err(|error| DecodeError::Unfit(error.to_string()))?;
+    Ok(Value::Object(map))
 }
 
 fn decode_into(

@@ -6,6 +6,7 @@ use serde_json::{Number, Value};
 use super::custom::CustomCell;
 use super::path::Path;
 use super::special::{self, Special};
+use crate::codec::protobuf::Pick;
 use crate::duration::age;
 use crate::goformat::plain;
 use crate::selector::LabelSelector;
@@ -83,6 +84,24 @@ impl Cell {
             paths,
             fallback,
         })
+    }
+
+    /// Adds what it reads of an object.
+    pub(super) fn read(&self, pick: &mut Pick) {
+        match self {
+            Self::Special(special) => special.read(pick),
+            Self::Custom(_) => *pick = Pick::Whole,
+            Self::Template(parts) => {
+                let paths = parts.iter().filter_map(|(_, path)| path.as_ref());
+                paths.for_each(|path| path.read(pick, false));
+            }
+            Self::Value {
+                function, paths, ..
+            } => {
+                let counted = *function == Function::Len;
+                paths.iter().for_each(|path| path.read(pick, counted));
+            }
+        }
     }
 
     pub(super) fn show(&self, object: &Value, now: i64) -> Value {

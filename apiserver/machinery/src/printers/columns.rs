@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use serde_json::{Value, json};
 
 use super::cell::Cell;
+use crate::codec::protobuf::Pick;
 
 /// Type of a column that has cells and no definition.
 const HIDDEN: &str = "hidden";
@@ -35,6 +36,15 @@ impl Columns {
             .iter()
             .map(|column| column.cell.show(object, now))
             .collect()
+    }
+
+    /// What the cells read of an object.
+    pub(super) fn pick(&self) -> Pick {
+        let mut pick = Pick::none();
+        for column in &self.0 {
+            column.cell.read(&mut pick);
+        }
+        pick
     }
 
     pub(super) fn definitions(&self) -> Value {

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::codec::protobuf::Pick;
+
 /// A parsed path.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Path(Vec<Step>);
@@ -28,6 +30,17 @@ impl Path {
             }
         }
         Self(steps)
+    }
+
+    /// Adds what the path reaches to what is read of an object. One that ends with `[]` only counts.
+    pub(super) fn read(&self, pick: &mut Pick, counted: bool) {
+        let names = self.0.iter().filter_map(|step| match step {
+            Step::Field(name) => Some(name.as_str()),
+            Step::Index(_) | Step::Each => None,
+        });
+        let names: Vec<&str> = names.collect();
+        let count = counted || self.0.last() == Some(&Step::Each);
+        pick.add(&names, if count { Pick::Count } else { Pick::Whole });
     }
 
     /// The value at the path; null counts as absent.

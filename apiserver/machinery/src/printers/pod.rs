@@ -6,6 +6,16 @@ use super::path::{at, condition, list, number, text};
 use crate::duration::{age, parse_time};
 use crate::meta;
 
+/// What `summary` reads of a pod.
+pub(super) const SUMMARY: &str = "metadata.deletionTimestamp status.phase status.reason spec.containers[] \
+spec.initContainers[].name spec.initContainers[].restartPolicy \
+status.conditions[].type status.conditions[].status status.conditions[].reason \
+status.initContainerStatuses[].name status.initContainerStatuses[].ready status.initContainerStatuses[].started \
+status.initContainerStatuses[].restartCount status.initContainerStatuses[].state \
+status.initContainerStatuses[].lastState.terminated.finishedAt \
+status.containerStatuses[].ready status.containerStatuses[].restartCount status.containerStatuses[].state \
+status.containerStatuses[].lastState.terminated.finishedAt";
+
 /// What the containers of a pod come to.
 struct Summary {
     status: String,

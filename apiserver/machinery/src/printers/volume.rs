@@ -84,13 +84,18 @@ pub(super) fn name(class: &Value, _: i64) -> Value {
     meta::name(class).into()
 }
 
+/// Whether cells of these columns depend on the other objects of a list: those of storage classes.
+pub(super) fn depends_on_others(columns: &Columns) -> bool {
+    columns.has("VolumeBindingMode")
+}
+
 /// Which of the storage classes of a list takes claims without a class: of those marked the youngest, then the first
 /// by name. None for lists of other kinds.
 pub(super) fn effective_default<'a>(
     columns: &Columns,
     objects: impl Iterator<Item = &'a Value>,
 ) -> Option<String> {
-    if !columns.has("VolumeBindingMode") {
+    if !depends_on_others(columns) {
         return None;
     }
     let marks = [

@@ -5,12 +5,14 @@ use super::fields::{Selectable, selectable};
 use crate::cacher::Lineage;
 use crate::storage::Layout;
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use triad_kv::{Entry, Revision};
+use triad_machinery::codec::protobuf::encode_message;
 use triad_machinery::codec::{Known, Message};
 use triad_machinery::meta;
+use triad_machinery::printers::{Rows, partial_json, partial_tree};
 
 pub(crate) struct Cached {
     pub(crate) key: Arc<str>,
@@ -159,6 +161,67 @@ impl Cached {
         revision: Revision,
     ) -> Result<Vec<u8>, String> {
         layout.show_message((&self.stored, revision), self.settled)
+    }
+
+    /// Appends the object's row of a table, with the resourceVersion given.
+    pub(crate) fn row(
+        &self,
+        layout: &Layout,
+        rows: &Rows,
+        revision: Revision,
+        out: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        let (start, gvk) = (out.len(), layout.gvk());
+        let stored = (&self.stored[..], revision);
+        let shown = layout.revised(stored, self.known(), |revised, known| {
+            rows.row(out, revised, gvk, known)
+        });
+        if shown.is_none() {
+            out.truncate(start);
+            rows.tree(out, &layout.decode(&self.stored, revision)?, layout.ty);
+        }
+        Ok(())
+    }
+
+    /// Appends the object's metadata as a PartialObjectMetadata of this version of meta.k8s.io.
+    pub(crate) fn metadata_json(
+        &self,
+        layout: &Layout,
+        version: &str,
+        revision: Revision,
+        out: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        let start = out.len();
+        let stored = (&self.stored[..], revision);
+        let shown = layout.revised(stored, self.known(), |revised, known| {
+            partial_json(out, revised, version, known)
+        });
+        if shown.is_none() {
+            out.truncate(start);
+            partial_tree(out, &layout.decode(&self.stored, revision)?, version);
+        }
+        Ok(())
+    }
+
+    /// The same as the bare message of a PartialObjectMetadata.
+    pub(crate) fn metadata_protobuf(
+        &self,
+        layout: &Layout,
+        revision: Revision,
+    ) -> Result<Vec<u8>, String> {
+        let stored = (&self.stored[..], revision);
+        let shown = layout.revised(stored, self.known(), |revised, _| {
+            revised.metadata_protobuf()
+        });
+        if let Some(shown) = shown {
+            return Ok(shown);
+        }
+        let object = layout.decode(&self.stored, revision)?;
+        let metadata = json!({"metadata": object.get("metadata")});
+        Ok(encode_message(
+            &metadata,
+            crate::reply::named("meta/v1.PartialObjectMetadata"),
+        ))
     }
 
     /// The length of what `protobuf` returns.

@@ -30,6 +30,14 @@ impl Seen {
 pub(super) struct Frames(OnceLock<Box<[OnceLock<Bytes>; 6]>>);
 
 impl Event {
+    /// The object that a watcher is shown: where it loses sight of one, the last state that it saw. The version is the event's.
+    pub(crate) fn shown(&self, seen: Seen) -> &Cached {
+        match (seen, &self.previous) {
+            (Seen::Deleted, Some(previous)) => previous,
+            _ => &self.object,
+        }
+    }
+
     /// The event in the storage version, framed as its media type asks; the bytes are the same for all watchers.
     pub(crate) fn frame(&self, layout: &Layout, seen: Seen, media: Media) -> Result<Bytes, String> {
         let at = seen as usize * 2 + usize::from(media == Media::Protobuf);
@@ -37,11 +45,7 @@ impl Event {
         if let Some(frame) = slot.get() {
             return Ok(frame.clone());
         }
-        // The last state that matched, with the revision of the change that ended it.
-        let object = match (seen, &self.previous) {
-            (Seen::Deleted, Some(previous)) => previous,
-            _ => &self.object,
-        };
+        let object = self.shown(seen);
         let mut out = Vec::with_capacity(object.stored_len() * 3 / 2 + 256);
         put(&mut out, layout, object, self.revision, seen.text(), media)?;
         // Frames live as long as the ring keeps their event: no room that they do not need.
@@ -62,15 +66,8 @@ pub(crate) fn put(
     if media == Media::Protobuf {
         let message = object.protobuf_at(layout, revision)?;
         let object = wire::envelope(&layout.group_version, &layout.resource.kind, &message);
-        let event = wire::watch_event(kind, &object);
-        out.extend_from_slice(&(event.len() as u32).to_be_bytes());
-        out.extend_from_slice(&event);
+        wire::put_event(out, kind, &object);
         return Ok(());
     }
-    out.extend_from_slice(b"{\"type\":\"");
-    out.extend_from_slice(kind.as_bytes());
-    out.extend_from_slice(b"\",\"object\":");
-    object.json_at(layout, revision, out, true)?;
-    out.extend_from_slice(b"}\n");
-    Ok(())
+    wire::put_event_line(out, kind, |out| object.json_at(layout, revision, out, true))
 }

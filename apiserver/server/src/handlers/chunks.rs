@@ -2,83 +2,62 @@
 //! stored anyway and one piece.
 
 use super::Call;
-use super::list::{Selected, json_head, list_meta};
+use super::form::Form;
+use super::list::Selected;
+use crate::body::{CutShort, Piece};
 use crate::cacher::Cached;
-use crate::negotiate::Media;
 use crate::registry::Registry;
-use crate::wire;
-use bytes::Bytes;
 use std::sync::Arc;
 use triad_machinery::status::Status;
 
 /// Bytes after which a piece is handed on.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// A list in the storage version, as JSON or protobuf.
+/// A list in the storage version.
 pub(super) struct Chunks {
     registry: Arc<Registry>,
     items: std::vec::IntoIter<Arc<Cached>>,
-    media: Media,
+    form: Form,
     /// What stands before the next item.
     before: Vec<u8>,
+    empty: bool,
     over: bool,
 }
 
 impl Chunks {
-    pub(super) fn new(call: &Call, selected: Selected, media: Media) -> Result<Self, Status> {
+    pub(super) fn new(call: &Call, selected: Selected, form: Form) -> Result<Self, Status> {
         let registry = call.registry()?.clone();
-        let before = if media == Media::Protobuf {
-            let resource = call.endpoint.resource;
-            let items_len = selected
-                .items
-                .iter()
-                .map(|item| wire::item_len(item.message_len()))
-                .sum();
-            wire::list_head(
-                &registry.layout.group_version,
-                &resource.list_kind(),
-                &list_meta(&selected),
-                items_len,
-            )
-        } else {
-            json_head(call, &selected).into_bytes()
-        };
+        let head = form.head(call, &registry.layout, &selected);
         Ok(Chunks {
+            before: head.map_err(Status::internal)?,
+            empty: selected.items.is_empty(),
             registry,
             items: selected.items.into_iter(),
-            media,
-            before,
+            form,
             over: false,
         })
     }
 
-    fn item(&mut self, object: &Cached, out: &mut Vec<u8>) -> Result<(), String> {
-        let layout = &self.registry.layout;
-        if self.media == Media::Protobuf {
-            wire::put_item(out, &object.protobuf(layout)?);
-            return Ok(());
-        }
-        object.json(layout, out, false)?;
-        out.push(b',');
-        Ok(())
+    fn end(&mut self, out: &mut Vec<u8>) {
+        self.over = true;
+        self.drop_comma(out);
+        self.form.tail(out, self.empty);
     }
 
-    fn end(&mut self, out: &mut Vec<u8>) {
-        if self.media == Media::Protobuf {
-            return out.extend_from_slice(wire::list_tail());
-        }
-        // No item is followed by nothing.
-        if out.last() == Some(&b',') {
+    /// The last comma waits: the item before it may have been the last.
+    fn drop_comma(&self, out: &mut Vec<u8>) -> bool {
+        let comma = !self.form.is_protobuf() && out.last() == Some(&b',');
+        if comma {
             out.pop();
         }
-        out.extend_from_slice(b"]}\n");
+        comma
     }
 }
 
 impl Iterator for Chunks {
-    type Item = Bytes;
+    type Item = Piece;
 
-    fn next(&mut self) -> Option<Bytes> {
+    fn next(&mut self) -> Option<Piece> {
         if self.over {
             return None;
         }
@@ -87,21 +66,20 @@ impl Iterator for Chunks {
         while out.len() < CHUNK_BYTES {
             let Some(object) = self.items.next() else {
                 self.end(&mut out);
-                self.over = true;
-                return Some(out.into());
+                return Some(Ok(out.into()));
             };
-            let start = out.len();
-            if let Err(error) = self.item(&object, &mut out) {
-                // It could be read when it came into the cache, so this is a bug; the others are not withheld for it.
-                tracing::error!(key = &*object.key, error, "an object is left out of a list");
-                out.truncate(start);
+            let item = self.form.item(&self.registry.layout, &object, &mut out);
+            if let Err(error) = item {
+                // It could be read when it came into the cache, so this is a bug. A list that only lacks it would pass for whole,
+                // and as protobuf would not be as long as it said.
+                tracing::error!(key = &*object.key, error, "a list ends before an object");
+                self.over = true;
+                return Some(Err(CutShort));
             }
         }
-        // The last comma waits: this may have been the last item.
-        if self.media != Media::Protobuf && out.last() == Some(&b',') {
-            out.pop();
+        if self.drop_comma(&mut out) {
             self.before.push(b',');
         }
-        Some(out.into())
+        Some(Ok(out.into()))
     }
 }

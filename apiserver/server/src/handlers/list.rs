@@ -3,11 +3,12 @@
 //! Walks an immutable snapshot of the cache; an exact past revision is read from the store.
 
 use super::chunks::Chunks;
+use super::form::Form;
 use super::params::{ListOptions, Match};
-use super::read::{not_older_than, parse_version, plain};
+use super::read::{not_older_than, parse_version};
 use super::{Call, transform};
 use crate::cacher::{Cached, Snapshot};
-use crate::negotiate::{Accepted, Media, Offer};
+use crate::negotiate::{Accepted, Offer};
 use crate::registry::unavailable;
 use crate::reply::{self, Reply};
 use base64::Engine as _;
@@ -221,26 +222,22 @@ fn past_error(error: &triad_kv::Error, continued: bool) -> Status {
 
 /// Writes a selection, without trees wherever the form allows it.
 pub(crate) fn write(call: &Call, selected: Selected, accepted: &Accepted) -> Result<Reply, Status> {
+    if let Some(form) = Form::of(call, accepted)? {
+        let chunks = Chunks::new(call, selected, form)?;
+        return Ok(reply::chunked(200, accepted.media.content_type(), chunks));
+    }
     if let Some(convert) = &accepted.convert {
         let objects = trees(call, &selected)?;
         let (list, ty) = transform::list(call, objects, list_meta(&selected), convert)?;
         return Ok(reply::object(200, &list, ty, accepted));
     }
-    match accepted.media {
-        media if plain(accepted, call) && media != Media::Yaml => {
-            let chunks = Chunks::new(call, selected, media)?;
-            Ok(reply::chunked(200, media.content_type(), chunks))
-        }
-        _ => {
-            let mut objects = trees(call, &selected)?;
-            objects
-                .iter_mut()
-                .for_each(triad_machinery::meta::clear_type);
-            let resource = call.endpoint.resource;
-            let list = json!({"kind": format!("{}List", resource.kind), "apiVersion": resource.group_version(), "metadata": list_meta(&selected), "items": objects});
-            Ok(reply::object(200, &list, list_type(call)?, accepted))
-        }
-    }
+    let mut objects = trees(call, &selected)?;
+    objects
+        .iter_mut()
+        .for_each(triad_machinery::meta::clear_type);
+    let resource = call.endpoint.resource;
+    let list = json!({"kind": format!("{}List", resource.kind), "apiVersion": resource.group_version(), "metadata": list_meta(&selected), "items": objects});
+    Ok(reply::object(200, &list, list_type(call)?, accepted))
 }
 
 fn list_type(call: &Call) -> Result<triad_machinery::schema::TypeId, Status> {

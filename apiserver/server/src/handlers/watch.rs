@@ -1,11 +1,12 @@
 //! Watches: initial state where asked for, then every change in order, as lines of JSON or framed protobuf
 //! (apiserver pkg/endpoints/handlers/watch.go). Selectors turn changes into ADDED, MODIFIED and DELETED.
 
+use super::form::Form;
 use super::list::{check_fields, matches};
 use super::params::ListOptions;
 use super::{Call, transform};
 use crate::body::Body;
-use crate::cacher::{CacheWatch, Cached, Event, Kind, ResourceCache, Seen, WatchError, put_event};
+use crate::cacher::{CacheWatch, Cached, Event, Kind, ResourceCache, Seen, WatchError};
 use crate::negotiate::{Accepted, Convert, Media, Offer};
 use crate::registry::unavailable;
 use crate::reply::{self, Reply};
@@ -16,11 +17,12 @@ use futures_util::stream::unfold;
 use rand::Rng as _;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use triad_kv::Revision;
-use triad_machinery::codec::protobuf;
+use triad_machinery::codec::{json as json_codec, protobuf};
 use triad_machinery::goformat::quote;
 use triad_machinery::meta;
 use triad_machinery::selector::field::Term;
@@ -46,6 +48,8 @@ struct Stream {
     cache: Arc<ResourceCache>,
     options: ListOptions,
     accepted: Accepted,
+    /// How objects are shown without trees, where they can be.
+    form: Option<Form>,
     watch: Option<CacheWatch>,
     step: Step,
     /// Where the initial state ends, when the client wants to be told.
@@ -101,10 +105,12 @@ pub(crate) async fn watch(call: Call) -> Result<Reply, Status> {
         super::read::not_older_than(&call, revision).await?;
     }
     let now = Instant::now();
+    let form = Form::of(&call, &accepted)?;
     let mut stream = Stream {
         cache: registry.cache.clone(),
         options,
         accepted,
+        form,
         watch: None,
         step: Step::Events,
         initial_end: None,
@@ -193,7 +199,7 @@ impl Stream {
                     while out.len() < STEP_BYTES
                         && let Some(object) = objects.pop_front()
                     {
-                        self.object(Seen::Added.text(), &object, &mut out);
+                        self.object(Seen::Added.text(), &object, object.revision, &mut out);
                     }
                     let done = objects.is_empty();
                     self.step = Step::Initial(objects);
@@ -295,46 +301,30 @@ impl Stream {
             (true, false) => Seen::Deleted,
             (false, false) => return None,
         };
-        if self.plain() {
+        if matches!(self.form, Some(Form::Json | Form::Protobuf)) {
             match event.frame(&self.cache.layout, seen, self.accepted.media) {
                 Ok(frame) => return Some(frame),
                 Err(error) => self.frame("ERROR", &Status::internal(error).to_value(), out),
             }
             return None;
         }
-        // The last state that matched, with the revision of the change that ended it.
-        let object = match (seen, &event.previous) {
-            (Seen::Deleted, Some(previous)) => previous,
-            _ => &event.object,
-        };
-        self.by_tree(seen.text(), object, event.revision, out);
+        self.object(seen.text(), event.shown(seen), event.revision, out);
         None
     }
 
-    /// Whether events go out as they are in the storage version.
-    fn plain(&self) -> bool {
-        self.accepted.convert.is_none()
-            && !self.accepted.pretty
-            && self.accepted.media != Media::Yaml
-            && self.call.endpoint.is_storage_version()
-    }
-
-    fn object(&mut self, kind: &str, object: &Cached, out: &mut Vec<u8>) {
-        if !self.plain() {
-            return self.by_tree(kind, object, object.revision, out);
-        }
-        let (start, layout) = (out.len(), &self.cache.layout);
-        let put = put_event(
-            out,
-            layout,
-            object,
-            object.revision,
-            kind,
-            self.accepted.media,
-        );
-        if let Err(error) = put {
-            out.truncate(start);
-            self.frame("ERROR", &Status::internal(error).to_value(), out);
+    /// Appends an event of one object, without a tree where the form allows it.
+    fn object(&mut self, kind: &str, object: &Cached, revision: Revision, out: &mut Vec<u8>) {
+        let Some(form) = &mut self.form else {
+            return self.by_tree(kind, object, revision, out);
+        };
+        let start = out.len();
+        let headers = !self.columns_sent || self.call.endpoint.resource.repeats_columns;
+        match form.event(out, &self.cache.layout, (object, revision), kind, headers) {
+            Ok(()) => self.columns_sent = true,
+            Err(error) => {
+                out.truncate(start);
+                self.frame("ERROR", &Status::internal(error).to_value(), out);
+            }
         }
     }
 
@@ -396,16 +386,13 @@ impl Stream {
         out: &mut Vec<u8>,
     ) {
         match self.accepted.media {
-            Media::Protobuf => {
-                let inner = protobuf::encode(object, ty, None);
-                let event = wire::watch_event(kind, &inner);
-                out.extend_from_slice(&(event.len() as u32).to_be_bytes());
-                out.extend_from_slice(&event);
-            }
+            Media::Protobuf => wire::put_event(out, kind, &protobuf::encode(object, ty, None)),
             _ => {
-                out.extend_from_slice(format!("{{\"type\":\"{kind}\",\"object\":").as_bytes());
-                out.extend_from_slice(&triad_machinery::codec::json::encode(object, ty, None));
-                out.extend_from_slice(b"}\n");
+                let written = wire::put_event_line(out, kind, |out| {
+                    json_codec::encode_into(out, object, ty, None);
+                    Ok::<_, Infallible>(())
+                });
+                let Ok(()) = written;
             }
         }
     }

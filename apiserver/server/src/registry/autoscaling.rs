@@ -29,6 +29,10 @@ impl Strategy for Autoscalers {
         }
     }
 
+    fn hides_metadata(&self) -> bool {
+        true
+    }
+
     fn strip_for_metadata(&self, object: &mut Value) {
         forget_annotations(object);
     }

@@ -41,6 +41,11 @@ pub(crate) trait Strategy: Send + Sync {
     /// Takes from an object what its bare metadata does not show: what only stands for a field that is gone.
     fn strip_for_metadata(&self, _object: &mut Value) {}
 
+    /// Whether it takes anything: then metadata is shown by way of a tree.
+    fn hides_metadata(&self) -> bool {
+        false
+    }
+
     /// Writes down who made a new object, where the kind keeps that.
     fn attribute_to(&self, _object: &mut Value, _user: &User) {}
 

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::Envelope;
+use super::pick::Pick;
 use super::wire::{Cursor, Tag, WireError};
 use crate::codec::base64;
 use crate::codec::deep::at_depth;
@@ -17,11 +18,22 @@ const MAX_DEPTH: usize = 10_000;
 pub(super) struct Decoder<'s> {
     schema: &'s Schema,
     depth: usize,
+    /// What is wanted of the place being read.
+    pick: &'s Pick,
 }
 
 impl<'s> Decoder<'s> {
     pub(super) fn new(schema: &'s Schema) -> Self {
-        Decoder { schema, depth: 0 }
+        Self::picking(schema, &Pick::Whole)
+    }
+
+    /// Reads no more than `pick` asks for.
+    pub(super) fn picking(schema: &'s Schema, pick: &'s Pick) -> Self {
+        Decoder {
+            schema,
+            depth: 0,
+            pick,
+        }
     }
 
     /// Reads a message into a map.
@@ -63,7 +75,15 @@ impl<'s> Decoder<'s> {
                     self.message(Cursor::new(data), inner, map)?;
                 }
                 Some(ProtoSlot::Field(position)) => {
-                    self.field(cursor, tag, shape, position, (&mut *map, &mut seen))?
+                    let here = self.pick;
+                    match here.of(&shape.fields[usize::from(position)].name) {
+                        None => cursor.skip(tag)?,
+                        Some(inside) => {
+                            self.pick = inside;
+                            self.field(cursor, tag, shape, position, (&mut *map, &mut seen))?;
+                            self.pick = here;
+                        }
+                    }
                 }
             }
         }
@@ -91,6 +111,9 @@ impl<'s> Decoder<'s> {
             }
             FieldType::Map(element) => {
                 let data = delimited(cursor, tag, || field.go_name.clone().into_owned())?;
+                if *self.pick != Pick::Count {
+                    self.pick = &Pick::Whole;
+                }
                 let (key, value) = self.entry(data, field, element)?;
                 let entries = map.entry(name).or_insert_with(|| Value::Object(Map::new()));
                 if let Value::Object(entries) = entries {
@@ -125,6 +148,10 @@ impl<'s> Decoder<'s> {
         element: &FieldType,
         items: &mut Vec<Value>,
     ) -> Result<(), WireError> {
+        if *self.pick == Pick::Count {
+            items.push(Value::Null);
+            return cursor.skip(tag);
+        }
         let packable = matches!(
             element,
             FieldType::Bool | FieldType::Int32 | FieldType::Int64 | FieldType::Float64
@@ -201,6 +228,10 @@ impl<'s> Decoder<'s> {
             let tag = cursor.tag(&field.go_name)?;
             match (tag.number, tag.wire_type) {
                 (1, 2) => key = mend(cursor.bytes()?),
+                (2, _) if *self.pick == Pick::Count => {
+                    cursor.skip(tag)?;
+                    value = Some(Value::Null);
+                }
                 (2, _) => value = Some(self.one(&mut cursor, tag, field, element)?),
                 _ => cursor.skip(tag)?,
             }

@@ -25,6 +25,10 @@ impl Strategy for DaemonSets {
         set(object, count);
     }
 
+    fn hides_metadata(&self) -> bool {
+        true
+    }
+
     fn strip_for_metadata(&self, object: &mut Value) {
         let Some(metadata) = meta::metadata_mut(object) else {
             return;
