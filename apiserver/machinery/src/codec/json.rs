@@ -21,7 +21,7 @@ use super::{DecodeError, Decoded, Strictness};
 use crate::schema::{Schema, TypeId, schema};
 
 pub use interpret::{TypeMeta, interpret};
-pub use pretty::pretty;
+pub use pretty::{Indenter, pretty};
 
 pub(crate) use compact::is_compact;
 pub(crate) use reader::mend;

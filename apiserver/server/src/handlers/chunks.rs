@@ -8,6 +8,7 @@ use crate::body::{CutShort, Piece};
 use crate::cacher::Cached;
 use crate::registry::Registry;
 use std::sync::Arc;
+use triad_machinery::codec::json::Indenter;
 use triad_machinery::status::Status;
 
 /// Bytes after which a piece is handed on.
@@ -81,5 +82,33 @@ impl Iterator for Chunks {
             self.before.push(b',');
         }
         Some(Ok(out.into()))
+    }
+}
+
+/// The same for people to look at.
+pub(super) struct Indented {
+    compact: Chunks,
+    indenter: Indenter,
+}
+
+impl Indented {
+    pub(super) fn new(compact: Chunks) -> Self {
+        Indented {
+            compact,
+            indenter: Indenter::default(),
+        }
+    }
+}
+
+impl Iterator for Indented {
+    type Item = Piece;
+
+    fn next(&mut self) -> Option<Piece> {
+        let piece = self.compact.next()?;
+        Some(piece.map(|piece| {
+            let mut out = Vec::with_capacity(piece.len() * 5 / 2);
+            self.indenter.push(&piece, &mut out);
+            out.into()
+        }))
     }
 }

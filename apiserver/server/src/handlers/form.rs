@@ -26,10 +26,10 @@ pub(crate) enum Form {
 impl Form {
     /// None where trees must be made.
     pub(crate) fn of(call: &Call, accepted: &Accepted) -> Result<Option<Self>, Status> {
-        if accepted.pretty || accepted.media == Media::Yaml || !call.endpoint.is_storage_version() {
+        let protobuf = accepted.media == Media::Protobuf;
+        if accepted.media == Media::Yaml || !call.endpoint.is_storage_version() {
             return Ok(None);
         }
-        let protobuf = accepted.media == Media::Protobuf;
         let Some(convert) = &accepted.convert else {
             return Ok(Some(if protobuf { Form::Protobuf } else { Form::Json }));
         };

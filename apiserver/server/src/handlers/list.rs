@@ -2,7 +2,7 @@
 //!
 //! Walks an immutable snapshot of the cache; an exact past revision is read from the store.
 
-use super::chunks::Chunks;
+use super::chunks::{Chunks, Indented};
 use super::form::Form;
 use super::params::{ListOptions, Match};
 use super::read::{not_older_than, parse_version};
@@ -223,7 +223,12 @@ fn past_error(error: &triad_kv::Error, continued: bool) -> Status {
 /// Writes a selection, without trees wherever the form allows it.
 pub(crate) fn write(call: &Call, selected: Selected, accepted: &Accepted) -> Result<Reply, Status> {
     if let Some(form) = Form::of(call, accepted)? {
+        let indented = accepted.pretty && !form.is_protobuf();
         let chunks = Chunks::new(call, selected, form)?;
+        if indented {
+            let chunks = Indented::new(chunks);
+            return Ok(reply::chunked(200, accepted.media.content_type(), chunks));
+        }
         return Ok(reply::chunked(200, accepted.media.content_type(), chunks));
     }
     if let Some(convert) = &accepted.convert {
