@@ -31,6 +31,8 @@ pub(crate) struct Cached {
     settled: bool,
     /// What showing it before has found out of it (a `Known`).
     known: AtomicU8,
+    /// And of its metadata, which is also shown alone.
+    metadata_known: AtomicU8,
 }
 
 /// What lists, watches and controllers ask of an object without looking into it.
@@ -106,6 +108,7 @@ impl Cached {
             message_len,
             settled,
             known: AtomicU8::new(0),
+            metadata_known: AtomicU8::new(0),
         })
     }
 
@@ -141,12 +144,23 @@ impl Cached {
     }
 
     fn known(&self) -> Option<Known> {
-        self.settled
-            .then(|| match self.known.load(Ordering::Relaxed) {
-                0 => Known::Nothing,
-                1 => Known::Texts,
-                _ => Known::All,
-            })
+        self.settled.then(|| read_known(&self.known))
+    }
+
+    /// What is known of the metadata: of the whole object, at least.
+    fn known_metadata(&self) -> Option<Known> {
+        let known = self.known()?;
+        Some(match read_known(&self.metadata_known) {
+            Known::All => Known::All,
+            Known::Texts if known == Known::Nothing => Known::Texts,
+            _ => known,
+        })
+    }
+
+    fn note_metadata(&self, known: Option<Known>) {
+        if let Some(known) = known {
+            self.metadata_known.store(known as u8, Ordering::Relaxed);
+        }
     }
 
     /// The object's bare protobuf message in the storage version, resourceVersion included.
@@ -173,9 +187,17 @@ impl Cached {
     ) -> Result<(), String> {
         let (start, gvk) = (out.len(), layout.gvk());
         let stored = (&self.stored[..], revision);
-        let shown = layout.revised(stored, self.known(), |revised, known| {
+        // Of the metadata more may be known than of the rest.
+        let known = match rows.shows_objects() {
+            true => self.known(),
+            false => self.known_metadata(),
+        };
+        let shown = layout.revised(stored, known, |revised, known| {
             rows.row(out, revised, gvk, known)
         });
+        if !rows.shows_objects() {
+            self.note_metadata(shown);
+        }
         if shown.is_none() {
             out.truncate(start);
             rows.tree(out, &layout.decode(&self.stored, revision)?, layout.ty);
@@ -193,9 +215,10 @@ impl Cached {
     ) -> Result<(), String> {
         let start = out.len();
         let stored = (&self.stored[..], revision);
-        let shown = layout.revised(stored, self.known(), |revised, known| {
+        let shown = layout.revised(stored, self.known_metadata(), |revised, known| {
             partial_json(out, revised, version, known)
         });
+        self.note_metadata(shown);
         if shown.is_none() {
             out.truncate(start);
             partial_tree(out, &layout.decode(&self.stored, revision)?, version);
@@ -252,5 +275,13 @@ impl Cached {
                 .find(|(field, _)| *field == name)
                 .map_or("", |(_, value)| value),
         }
+    }
+}
+
+fn read_known(known: &AtomicU8) -> Known {
+    match known.load(Ordering::Relaxed) {
+        0 => Known::Nothing,
+        1 => Known::Texts,
+        _ => Known::All,
     }
 }
