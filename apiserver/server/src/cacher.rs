@@ -9,6 +9,7 @@ mod fields;
 mod frames;
 mod lineage;
 mod ring;
+mod sleepers;
 mod watch;
 
 pub(crate) use cached::Cached;
@@ -23,6 +24,7 @@ use arc_swap::ArcSwap;
 use imbl::OrdMap;
 use parking_lot::RwLock;
 use ring::Ring;
+use sleepers::Sleepers;
 use std::sync::Arc;
 use tokio::sync::watch as signal;
 use triad_kv::{Revision, Store};
@@ -56,8 +58,8 @@ pub(crate) struct ResourceCache {
     pub(crate) layout: Layout,
     snapshot: ArcSwap<Snapshot>,
     ring: RwLock<Ring>,
-    /// The revision of the newest event in the ring; watchers sleep on it.
-    newest: signal::Sender<Revision>,
+    /// Watchers that have seen all of the ring.
+    sleepers: Sleepers,
 }
 
 impl ResourceCache {
@@ -69,7 +71,7 @@ impl ResourceCache {
                 objects: OrdMap::new(),
             }),
             ring: RwLock::new(Ring::new()),
-            newest: signal::channel(Revision(0)).0,
+            sleepers: Sleepers::default(),
         }
     }
 
@@ -128,6 +130,13 @@ impl Cacher {
         self.resources
             .iter()
             .find(|cache| cache.layout.prefix == prefix)
+    }
+
+    /// Has every watch looked at again, though nothing changed: its end has come, say.
+    pub(crate) fn wake_watches(&self) {
+        for cache in &self.resources {
+            cache.sleepers.wake_all();
+        }
     }
 
     /// Waits until the caches hold every change up to `revision`.

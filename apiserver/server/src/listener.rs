@@ -96,7 +96,8 @@ async fn connection(
                 api.metrics.start(mutating);
                 let guard = InFlight(api.clone(), mutating);
                 // A panic is this request's 500, not the connection's end.
-                let reply = AssertUnwindSafe(handle(api, peer, request))
+                // Its state is large, and gone when the answer begins: a task that only sends does not keep room for it.
+                let reply = AssertUnwindSafe(Box::pin(handle(api, peer, request)))
                     .catch_unwind()
                     .await;
                 drop(guard);

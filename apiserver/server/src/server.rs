@@ -222,6 +222,7 @@ async fn serve(
     controllers::presence::leave(&api).await;
     tokio::time::sleep(api.config.shutdown_delay).await;
     api.health.drain();
+    api.cacher.wake_watches();
     background.abort();
     if let Some(bootstrap) = bootstrap {
         bootstrap.abort();

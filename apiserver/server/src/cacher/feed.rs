@@ -76,7 +76,6 @@ fn load_resource(cache: &ResourceCache, store: &Store, revision: Revision) -> Re
         }
     }
     cache.ring.write().complete_after = revision;
-    cache.newest.send_replace(revision);
     cache
         .snapshot
         .store(Arc::new(Snapshot { revision, objects }));
@@ -122,7 +121,7 @@ fn apply_to(cache: &ResourceCache, events: Vec<triad_kv::Event>) {
         let mut ring = cache.ring.write();
         published.into_iter().for_each(|event| ring.push(event));
     }
-    cache.newest.send_replace(revision);
+    cache.sleepers.wake_all();
 }
 
 fn change(

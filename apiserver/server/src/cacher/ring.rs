@@ -91,9 +91,17 @@ impl Ring {
         self.first + self.events.len() as u64
     }
 
-    /// Up to `limit` events from a sequence number on; None when the ring has moved past it.
-    pub(super) fn read(&self, from: u64, limit: usize) -> Option<Vec<Arc<Event>>> {
+    /// Appends up to `limit` events from a sequence number on and says how many; None when the ring has moved past it.
+    pub(super) fn read(
+        &self,
+        from: u64,
+        limit: usize,
+        out: &mut VecDeque<Arc<Event>>,
+    ) -> Option<usize> {
         let skip = from.checked_sub(self.first)? as usize;
-        Some(self.events.iter().skip(skip).take(limit).cloned().collect())
+        let end = self.events.len().min(skip.saturating_add(limit));
+        let skip = skip.min(end);
+        out.extend(self.events.range(skip..end).cloned());
+        Some(end - skip)
     }
 }

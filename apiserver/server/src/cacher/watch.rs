@@ -1,10 +1,13 @@
 //! A watch over one resource: from the store's history while it stands before the ring, then from the ring.
 
 use super::feed::historic;
+use super::sleepers::Place;
 use super::{Cacher, Event, ResourceCache};
+use futures_util::future::BoxFuture;
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::Arc;
-use tokio::sync::watch as signal;
+use std::task::{Context, Poll, ready};
 use triad_kv::Revision;
 
 /// Events handed out at a time; bounds the memory of one step of one watch.
@@ -21,17 +24,20 @@ pub(crate) enum WatchError {
 pub(crate) struct CacheWatch {
     cacher: Arc<Cacher>,
     cache: Arc<ResourceCache>,
-    newest: signal::Receiver<Revision>,
     position: Position,
     /// Everything up to here has been handed out.
     complete: Revision,
+    place: Place,
 }
 
 enum Position {
     Ring(u64),
     /// Reading the store's history until it is level with the ring.
-    Store(Box<triad_kv::Watch>),
+    Store(Reading),
 }
+
+/// A watch of the store that is being asked for its next changes, and what it said.
+type Reading = BoxFuture<'static, (triad_kv::Watch, Result<triad_kv::Batch, triad_kv::Error>)>;
 
 impl CacheWatch {
     /// Watches every change after a revision; one in the future is waited for.
@@ -40,69 +46,85 @@ impl CacheWatch {
         cache: Arc<ResourceCache>,
         after: Revision,
     ) -> Result<Self, WatchError> {
-        let newest = cache.newest.subscribe();
         let at = cache.ring.read().position(after);
-        let position = match at {
-            Some(at) => Position::Ring(at),
-            None => {
-                let watch = cacher
-                    .store()
-                    .watch(cache.layout.prefix.as_bytes(), after)
-                    .map_err(|e| ended(&e))?;
-                Position::Store(Box::new(watch))
-            }
-        };
-        Ok(CacheWatch {
+        let mut watch = CacheWatch {
             cacher,
             cache,
-            newest,
-            position,
+            position: Position::Ring(at.unwrap_or(0)),
             complete: after,
-        })
+            place: Place::default(),
+        };
+        if at.is_none() {
+            watch.fall_back()?;
+        }
+        Ok(watch)
     }
 
     /// The next events, in order; waits until there are any. Cancelling loses nothing.
     pub(crate) async fn next(&mut self) -> Result<VecDeque<Arc<Event>>, WatchError> {
+        let mut events = VecDeque::new();
+        poll_fn(|context| self.poll_next(context, &mut events)).await?;
+        Ok(events)
+    }
+
+    /// Appends the next events to `events`, which is empty, and is ready when there are any. While it is not, the task is woken
+    /// whenever `Cacher::wake_watches` is called, too.
+    pub(crate) fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+        events: &mut VecDeque<Arc<Event>>,
+    ) -> Poll<Result<(), WatchError>> {
         loop {
             match &mut self.position {
                 Position::Ring(at) => {
-                    self.newest.borrow_and_update();
-                    let Some(events) = self.cache.ring.read().read(*at, STEP_EVENTS) else {
+                    let ring = self.cache.ring.read();
+                    let Some(read) = ring.read(*at, STEP_EVENTS, events) else {
+                        drop(ring);
                         self.fall_back()?;
                         continue;
                     };
-                    if !events.is_empty() {
-                        *at += events.len() as u64;
-                        // A watch from the future hands out nothing up to that point.
-                        let events: VecDeque<_> = events
-                            .into_iter()
-                            .filter(|event| event.revision > self.complete)
-                            .collect();
-                        if let Some(last) = events.back() {
-                            self.complete = last.revision;
-                            return Ok(events);
-                        }
-                        continue;
+                    drop(ring);
+                    *at += read as u64;
+                    // A watch from the future hands out nothing up to that point.
+                    while events
+                        .front()
+                        .is_some_and(|event| event.revision <= self.complete)
+                    {
+                        events.pop_front();
                     }
-                    if self.newest.changed().await.is_err() {
-                        return Err(WatchError::Ended(
-                            "the watch cache is shutting down".to_owned(),
-                        ));
+                    if let Some(last) = events.back() {
+                        self.complete = last.revision;
+                        return Poll::Ready(Ok(()));
+                    }
+                    self.cache.sleepers.sleep(&mut self.place, context);
+                    if self.cache.ring.read().end() == *at {
+                        return Poll::Pending;
                     }
                 }
-                Position::Store(watch) => {
-                    let batch = watch.next().await.map_err(|e| ended(&e))?;
+                Position::Store(reading) => {
+                    self.cache.sleepers.sleep(&mut self.place, context);
+                    let (watch, batch) = ready!(reading.as_mut().poll(context));
+                    let batch = match batch {
+                        Ok(batch) => batch,
+                        Err(error) => {
+                            self.position = Position::Store(read_on(watch));
+                            return Poll::Ready(Err(ended(&error)));
+                        }
+                    };
                     self.complete = batch.revision;
-                    if let Some(at) = self.cache.ring.read().position(batch.revision) {
-                        self.position = Position::Ring(at);
-                    }
-                    let events: VecDeque<_> = batch
-                        .events
-                        .into_iter()
-                        .filter_map(|event| historic(&self.cache, event))
-                        .collect();
+                    let at = self.cache.ring.read().position(batch.revision);
+                    self.position = match at {
+                        Some(at) => Position::Ring(at),
+                        None => Position::Store(read_on(watch)),
+                    };
+                    events.extend(
+                        batch
+                            .events
+                            .into_iter()
+                            .filter_map(|event| historic(&self.cache, event)),
+                    );
                     if !events.is_empty() {
-                        return Ok(events);
+                        return Poll::Ready(Ok(()));
                     }
                 }
             }
@@ -115,7 +137,7 @@ impl CacheWatch {
             .store()
             .watch(self.cache.layout.prefix.as_bytes(), self.complete)
             .map_err(|e| ended(&e))?;
-        self.position = Position::Store(Box::new(watch));
+        self.position = Position::Store(read_on(watch));
         Ok(())
     }
 
@@ -128,6 +150,19 @@ impl CacheWatch {
             _ => self.complete,
         }
     }
+}
+
+impl Drop for CacheWatch {
+    fn drop(&mut self) {
+        self.cache.sleepers.leave(&mut self.place);
+    }
+}
+
+fn read_on(mut watch: triad_kv::Watch) -> Reading {
+    Box::pin(async move {
+        let batch = watch.next().await;
+        (watch, batch)
+    })
 }
 
 fn ended(error: &triad_kv::Error) -> WatchError {

@@ -18,6 +18,7 @@ use imbl::OrdMap;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use triad_kv::Revision;
+use triad_machinery::selector::LabelSelector;
 use triad_machinery::selector::field::FieldSelector;
 use triad_machinery::status::Status;
 
@@ -138,8 +139,11 @@ fn page(
 }
 
 pub(crate) fn matches(options: &ListOptions, object: &Cached) -> bool {
-    options.labels.matches(|label| object.label(label))
-        && options.fields.matches(|field| object.field(field))
+    selects(&options.labels, &options.fields, object)
+}
+
+pub(crate) fn selects(labels: &LabelSelector, fields: &FieldSelector, object: &Cached) -> bool {
+    labels.matches(|label| object.label(label)) && fields.matches(|field| object.field(field))
 }
 
 /// Refuses fields that the resource cannot be selected by, in upstream's words; the others get the names that they are stored by.
