@@ -25,6 +25,7 @@ use imbl::OrdMap;
 use parking_lot::RwLock;
 use ring::Ring;
 use sleepers::Sleepers;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::watch as signal;
 use triad_kv::{Revision, Store};
@@ -84,9 +85,10 @@ impl ResourceCache {
     }
 
     /// Every change after a revision, for who asks now and then instead of watching; None when not all are in the ring.
-    pub(crate) fn events_after(&self, after: Revision) -> Option<Vec<Arc<Event>>> {
-        let ring = self.ring.read();
-        ring.read(ring.position(after)?, usize::MAX)
+    pub(crate) fn events_after(&self, after: Revision) -> Option<VecDeque<Arc<Event>>> {
+        let (ring, mut events) = (self.ring.read(), VecDeque::new());
+        ring.read(ring.position(after)?, usize::MAX, &mut events)?;
+        Some(events)
     }
 }
 
