@@ -45,7 +45,7 @@ pub fn convert(value: Value, from: TypeId, to: TypeId) -> Result<Value, Conversi
             each_object(map, source.go_name.ends_with("List"), change);
         }
         if let Some((group, version)) = &schema.package_of(to).group_version {
-            map.insert("kind".to_owned(), target.go_name.as_ref().into());
+            map.set("kind", target.go_name.as_ref().into());
             map.insert(
                 "apiVersion".to_owned(),
                 group_version(group, version).into(),

@@ -68,7 +68,7 @@ fn own_rules(plan: &Plan, map: &mut Map<String, Value>, id: TypeId, context: &Co
         hook(map, context);
     }
     for (name, value) in &ty.markers {
-        map.entry(name.as_ref()).or_insert_with(|| value.clone());
+        map.entry(name).or_insert_with(|| value.clone());
     }
     for inline in &ty.inlines {
         own_rules(plan, map, *inline, context);
@@ -82,7 +82,7 @@ fn visit_child(plan: &Plan, map: &mut Map<String, Value>, child: &Child, context
             let mut inner = Map::new();
             visit(plan, &mut inner, *id, context);
             if !inner.is_empty() {
-                map.insert(child.name.clone().into_owned(), Value::Object(inner));
+                map.put(&child.name, Value::Object(inner));
             }
         }
         (Holder::List(id), Some(Value::Array(items))) => {

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use serde_json::{Number, Value};
+use serde_json::{Key, Number, Value};
 
 /// `strconv.Quote`.
 pub fn quote(text: &str) -> String {
@@ -70,7 +70,7 @@ fn push_plain(out: &mut String, value: &Value) {
             out.push(']');
         }
         Value::Object(map) => {
-            let mut keys: Vec<&String> = map.keys().collect();
+            let mut keys: Vec<&Key> = map.keys().collect();
             keys.sort();
             out.push_str("map[");
             for (i, key) in keys.into_iter().enumerate() {

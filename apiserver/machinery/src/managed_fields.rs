@@ -6,9 +6,10 @@ mod apply;
 mod compare;
 mod entries;
 mod field_set;
-mod filled;
+mod fields;
 mod last_applied;
 mod merge;
+mod narrowed;
 mod path_element;
 mod reconcile;
 mod reset;
@@ -25,6 +26,7 @@ use serde_json::{Map, Value};
 pub use apply::{ApplyError, Conflict, apply};
 pub use entries::{Entry, MAX_UPDATE_MANAGERS, Managed, Manager, Operation};
 pub use field_set::FieldSet;
+pub use fields::Fields;
 pub use path_element::{PathElement, path_text};
 pub use reset::{ResetFields, custom_reset_fields, kept_metadata, reset_fields};
 pub use update::update;
@@ -64,7 +66,7 @@ pub fn asks_to_forget(request: &Value) -> bool {
 /// Carries that wish over to the decoded object.
 pub fn ask_to_forget(object: &mut Value) {
     if let Some(metadata) = meta::metadata_mut(object) {
-        metadata.insert("managedFields".into(), Value::Array(Vec::new()));
+        metadata.set("managedFields", Value::Array(Vec::new()));
     }
 }
 
@@ -92,7 +94,7 @@ impl Versions for SameFields<'_> {
         let type_id = self.0.kind(group, version, meta::kind(object))?;
         let mut object = object.clone();
         if let Value::Object(root) = &mut object {
-            root.insert("apiVersion".into(), api_version.into());
+            root.set("apiVersion", api_version.into());
         }
         Some((object, type_id))
     }
@@ -139,11 +141,11 @@ pub fn keep_times(old: &Value, new: &mut Value) {
     let Some(metadata) = meta::metadata_mut(new) else {
         return;
     };
-    metadata.insert("managedFields".into(), old_entries);
+    metadata.set("managedFields", old_entries);
     if !path_element::same(old, new)
         && let Some(metadata) = meta::metadata_mut(new)
     {
-        metadata.insert("managedFields".into(), new_entries);
+        metadata.set("managedFields", new_entries);
     }
 }
 
@@ -172,7 +174,7 @@ fn same_but_times(old: &Value, new: &Value) -> bool {
 }
 
 /// The set without the identity of the object, which nobody owns.
-fn stripped(set: &FieldSet) -> FieldSet {
+fn stripped(set: FieldSet) -> FieldSet {
     static IDENTITY: OnceLock<FieldSet> = OnceLock::new();
     let identity = IDENTITY.get_or_init(|| {
         FieldSet::of_fields(&[
@@ -190,7 +192,7 @@ fn stripped(set: &FieldSet) -> FieldSet {
             &["metadata", "resourceVersion"],
         ])
     });
-    set.difference(identity)
+    set.without(identity)
 }
 
 #[cfg(test)]

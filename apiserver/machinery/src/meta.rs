@@ -165,7 +165,7 @@ pub fn set(object: &mut Value, key: &str, text: &str) {
     if text.is_empty() {
         metadata.shift_remove(key);
     } else {
-        metadata.insert(key.to_owned(), text.into());
+        metadata.put(key, text.into());
     }
 }
 
@@ -177,8 +177,8 @@ pub fn at<'a>(object: &'a Value, path: &[&str]) -> Option<&'a Value> {
 /// Sets kind and apiVersion.
 pub fn set_type(object: &mut Value, api_version: &str, kind: &str) {
     if let Some(root) = object.as_object_mut() {
-        root.insert("kind".into(), kind.into());
-        root.insert("apiVersion".into(), api_version.into());
+        root.set("kind", kind.into());
+        root.set("apiVersion", api_version.into());
     }
 }
 

@@ -33,9 +33,17 @@ pub(crate) fn nesting(value: &Value, limit: usize) -> usize {
 
 /// Whether one of the values is nested too deeply for any thread's stack.
 pub(crate) fn is_deep(values: &[&Value]) -> bool {
-    values
-        .iter()
-        .any(|value| nesting(value, SHALLOW + 1) > SHALLOW)
+    values.iter().any(|value| is_deeper(value, SHALLOW))
+}
+
+/// Whether values are nested more than `levels` deep. Recurses that far at most.
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    let below = |inner: &Value| is_deeper(inner, levels - 1);
+    match value {
+        Value::Object(map) => levels == 0 || map.values().any(below),
+        Value::Array(items) => levels == 0 || items.iter().any(below),
+        _ => false,
+    }
 }
 
 /// Runs the work here, or on a large stack when it is for something deep.

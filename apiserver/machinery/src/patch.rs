@@ -4,6 +4,7 @@
 
 pub mod json;
 pub mod merge;
+pub mod reread;
 pub mod strategic;
 
 use std::fmt;

@@ -96,16 +96,16 @@ impl<'a> Table<'a> {
 
 fn row(cells: Vec<Value>, object: &Value, include: IncludeObject) -> Value {
     let mut row = Map::new();
-    row.insert("cells".into(), Value::Array(cells));
+    row.set("cells", Value::Array(cells));
     if let Some(conditions) = pod::row_conditions(object) {
-        row.insert("conditions".into(), conditions);
+        row.set("conditions", conditions);
     }
     let shown = match include {
         IncludeObject::None => Value::Null,
         IncludeObject::Object => object.clone(),
         IncludeObject::Metadata => partial(object),
     };
-    row.insert("object".into(), shown);
+    row.set("object", shown);
     Value::Object(row)
 }
 

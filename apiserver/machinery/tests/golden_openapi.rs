@@ -28,7 +28,7 @@ fn recorded_index(steps: &[Value]) -> Vec<(String, String)> {
         url.split_once("?hash=").expect("with a hash").1.to_owned()
     };
     paths
-        .map(|(name, entry)| (name.clone(), hash(entry)))
+        .map(|(name, entry)| (name.to_string(), hash(entry)))
         .collect()
 }
 
@@ -56,7 +56,7 @@ fn documents_have_the_recorded_keys() {
             let got: BTreeSet<&str> = object
                 .expect("an object")
                 .keys()
-                .map(String::as_str)
+                .map(|key| key.as_str())
                 .collect();
             let wanted = wanted.as_array().expect("keys").iter();
             let wanted: BTreeSet<&str> = wanted.filter_map(Value::as_str).collect();

@@ -1,7 +1,9 @@
 //! JSON as Go's encoders and the API server's decoders have it: schema-driven both ways, byte for byte.
 
 mod compact;
+mod filled;
 mod interpret;
+mod known_key;
 mod pretty;
 mod reader;
 mod special;
@@ -18,12 +20,15 @@ use self::reader::{Fail, Reader};
 use self::strict::Strict;
 use self::typed::Decoder;
 use super::{DecodeError, Decoded, Strictness};
+use crate::nesting::{guarded, is_deep};
 use crate::schema::{Schema, TypeId, schema};
 
 pub use interpret::{TypeMeta, interpret};
 pub use pretty::{Indenter, pretty};
 
 pub(crate) use compact::is_compact;
+pub(crate) use filled::filled;
+pub(crate) use known_key::{field_key, name_in};
 pub(crate) use reader::mend;
 pub(crate) use text::{write_float, write_int, write_string, write_text};
 pub use writer::Gvk;
@@ -102,8 +107,7 @@ pub(crate) fn decode_raw(data: &[u8]) -> Result<Value, DecodeError> {
 
 /// The tree that Go would marshal: every field that is written, in its order. Patches and managed fields work on this form.
 pub fn to_json_value(value: &Value, root: TypeId) -> Value {
-    let text = encode(value, root, None);
-    decode_untyped(&text, Strictness::Ignore).map_or(Value::Null, |decoded| decoded.value)
+    guarded(is_deep(&[value]), || filled(value, schema(), root))
 }
 
 /// Brings a tree from outside (a patched one, say) into the normal form of a type.

@@ -71,8 +71,8 @@ pub fn decode_enveloped(envelope: &Envelope<'_>, root: TypeId) -> Result<Value, 
     let mut map = Map::new();
     if schema().has_type_meta(root) {
         let TypeMeta { kind, api_version } = envelope.type_meta.clone();
-        map.insert("kind".to_owned(), Value::String(kind));
-        map.insert("apiVersion".to_owned(), Value::String(api_version));
+        map.set("kind", Value::String(kind));
+        map.set("apiVersion", Value::String(api_version));
         map.retain(|_, v| v != "");
     }
     decode_into(schema(), envelope.raw, root, map)

@@ -3,6 +3,7 @@
 
 mod key_order;
 mod node;
+mod plain;
 mod resolve;
 mod scalar_style;
 mod value;
@@ -59,6 +60,9 @@ pub fn warnings(strict_errors: &[String]) -> Vec<String> {
 
 /// The value, and Go's lines about duplicate keys.
 fn read(data: &[u8]) -> Result<(Value, Vec<String>), DecodeError> {
+    if let Some(value) = plain::value(data) {
+        return Ok((value, Vec::new()));
+    }
     let refuse = |message: String| DecodeError::Malformed(format!("yaml: {message}"));
     let text =
         std::str::from_utf8(data).map_err(|_| refuse("invalid leading UTF-8 octet".to_owned()))?;

@@ -21,10 +21,10 @@ pub(crate) fn v1_to_v1beta1(definition: &mut Map<String, Value>) {
     };
     let first = versions(spec).next().and_then(|v| v.get("name")).cloned();
     if let Some(first) = first {
-        spec.insert("version".to_owned(), first);
+        spec.set("version", first);
     }
     let preserve = spec.get("preserveUnknownFields") == Some(&Value::Bool(true));
-    spec.insert("preserveUnknownFields".to_owned(), preserve.into());
+    spec.set("preserveUnknownFields", preserve.into());
     for (of_version, of_all) in SHARED {
         hoist(spec, of_version, of_all);
     }
@@ -46,7 +46,7 @@ pub(super) fn v1beta1_to_v1(definition: &mut Map<String, Value>) {
     let none = versions(spec).next().is_none();
     if let (true, Some(name)) = (none, version) {
         let only = serde_json::json!({"name": name, "served": true, "storage": true});
-        spec.insert("versions".to_owned(), Value::Array(vec![only]));
+        spec.set("versions", Value::Array(vec![only]));
     }
     for (of_version, of_all) in SHARED {
         let Some(value) = spec.shift_remove(of_all) else {
@@ -70,7 +70,7 @@ pub(super) fn v1beta1_to_v1(definition: &mut Map<String, Value>) {
         }
     }
     if !webhook.is_empty() {
-        conversion.insert("webhook".to_owned(), webhook.into());
+        conversion.set("webhook", webhook.into());
     }
 }
 

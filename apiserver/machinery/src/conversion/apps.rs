@@ -26,7 +26,7 @@ pub(super) fn annotation_to_rollback(deployment: &mut Map<String, Value>) {
         } else {
             json!({"revision": revision})
         };
-        spec.insert("rollbackTo".to_owned(), rollback);
+        spec.set("rollbackTo", rollback);
     }
 }
 
@@ -39,6 +39,6 @@ pub(super) fn generation_to_annotation(set: &mut Map<String, Value>) {
 pub(super) fn annotation_to_generation(set: &mut Map<String, Value>) {
     let generation = take_annotation(set, GENERATION).and_then(|text| text.parse::<i64>().ok());
     if let (Some(generation), Some(spec)) = (generation.filter(|g| *g != 0), spec(set)) {
-        spec.insert("templateGeneration".to_owned(), generation.into());
+        spec.set("templateGeneration", generation.into());
     }
 }

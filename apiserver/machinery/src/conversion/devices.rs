@@ -22,7 +22,7 @@ fn to_exact(request: &mut Map<String, Value>) {
         .partition(|(field, _)| OF_REQUEST.contains(&field.as_str()));
     *request = kept;
     if !exactly.is_empty() {
-        request.insert("exactly".to_owned(), exactly.into());
+        request.set("exactly", exactly.into());
     }
 }
 
@@ -72,6 +72,6 @@ pub(super) fn slice_from_flat(slice: &mut Map<String, Value>) {
             .into_iter()
             .partition(|(field, _)| field == "name");
         *device = kept;
-        device.insert("basic".to_owned(), basic.into());
+        device.set("basic", basic.into());
     }
 }

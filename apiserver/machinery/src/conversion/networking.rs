@@ -51,14 +51,14 @@ fn backend_to_v1(backend: &mut Map<String, Value>) {
         return;
     }
     let mut service = Map::new();
-    service.insert("name".to_owned(), name.unwrap_or_else(|| "".into()));
+    service.set("name", name.unwrap_or_else(|| "".into()));
     let port = match port {
         Some(Value::String(name)) => json!({"name": name}),
         Some(number) if number != 0 => json!({"number": number}),
         _ => json!({}),
     };
-    service.insert("port".to_owned(), port);
-    backend.insert("service".to_owned(), service.into());
+    service.set("port", port);
+    backend.set("service", service.into());
 }
 
 fn backend_from_v1(backend: &mut Map<String, Value>) {
@@ -66,11 +66,11 @@ fn backend_from_v1(backend: &mut Map<String, Value>) {
         return;
     };
     if let Some(name) = service.get("name") {
-        backend.insert("serviceName".to_owned(), name.clone());
+        backend.set("serviceName", name.clone());
     }
     let named = service.pointer("/port/name").filter(|name| *name != "");
     let port = named.or_else(|| service.pointer("/port/number")).cloned();
-    backend.insert("servicePort".to_owned(), port.unwrap_or_else(|| 0.into()));
+    backend.set("servicePort", port.unwrap_or_else(|| 0.into()));
 }
 
 pub(super) fn slice_to_v1(slice: &mut Map<String, Value>) {
@@ -79,13 +79,13 @@ pub(super) fn slice_to_v1(slice: &mut Map<String, Value>) {
             continue;
         };
         if let Some(zone) = topology.shift_remove(ZONE) {
-            endpoint.insert("zone".to_owned(), zone);
+            endpoint.set("zone", zone);
         }
         if endpoint.contains_key("nodeName") && topology.get(HOSTNAME) == endpoint.get("nodeName") {
             topology.shift_remove(HOSTNAME);
         }
         if !topology.is_empty() {
-            endpoint.insert("deprecatedTopology".to_owned(), topology.into());
+            endpoint.set("deprecatedTopology", topology.into());
         }
     }
 }
@@ -103,7 +103,7 @@ pub(super) fn slice_from_v1(slice: &mut Map<String, Value>) {
             topology.entry(HOSTNAME).or_insert(node);
         }
         if !topology.is_empty() {
-            endpoint.insert("topology".to_owned(), topology.into());
+            endpoint.set("topology", topology.into());
         }
     }
 }

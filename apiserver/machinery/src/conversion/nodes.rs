@@ -21,5 +21,5 @@ pub(super) fn class_from_v1(class: &mut Map<String, Value>) {
             spec.insert(field.to_owned(), value);
         }
     }
-    class.insert("spec".to_owned(), spec.into());
+    class.set("spec", spec.into());
 }

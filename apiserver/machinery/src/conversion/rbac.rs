@@ -22,12 +22,12 @@ pub(super) fn subjects_to_groups(binding: &mut Map<String, Value>) {
             _ => version.split_once('/').map_or("", |(group, _)| group),
         };
         if !group.is_empty() {
-            subject.insert("apiGroup".to_owned(), group.into());
+            subject.set("apiGroup", group.into());
         }
         // A star was once everybody.
         if text(subject, "kind") == "User" && text(subject, "name") == "*" {
-            subject.insert("kind".to_owned(), "Group".into());
-            subject.insert("name".to_owned(), "system:authenticated".into());
+            subject.set("kind", "Group".into());
+            subject.set("name", "system:authenticated".into());
         }
     }
 }
@@ -43,7 +43,7 @@ pub(super) fn subjects_to_versions(binding: &mut Map<String, Value>) {
             (_, group) => format!("{group}/"),
         };
         if !version.is_empty() {
-            subject.insert("apiVersion".to_owned(), version.into());
+            subject.set("apiVersion", version.into());
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn selector_to_text(scale: &mut Map<String, Value>) {
         Some(pairs.join(",").into())
     });
     if let Some(text) = text {
-        status.insert("selector".to_owned(), text);
+        status.set("selector", text);
     }
 }
 
@@ -38,9 +38,9 @@ pub(super) fn text_to_selector(scale: &mut Map<String, Value>) {
         .then_some(())
         .and_then(|()| text.split(',').map(pair).collect());
     if let Some(map) = plain {
-        status.insert("selector".to_owned(), map.into());
+        status.set("selector", map.into());
     }
-    status.insert("targetSelector".to_owned(), text.into());
+    status.set("targetSelector", text.into());
 }
 
 fn pair(term: &str) -> Option<(String, Value)> {

@@ -32,6 +32,6 @@ pub(super) fn custom_resource_definition(definition: &mut Map<String, Value>, _:
             .and_then(Value::as_array)
             .is_none_or(Vec::is_empty)
     {
-        status.insert("storedVersions".to_owned(), json!([stored]));
+        status.set("storedVersions", json!([stored]));
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn pod(pod: &mut Object, _: &Context<'_>) {
         .and_then(Value::as_i64)
         .is_some_and(|s| s < 0)
     {
-        spec.insert("terminationGracePeriodSeconds".to_owned(), 1.into());
+        spec.set("terminationGracePeriodSeconds", 1.into());
     }
     if spec.get("hostNetwork") == Some(&Value::Bool(true)) {
         for list in ["containers", "initContainers"] {
@@ -34,7 +34,7 @@ pub(super) fn pod(pod: &mut Object, _: &Context<'_>) {
 fn host_port(port: &mut Object) {
     if let (None, Some(number)) = (port.get("hostPort"), port.get("containerPort")) {
         let number = number.clone();
-        port.insert("hostPort".to_owned(), number);
+        port.set("hostPort", number);
     }
 }
 
@@ -45,8 +45,8 @@ pub(super) fn pod_spec(spec: &mut Object, _: &Context<'_>) {
         .or_else(|| spec.get("serviceAccount"))
         .cloned();
     if let Some(name) = name {
-        spec.insert("serviceAccountName".to_owned(), name.clone());
-        spec.insert("serviceAccount".to_owned(), name);
+        spec.set("serviceAccountName", name.clone());
+        spec.set("serviceAccount", name);
     }
 }
 
@@ -58,10 +58,10 @@ pub(super) fn pod_status(status: &mut Object, _: &Context<'_>) {
         .cloned();
     match (status.get("podIP").cloned(), first) {
         (Some(ip), first) if first.as_ref() != Some(&ip) => {
-            status.insert("podIPs".to_owned(), json!([{ "ip": ip }]));
+            status.set("podIPs", json!([{ "ip": ip }]));
         }
         (None, Some(first)) => {
-            status.insert("podIP".to_owned(), first);
+            status.set("podIP", first);
         }
         _ => {}
     }
@@ -70,20 +70,20 @@ pub(super) fn pod_status(status: &mut Object, _: &Context<'_>) {
 pub(super) fn container(container: &mut Object, _: &Context<'_>) {
     if !container.contains_key("imagePullPolicy") {
         let policy = pull_policy(text(container, "image"));
-        container.insert("imagePullPolicy".to_owned(), policy.into());
+        container.set("imagePullPolicy", policy.into());
     }
 }
 
 /// A volume without a source is an empty directory.
 pub(super) fn volume(volume: &mut Object, _: &Context<'_>) {
     if volume.keys().all(|key| key == "name") {
-        volume.insert("emptyDir".to_owned(), json!({}));
+        volume.set("emptyDir", json!({}));
     }
     if let Some(Value::Object(image)) = volume.get_mut("image")
         && !image.contains_key("pullPolicy")
     {
         let policy = pull_policy(text(image, "reference"));
-        image.insert("pullPolicy".to_owned(), policy.into());
+        image.set("pullPolicy", policy.into());
     }
 }
 
@@ -100,7 +100,7 @@ pub(super) fn service(service: &mut Object, _: &Context<'_>) {
                 .is_none()
             {
                 let config = json!({ "clientIP": { "timeoutSeconds": 10_800 } });
-                spec.insert("sessionAffinityConfig".to_owned(), config);
+                spec.set("sessionAffinityConfig", config);
             }
         }
         _ => {}
@@ -122,7 +122,7 @@ fn target_port(port: &mut Object) {
         None | Some(Some(""))
     ) && let Some(number) = port.get("port").cloned()
     {
-        port.insert("targetPort".to_owned(), number);
+        port.set("targetPort", number);
     }
 }
 
@@ -136,7 +136,7 @@ pub(super) fn namespace(namespace: &mut Object, _: &Context<'_>) {
     };
     let labels = metadata.entry("labels").or_insert_with(|| json!({}));
     if let Value::Object(labels) = labels {
-        labels.insert("kubernetes.io/metadata.name".to_owned(), name);
+        labels.set("kubernetes.io/metadata.name", name);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Requests that a pod does not state: a container's come from its limits, the pod's own from its containers and its limits. The
 //! pod's own are filled in when it is stored, after admission (kubernetes pkg/api/pod/util.go, DefaultPodLevelResources).
 
-use serde_json::{Map, Value, json};
+use serde_json::{Key, Map, Value, json};
 
 use super::core::objects;
 use crate::quantity::Quantity;
@@ -104,7 +104,7 @@ fn pod_limits(spec: &mut Object) {
             limits.is_some_and(|limits| limits.get(resource).is_some())
         })
     };
-    let limits: Vec<(String, Value)> = requests
+    let limits: Vec<(Key, Value)> = requests
         .into_iter()
         .filter(|(resource, _)| is_pod_level(resource) && limited(resource))
         .filter_map(|(resource, request)| {
@@ -121,7 +121,7 @@ fn pod_limits(spec: &mut Object) {
     }
 }
 
-fn put(resources: &mut Object, list: &str, resource: String, amount: Value) {
+fn put(resources: &mut Object, list: &str, resource: Key, amount: Value) {
     let amounts = resources.entry(list).or_insert_with(|| json!({}));
     if let Value::Object(amounts) = amounts {
         amounts.entry(resource).or_insert(amount);
@@ -160,7 +160,7 @@ fn aggregate(spec: &Object, list: &str) -> Object {
 }
 
 #[derive(Clone, Default)]
-struct Amounts(Vec<(String, Quantity)>);
+struct Amounts(Vec<(Key, Quantity)>);
 
 impl Amounts {
     fn add(&mut self, container: &Value, list: &str) {

@@ -1,6 +1,6 @@
 //! One defaulting rule of the table: its words, checked against the schema, and its effect.
 
-use serde_json::{Map, Value};
+use serde_json::{Key, Map, Value};
 
 use crate::schema::{FieldType, Schema, TypeId};
 
@@ -13,7 +13,7 @@ pub(super) struct Rule {
 
 /// A step to a field.
 pub(super) struct Step {
-    pub(super) name: String,
+    pub(super) name: Key,
     /// Every element of the list.
     pub(super) each: bool,
     /// A struct that is no pointer: made where it is absent.
@@ -22,11 +22,11 @@ pub(super) struct Step {
 
 pub(super) enum Source {
     Value(Value),
-    Copy(Vec<String>),
+    Copy(Vec<Key>),
 }
 
 pub(super) struct Condition {
-    pub(super) path: Vec<String>,
+    pub(super) path: Vec<Key>,
     pub(super) test: Test,
 }
 
@@ -115,7 +115,7 @@ fn check_path(schema: &Schema, mut id: TypeId, path: &str) -> Result<Vec<Step>, 
             .ok_or_else(|| format!("no field {name:?}"))?;
         let make = !field.pointer && matches!(field.ty, FieldType::Struct(_));
         steps.push(Step {
-            name: name.to_owned(),
+            name: Key::from(&field.name),
             each,
             make,
         });
@@ -130,7 +130,7 @@ fn check_path(schema: &Schema, mut id: TypeId, path: &str) -> Result<Vec<Step>, 
 }
 
 /// A value that says something: empty lists and the like count as absent.
-fn find<'a>(map: &'a Map<String, Value>, path: &[String]) -> Option<&'a Value> {
+fn find<'a>(map: &'a Map<String, Value>, path: &[Key]) -> Option<&'a Value> {
     let (first, rest) = path.split_first()?;
     let value = map.get(first)?;
     match rest {
@@ -149,7 +149,7 @@ fn fill(map: &mut Map<String, Value>, path: &[Step], value: &Value) {
     };
     if rest.is_empty() {
         if map.get(&step.name).is_none_or(is_empty_list) {
-            map.insert(step.name.clone(), value.clone());
+            map.put(&step.name, value.clone());
         }
         return;
     }
@@ -165,7 +165,7 @@ fn fill(map: &mut Map<String, Value>, path: &[Step], value: &Value) {
             let mut inner = Map::new();
             fill(&mut inner, rest, value);
             if !inner.is_empty() {
-                map.insert(step.name.clone(), Value::Object(inner));
+                map.put(&step.name, Value::Object(inner));
             }
         }
         _ => {}

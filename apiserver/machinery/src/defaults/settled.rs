@@ -1,6 +1,8 @@
 //! Whether a stored message has all its defaults already, so that it can be shown without making a tree of it. Whoever stores an
 //! object has filled it in before; a tree is needed only for what an older version stored.
 
+use serde_json::Key;
+
 use super::plan::{Child, Holder, Plan, plan};
 use super::rule::{Condition, Rule, Source, Step, Test};
 use crate::codec::{Message, is_plain};
@@ -110,7 +112,7 @@ fn holds(condition: &Condition, message: &Message<'_>) -> Option<bool> {
 }
 
 /// Whether there is something at a path; empty lists count as nothing.
-fn is_set(message: &Message<'_>, path: &[String]) -> Option<bool> {
+fn is_set(message: &Message<'_>, path: &[Key]) -> Option<bool> {
     let (first, rest) = path.split_first()?;
     if rest.is_empty() {
         return message.says(first);
@@ -121,7 +123,7 @@ fn is_set(message: &Message<'_>, path: &[String]) -> Option<bool> {
     }
 }
 
-fn text_at<'a>(message: &Message<'a>, path: &[String]) -> Option<&'a str> {
+fn text_at<'a>(message: &Message<'a>, path: &[Key]) -> Option<&'a str> {
     let (first, rest) = path.split_first()?;
     if rest.is_empty() {
         return message.text(first);

@@ -143,12 +143,12 @@ fn merged(
         context.subresource,
     );
     let before = managed.0.remove(&me);
-    let fields = context.reset_fields.keep(&config.fields());
+    let fields = context.reset_fields.keep(config.fields());
     let time = before.as_ref().and_then(|entry| entry.time.clone());
     managed.0.insert(
         me.clone(),
         Entry {
-            fields,
+            fields: fields.into(),
             api_version: context.api_version.into(),
             time,
         },
@@ -170,7 +170,7 @@ fn merged(
         settle(&typed, &object, managed, Some(&me), context).map_err(ApplyError::Unfit)?;
     let changed = !super::path_element::same(&typed.value, &object.value);
     if let Some(mut entry) = managed.0.remove(&me) {
-        entry.fields = stripped(&entry.fields);
+        entry.fields = stripped(entry.fields.into_set()).into();
         if changed {
             entry.time = Some(context.now.into());
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::field_set::FieldSet;
+use super::field_set::{FieldSet, Node};
 use super::path_element::{PathElement, same};
 use super::shape::{Kind, Shape};
 
@@ -199,16 +199,15 @@ fn as_list(value: Option<&Value>) -> &[Value] {
 
 /// Every field of an object: leaves, items, keys of maps, and maps that are null or empty.
 pub(super) fn all_fields(object: &Value, shape: Shape<'_>) -> FieldSet {
-    let mut set = FieldSet::default();
-    collect(object, shape, &mut Vec::new(), &mut set);
-    set
+    collect(object, shape).1
 }
 
-fn collect(value: &Value, shape: Shape<'_>, path: &mut Vec<PathElement>, set: &mut FieldSet) {
+/// Whether a value is owned as one, and what is owned below it.
+fn collect(value: &Value, shape: Shape<'_>) -> (bool, FieldSet) {
+    let mut set = FieldSet::default();
     let kind = shape.kind(Some(value));
     if kind == Kind::Scalar || shape.is_atomic(kind) {
-        set.insert(path);
-        return;
+        return (true, set);
     }
     match value {
         Value::Object(map) if kind == Kind::Map => {
@@ -216,26 +215,19 @@ fn collect(value: &Value, shape: Shape<'_>, path: &mut Vec<PathElement>, set: &m
                 let Some(inner) = shape.field(key) else {
                     continue;
                 };
-                path.push(PathElement::field(key));
-                collect(value, inner, path, set);
+                let (whole, below) = collect(value, inner);
                 let bare = value.is_null() || value.as_object().is_some_and(Map::is_empty);
-                if bare || !shape.declares(key) {
-                    set.insert(path);
-                }
-                path.pop();
+                let member = whole || bare || !shape.declares(key);
+                set.attach(&PathElement::field(key), member, below);
             }
         }
-        Value::Array(items) if kind == Kind::List => collect_items(items, shape, path, set),
+        Value::Array(items) if kind == Kind::List => collect_items(items, shape, &mut set),
         _ => {}
     }
+    (false, set)
 }
 
-fn collect_items(
-    items: &[Value],
-    shape: Shape<'_>,
-    path: &mut Vec<PathElement>,
-    set: &mut FieldSet,
-) {
+fn collect_items(items: &[Value], shape: Shape<'_>, set: &mut FieldSet) {
     let mut counts: BTreeMap<PathElement, Vec<&Value>> = BTreeMap::new();
     for item in items {
         if let Ok(step) = shape.item_step(item) {
@@ -243,31 +235,31 @@ fn collect_items(
         }
     }
     for (step, same_items) in counts {
-        path.push(step);
-        if let [only] = same_items.as_slice() {
-            collect(only, shape.item(), path, set);
-        }
-        set.insert(path);
-        path.pop();
+        let below = match same_items.as_slice() {
+            [only] => collect(only, shape.item()).1,
+            _ => FieldSet::default(),
+        };
+        set.attach(&step, true, below);
     }
 }
 
 /// The set with every declared field added that has members below it.
 pub(super) fn with_named_parents(set: &FieldSet, shape: Option<Shape<'_>>) -> FieldSet {
-    let mut members = set.members().clone();
-    let mut children = BTreeMap::new();
-    for (step, child) in set.children() {
-        let inner = match step {
+    let with_parents = |node: &Node| {
+        let mut node = node.clone();
+        if node.below.is_empty() {
+            return node;
+        }
+        let inner = match &node.step {
             PathElement::Field(name) => {
-                if shape.is_some_and(|s| s.declares(name)) {
-                    members.insert(step.clone());
-                }
+                node.member |= shape.is_some_and(|s| s.declares(name));
                 shape.and_then(|s| s.field(name))
             }
             PathElement::Key(_) => shape.map(Shape::item),
             _ => None,
         };
-        children.insert(step.clone(), with_named_parents(child, inner));
-    }
-    FieldSet::with_parts(members, children)
+        node.below = with_named_parents(&node.below, inner);
+        node
+    };
+    FieldSet::of_nodes(set.nodes().iter().map(with_parents).collect())
 }

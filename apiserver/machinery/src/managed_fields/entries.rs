@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::field_set::FieldSet;
+use super::fields::Fields;
 use crate::duration::parse_time;
 use crate::goformat::{push_json_string, quote};
 use crate::meta;
@@ -33,7 +33,7 @@ pub struct Manager {
 /// What it manages, in which version of the type.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    pub fields: FieldSet,
+    pub fields: Fields,
     pub api_version: String,
     /// RFC 3339; none for an applier that never changed anything.
     pub time: Option<String>,
@@ -104,7 +104,7 @@ impl Manager {
 }
 
 impl Managed {
-    /// Reads the entries of an object; none when it has none.
+    /// Reads the entries of an object of the store; none when it has none.
     pub fn of(object: &Value) -> Result<Self, String> {
         let entries = meta::metadata(object)
             .and_then(|m| m.get("managedFields"))
@@ -113,6 +113,20 @@ impl Managed {
         for (i, entry) in entries.into_iter().flatten().enumerate() {
             let (manager, entry) = decode(i, entry)?;
             managed.0.insert(manager, entry);
+        }
+        Ok(managed)
+    }
+
+    /// As `of`, of an object that a client wrote over `live`.
+    pub(super) fn of_request(object: &Value, live: &Value) -> Result<Self, String> {
+        let mut managed = Self::of(object)?;
+        let entries = meta::metadata(live)
+            .and_then(|m| m.get("managedFields"))
+            .and_then(Value::as_array);
+        let stored = entries.into_iter().flatten();
+        let stored: Vec<&Value> = stored.filter_map(|entry| entry.get("fieldsV1")).collect();
+        for entry in managed.0.values_mut() {
+            entry.fields.known_among(&stored);
         }
         Ok(managed)
     }
@@ -159,7 +173,7 @@ impl Managed {
         };
         match self.to_value() {
             Some(list) => {
-                metadata.insert("managedFields".into(), list);
+                metadata.set("managedFields", list);
             }
             None => {
                 metadata.shift_remove("managedFields");
@@ -207,7 +221,7 @@ impl Managed {
             else {
                 continue;
             };
-            kept.fields = kept.fields.union(&folded.fields);
+            kept.fields.unite(folded.fields.into_set());
             kept.time = folded.time;
             self.0.insert(bucket, kept);
             count -= 1;
@@ -248,7 +262,7 @@ fn decode(place: usize, entry: &Value) -> Result<(Manager, Entry), String> {
             ));
         }
     }
-    let fields = FieldSet::from_value(entry.get("fieldsV1").unwrap_or(&Value::Null))
+    let fields = Fields::stored(entry.get("fieldsV1").unwrap_or(&Value::Null))
         .map_err(|why| format!("error decoding set: {why}"))?;
     let manager = Manager {
         name: text("manager").to_owned(),
@@ -275,9 +289,9 @@ fn decode(place: usize, entry: &Value) -> Result<(Manager, Entry), String> {
 
 fn encode(manager: &Manager, entry: &Entry) -> Value {
     let mut map = Map::new();
-    let mut put = |key: &str, text: &str| {
+    let mut put = |key: &'static str, text: &str| {
         if !text.is_empty() {
-            map.insert(key.into(), text.into());
+            map.set(key, text.into());
         }
     };
     put("manager", &manager.name);
@@ -285,9 +299,9 @@ fn encode(manager: &Manager, entry: &Entry) -> Value {
     put("apiVersion", &entry.api_version);
     put("time", entry.time.as_deref().unwrap_or(""));
     put("fieldsType", "FieldsV1");
-    map.insert("fieldsV1".into(), entry.fields.to_value());
+    map.set("fieldsV1", entry.fields.to_value());
     if !manager.subresource.is_empty() {
-        map.insert("subresource".into(), manager.subresource.as_str().into());
+        map.set("subresource", manager.subresource.as_str().into());
     }
     Value::Object(map)
 }

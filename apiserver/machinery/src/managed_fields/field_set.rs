@@ -1,143 +1,198 @@
 //! A set of field paths, as `fieldsV1` stores it: a tree in which every node may itself be a member.
 //! The operations are structured-merge-diff's; empty branches are never kept.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Ordering;
 
-use serde_json::{Map, Value};
+use serde_json::{Key, Map, Value};
 
 use super::path_element::PathElement;
 
-/// Members of this level, and the sets below.
+/// The steps of one level in their order, each with what lies below it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldSet {
-    members: BTreeSet<PathElement>,
-    children: BTreeMap<PathElement, FieldSet>,
+    nodes: Vec<Node>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Node {
+    pub(super) step: PathElement,
+    pub(super) member: bool,
+    pub(super) below: FieldSet,
+}
+
+impl Node {
+    fn is_nothing(&self) -> bool {
+        !self.member && self.below.is_empty()
+    }
 }
 
 impl FieldSet {
     /// Sets from paths of plain field names.
-    pub fn of_fields(paths: &[&[&str]]) -> Self {
+    pub fn of_fields(paths: &[&[&'static str]]) -> Self {
         let mut set = Self::default();
         for path in paths {
-            let path: Vec<PathElement> = path.iter().map(|name| PathElement::field(name)).collect();
+            let path: Vec<PathElement> = path
+                .iter()
+                .map(|name| PathElement::field(Key::fixed(name)))
+                .collect();
             set.insert(&path);
         }
         set
+    }
+
+    /// Where a step stands, or would.
+    fn find(&self, step: &PathElement) -> Result<usize, usize> {
+        // Most sets are made in their order.
+        match self.nodes.last().map(|last| last.step.cmp(step)) {
+            None | Some(Ordering::Less) => Err(self.nodes.len()),
+            Some(Ordering::Equal) => Ok(self.nodes.len() - 1),
+            Some(Ordering::Greater) => self.nodes.binary_search_by(|node| node.step.cmp(step)),
+        }
+    }
+
+    /// The node of a step, made if need be.
+    fn node(&mut self, step: &PathElement) -> &mut Node {
+        let at = self.find(step).unwrap_or_else(|at| {
+            let node = Node {
+                step: step.clone(),
+                member: false,
+                below: Self::default(),
+            };
+            self.nodes.insert(at, node);
+            at
+        });
+        &mut self.nodes[at]
     }
 
     /// Adds a path, not its parents. The empty path is ignored: nobody owns a whole object.
     pub fn insert(&mut self, path: &[PathElement]) {
         match path {
             [] => {}
-            [last] => {
-                self.members.insert(last.clone());
-            }
-            [first, rest @ ..] => match self.children.get_mut(first) {
-                Some(child) => child.insert(rest),
-                None => self.children.entry(first.clone()).or_default().insert(rest),
-            },
+            [last] => self.node(last).member = true,
+            [first, rest @ ..] => self.node(first).below.insert(rest),
         }
     }
 
     /// Adds one step and what lies below it.
     pub(super) fn attach(&mut self, step: &PathElement, member: bool, below: Self) {
-        if member {
-            self.members.insert(step.clone());
-        }
-        if below.is_empty() {
+        if !member && below.is_empty() {
             return;
         }
-        let before = self.children.remove(step).unwrap_or_default();
-        let all = if before.is_empty() {
-            below
-        } else {
-            before.union(&below)
-        };
-        self.children.insert(step.clone(), all);
+        let node = self.node(step);
+        node.member |= member;
+        node.below.unite(below);
     }
 
     pub fn has(&self, path: &[PathElement]) -> bool {
-        match path {
-            [] => false,
-            [last] => self.members.contains(last),
-            [first, rest @ ..] => self
-                .children
-                .get(first)
-                .is_some_and(|child| child.has(rest)),
+        let Some((first, rest)) = path.split_first() else {
+            return false;
+        };
+        let Ok(at) = self.find(first) else {
+            return false;
+        };
+        let node = &self.nodes[at];
+        match rest {
+            [] => node.member,
+            _ => node.below.has(rest),
         }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.members.is_empty() && self.children.is_empty()
+        self.nodes.is_empty()
     }
 
-    pub(super) fn members(&self) -> &BTreeSet<PathElement> {
-        &self.members
+    pub(super) fn nodes(&self) -> &[Node] {
+        &self.nodes
     }
 
-    pub(super) fn children(&self) -> &BTreeMap<PathElement, FieldSet> {
-        &self.children
-    }
-
-    /// What lies below one step; `None` when nothing does.
-    pub(super) fn below(&self, step: &PathElement) -> Option<&FieldSet> {
-        self.children.get(step)
+    /// What the set says of one step.
+    pub(super) fn at(&self, step: &PathElement) -> Option<&Node> {
+        self.find(step).ok().map(|at| &self.nodes[at])
     }
 
     pub fn union(mut self, other: &Self) -> Self {
-        self.members.extend(other.members.iter().cloned());
-        for (step, theirs) in &other.children {
-            let ours = self.children.remove(step).unwrap_or_default();
-            self.children.insert(step.clone(), ours.union(theirs));
-        }
+        self.unite(other.clone());
         self
     }
 
-    pub fn intersection(&self, other: &Self) -> Self {
-        let members = self.members.intersection(&other.members).cloned().collect();
-        let shared = |(step, ours): (&PathElement, &Self)| {
-            let both = ours.intersection(other.children.get(step)?);
-            (!both.is_empty()).then(|| (step.clone(), both))
-        };
-        Self {
-            members,
-            children: self.children.iter().filter_map(shared).collect(),
+    /// Adds all of another set.
+    pub(super) fn unite(&mut self, other: Self) {
+        if self.is_empty() {
+            *self = other;
+            return;
         }
+        for theirs in other.nodes {
+            match self.find(&theirs.step) {
+                Ok(at) => {
+                    self.nodes[at].member |= theirs.member;
+                    self.nodes[at].below.unite(theirs.below);
+                }
+                Err(at) => self.nodes.insert(at, theirs),
+            }
+        }
+    }
+
+    pub fn intersection(&self, other: &Self) -> Self {
+        let shared = |ours: &Node| {
+            let theirs = other.at(&ours.step)?;
+            let both = Node {
+                step: ours.step.clone(),
+                member: ours.member && theirs.member,
+                below: ours.below.intersection(&theirs.below),
+            };
+            (!both.is_nothing()).then_some(both)
+        };
+        if other.is_empty() {
+            return Self::default();
+        }
+        Self {
+            nodes: self.nodes.iter().filter_map(shared).collect(),
+        }
+    }
+
+    /// Whether all of this set is in another.
+    pub(super) fn is_within(&self, other: &Self) -> bool {
+        self.nodes.iter().all(|node| {
+            other.at(&node.step).is_some_and(|theirs| {
+                (theirs.member || !node.member) && node.below.is_within(&theirs.below)
+            })
+        })
     }
 
     /// What is here and not there. A parent that is in `other` does not take its children along.
     pub fn difference(&self, other: &Self) -> Self {
-        self.subtract(other, &Self::difference, |_| false)
+        self.clone().without(other)
+    }
+
+    /// As `difference`, of a set that is not needed any more.
+    pub(super) fn without(mut self, other: &Self) -> Self {
+        self.subtract(other, false);
+        self
     }
 
     /// What is here and not there; a member of `other` takes all below it along.
     pub fn recursive_difference(&self, other: &Self) -> Self {
-        self.subtract(other, &Self::recursive_difference, |step| {
-            other.members.contains(step)
-        })
+        let mut rest = self.clone();
+        rest.subtract(other, true);
+        rest
     }
 
-    fn subtract(
-        &self,
-        other: &Self,
-        inner: &dyn Fn(&Self, &Self) -> Self,
-        drops_branch: impl Fn(&PathElement) -> bool,
-    ) -> Self {
-        let members = self.members.difference(&other.members).cloned().collect();
-        let left = |(step, ours): (&PathElement, &Self)| {
-            if drops_branch(step) {
-                return None;
-            }
-            let rest = match other.children.get(step) {
-                Some(theirs) => inner(ours, theirs),
-                None => ours.clone(),
-            };
-            (!rest.is_empty()).then(|| (step.clone(), rest))
-        };
-        Self {
-            members,
-            children: self.children.iter().filter_map(left).collect(),
+    /// Takes out what is in another set, with all below its members when they take it along.
+    pub(super) fn subtract(&mut self, other: &Self, with_all_below: bool) {
+        if other.is_empty() {
+            return;
         }
+        self.nodes.retain_mut(|node| {
+            let Some(theirs) = other.at(&node.step) else {
+                return true;
+            };
+            if theirs.member && with_all_below {
+                return false;
+            }
+            node.member &= !theirs.member;
+            node.below.subtract(&theirs.below, with_all_below);
+            !node.is_nothing()
+        });
     }
 
     /// Every path, members of a level before what lies below it.
@@ -148,23 +203,21 @@ impl FieldSet {
     }
 
     fn collect(&self, prefix: &mut Vec<PathElement>, out: &mut Vec<Vec<PathElement>>) {
-        for member in &self.members {
+        for node in self.nodes.iter().filter(|node| node.member) {
             let mut path = prefix.clone();
-            path.push(member.clone());
+            path.push(node.step.clone());
             out.push(path);
         }
-        for (step, child) in &self.children {
-            prefix.push(step.clone());
-            child.collect(prefix, out);
+        for node in &self.nodes {
+            prefix.push(node.step.clone());
+            node.below.collect(prefix, out);
             prefix.pop();
         }
     }
 
-    pub(super) fn with_parts(
-        members: BTreeSet<PathElement>,
-        children: BTreeMap<PathElement, FieldSet>,
-    ) -> Self {
-        Self { members, children }
+    /// A set of nodes that stand in their order.
+    pub(super) fn of_nodes(nodes: Vec<Node>) -> Self {
+        Self { nodes }
     }
 
     /// The `fieldsV1` object. Its keys stand in upstream's order; writers must keep it.
@@ -173,34 +226,19 @@ impl FieldSet {
     }
 
     fn to_map(&self, is_member: bool) -> Map<String, Value> {
-        let mut map = Map::new();
+        let mut map = Map::with_capacity(self.nodes.len() + usize::from(is_member));
         if is_member {
-            map.insert(".".into(), Value::Object(Map::new()));
+            map.set(".", Value::Object(Map::new()));
         }
-        let mut members = self.members.iter().peekable();
-        let mut children = self.children.iter().peekable();
-        loop {
-            let (step, below) = match (members.peek(), children.peek()) {
-                (None, None) => return map,
-                (Some(member), Some((step, _))) if member == step => {
-                    members.next();
-                    let Some((step, child)) = children.next() else {
-                        return map;
-                    };
-                    (step, child.to_map(true))
-                }
-                (Some(member), Some((step, _))) if *member < *step => (*member, Map::new()),
-                (Some(member), None) => (*member, Map::new()),
-                (_, Some((step, child))) => (*step, child.to_map(false)),
+        for node in &self.nodes {
+            let below = if node.below.is_empty() {
+                Map::new()
+            } else {
+                node.below.to_map(node.member)
             };
-            map.insert(step.to_wire(), Value::Object(below));
-            // Step over what was written; a shared step has been stepped over already.
-            if members.peek().is_some_and(|member| *member == step) {
-                members.next();
-            } else if children.peek().is_some_and(|(child, _)| *child == step) {
-                children.next();
-            }
+            map.put(node.step.to_wire(), Value::Object(below));
         }
+        map
     }
 
     /// Reads a `fieldsV1` object.
@@ -214,6 +252,7 @@ impl FieldSet {
 
     fn read(map: &Map<String, Value>) -> Result<Self, String> {
         let mut set = Self::default();
+        set.nodes.reserve_exact(map.len());
         for (key, below) in map {
             if key == "." {
                 continue;
@@ -221,14 +260,16 @@ impl FieldSet {
             let Some(step) = PathElement::from_wire(key)? else {
                 continue;
             };
-            let empty = Map::new();
-            let below = below.as_object().unwrap_or(&empty);
-            let child = Self::read(below)?;
-            if child.is_empty() || below.contains_key(".") {
-                set.members.insert(step.clone());
-            }
+            let (child, is_member) = match below {
+                Value::Object(below) if !below.is_empty() => {
+                    (Self::read(below)?, below.contains_key("."))
+                }
+                _ => (Self::default(), false),
+            };
+            let node = set.node(&step);
+            node.member |= child.is_empty() || is_member;
             if !child.is_empty() {
-                set.children.insert(step, child);
+                node.below = child;
             }
         }
         Ok(set)

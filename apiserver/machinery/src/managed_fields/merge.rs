@@ -60,7 +60,7 @@ fn merge_maps(
             .field(key)
             .ok_or_else(|| format!(".{key}: field not declared in schema"))?;
         if let Some(value) = pair(live.get(key), config.get(key), inner)? {
-            out.insert(key.clone(), value);
+            out.put(key, value);
         }
     }
     Ok((!out.is_empty()).then_some(Value::Object(out)))
@@ -163,15 +163,15 @@ pub(super) fn remove(value: &Value, fields: &FieldSet, shape: Shape<'_>) -> Valu
             }
             let mut out = Map::new();
             for (key, value) in map {
-                let step = PathElement::field(key);
-                if fields.members().contains(&step) {
+                let found = fields.at(&PathElement::field(key));
+                if found.is_some_and(|node| node.member) {
                     continue;
                 }
-                let kept = match (fields.below(&step), shape.field(key)) {
-                    (Some(below), Some(inner)) => remove(value, below, inner),
+                let kept = match (found, shape.field(key)) {
+                    (Some(node), Some(inner)) => remove(value, &node.below, inner),
                     _ => value.clone(),
                 };
-                out.insert(key.clone(), kept);
+                out.put(key, kept);
             }
             if out.is_empty() {
                 Value::Null
@@ -186,14 +186,12 @@ pub(super) fn remove(value: &Value, fields: &FieldSet, shape: Shape<'_>) -> Valu
             let mut out = Vec::new();
             for item in items {
                 let step = shape.item_step(item).ok();
-                if step
-                    .as_ref()
-                    .is_some_and(|step| fields.members().contains(step))
-                {
+                let found = step.and_then(|step| fields.at(&step));
+                if found.is_some_and(|node| node.member) {
                     continue;
                 }
-                out.push(match step.as_ref().and_then(|step| fields.below(step)) {
-                    Some(below) => remove(item, below, shape.item()),
+                out.push(match found {
+                    Some(node) => remove(item, &node.below, shape.item()),
                     None => item.clone(),
                 });
             }

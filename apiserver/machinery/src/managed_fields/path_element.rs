@@ -4,17 +4,18 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Key, Map, Number, Value};
 
+use crate::codec::json::{field_key, name_in};
 use crate::goformat::{json_text, plain, push_json_string, quote};
 
 /// A step; lists in upstream's order of kinds.
 #[derive(Clone, Debug)]
 pub enum PathElement {
     /// A field of a struct or a key of a map.
-    Field(String),
+    Field(Key),
     /// An item of a keyed list: its key fields, sorted by name.
-    Key(Vec<(String, Value)>),
+    Key(Vec<(Key, Value)>),
     /// An item of a set.
     Value(Value),
     /// A place in a list.
@@ -22,14 +23,14 @@ pub enum PathElement {
 }
 
 impl PathElement {
-    pub fn field(name: &str) -> Self {
-        Self::Field(name.to_owned())
+    pub fn field(name: impl Into<Key>) -> Self {
+        Self::Field(name.into())
     }
 
     /// As a key of `fieldsV1`: `f:spec`, `k:{"name":"a"}`, `v:"x"`, `i:0`.
-    pub fn to_wire(&self) -> String {
+    pub fn to_wire(&self) -> Key {
         match self {
-            Self::Field(name) => format!("f:{name}"),
+            Self::Field(name) => field_key(name),
             Self::Key(fields) => {
                 let mut out = String::from("k:{");
                 for (i, (name, value)) in fields.iter().enumerate() {
@@ -41,10 +42,10 @@ impl PathElement {
                     out.push_str(&json_text(value));
                 }
                 out.push('}');
-                out
+                out.into()
             }
-            Self::Value(value) => format!("v:{}", json_text(value)),
-            Self::Index(index) => format!("i:{index}"),
+            Self::Value(value) => format!("v:{}", json_text(value)).into(),
+            Self::Index(index) => format!("i:{index}").into(),
         }
     }
 
@@ -59,7 +60,7 @@ impl PathElement {
             return Err(malformed("missing colon"));
         }
         Ok(Some(match kind {
-            "f:" => Self::Field(rest.to_owned()),
+            "f:" => Self::Field(name_in(text)),
             "v:" => {
                 Self::Value(serde_json::from_str(rest).map_err(|_| malformed("malformed value"))?)
             }
@@ -74,7 +75,7 @@ impl PathElement {
     }
 
     /// A keyed list item; sorts the fields.
-    pub fn key(mut fields: Vec<(String, Value)>) -> Self {
+    pub fn key(mut fields: Vec<(Key, Value)>) -> Self {
         fields.sort_by(|a, b| a.0.cmp(&b.0));
         Self::Key(fields)
     }
@@ -180,7 +181,7 @@ pub(super) fn compare(a: &Value, b: &Value) -> Ordering {
 
 fn compare_maps(a: &Map<String, Value>, b: &Map<String, Value>) -> Ordering {
     let sorted = |map: &Map<String, Value>| {
-        let mut keys: Vec<String> = map.keys().cloned().collect();
+        let mut keys: Vec<Key> = map.keys().cloned().collect();
         keys.sort();
         keys
     };
@@ -221,9 +222,10 @@ pub(super) fn same(a: &Value, b: &Value) -> bool {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
         }
         (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len()
-                && a.iter()
-                    .all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
+            a.is_copy_of(b)
+                || a.len() == b.len()
+                    && a.iter()
+                        .all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
         }
         _ => a == b,
     }

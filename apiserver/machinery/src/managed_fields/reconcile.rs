@@ -3,7 +3,7 @@
 
 use super::Context;
 use super::entries::Managed;
-use super::field_set::FieldSet;
+use super::field_set::{FieldSet, Node};
 use super::path_element::PathElement;
 use super::shape::{Kind, Shape};
 use super::typed::Typed;
@@ -22,10 +22,8 @@ pub(super) fn reconcile(
         let mut walk = Walk::default();
         walk.node(&entry.fields, false, typed.shape, &mut Vec::new());
         if !walk.atomic.is_empty() {
-            entry.fields = entry
-                .fields
-                .recursive_difference(&walk.atomic)
-                .union(&walk.atomic);
+            let kept = entry.fields.recursive_difference(&walk.atomic);
+            entry.fields = kept.union(&walk.atomic).into();
         }
         out.0.insert(manager, entry);
     }
@@ -56,16 +54,7 @@ impl Walk {
             }
             return;
         }
-        let empty = FieldSet::default();
-        let only_members = set
-            .members()
-            .iter()
-            .filter(|step| set.below(step).is_none());
-        let all = set
-            .children()
-            .iter()
-            .map(|(step, below)| (step, Some(below)));
-        for (step, below) in all.chain(only_members.map(|step| (step, None))) {
+        for Node { step, below, .. } in set.nodes() {
             let inner = match step {
                 PathElement::Field(name) if kind == Kind::Map => shape.field(name),
                 _ if kind == Kind::List => Some(shape.item()),
@@ -73,7 +62,7 @@ impl Walk {
             };
             let Some(inner) = inner else { continue };
             path.push(step.clone());
-            self.node(below.unwrap_or(&empty), below.is_none(), inner, path);
+            self.node(below, below.is_empty(), inner, path);
             path.pop();
         }
     }

@@ -152,11 +152,8 @@ pub fn custom_reset_fields(subresource: &str, has_status: bool) -> ResetFields {
 
 impl ResetFields {
     /// The fields of a set that count.
-    pub fn keep(&self, set: &FieldSet) -> FieldSet {
-        if self.0.is_empty() {
-            set.clone()
-        } else {
-            set.recursive_difference(&self.0)
-        }
+    pub fn keep(&self, mut set: FieldSet) -> FieldSet {
+        set.subtract(&self.0, true);
+        set
     }
 }

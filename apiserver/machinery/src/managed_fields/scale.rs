@@ -25,7 +25,7 @@ pub fn to_scale(parent: &Managed, replicas: ReplicasPath<'_>) -> Managed {
     let owns =
         |entry: &Entry| replicas(&entry.api_version).is_some_and(|path| entry.fields.has(&path));
     let seen = |entry: &Entry| Entry {
-        fields: only(&scale_path()),
+        fields: only(&scale_path()).into(),
         api_version: SCALE_VERSION.into(),
         time: entry.time.clone(),
     };
@@ -61,7 +61,7 @@ pub fn to_parent(
             out.0.insert(
                 manager.clone(),
                 Entry {
-                    fields,
+                    fields: fields.into(),
                     ..entry.clone()
                 },
             );
@@ -78,7 +78,7 @@ pub fn to_parent(
         out.0.insert(
             manager,
             Entry {
-                fields: only(&path),
+                fields: only(&path).into(),
                 api_version: api_version.into(),
                 time,
             },

@@ -1,7 +1,7 @@
 //! How server-side apply sees the types of the schema: what is one value (atomic), what is owned part by part, and
 //! how list items are told apart. Follows kube-openapi's conversion of OpenAPI into structured-merge-diff's schema.
 
-use serde_json::Value;
+use serde_json::{Key, Value};
 
 use super::path_element::PathElement;
 use crate::schema::{Field, FieldType, ListType, MapType, Name, Schema, Struct, TypeId};
@@ -199,6 +199,28 @@ impl<'a> Shape<'a> {
         }
     }
 
+    /// Whether an item has a name in paths once its zero values are filled in; lists whose items need none take any.
+    pub(super) fn can_name(self, item: &Value) -> bool {
+        match self.form {
+            Form::Set(_) => !matches!(item, Value::Object(_) | Value::Array(_) | Value::Null),
+            Form::Keyed { keys, element } => {
+                let fields = match element {
+                    FieldType::Struct(id) => self.schema.struct_of(*id),
+                    _ => None,
+                };
+                let known = |key: &Name| {
+                    let field = fields.and_then(|fields| fields.field(key));
+                    item.get(key.as_ref()).is_some_and(|value| !value.is_null())
+                        || field.is_some_and(|f| {
+                            f.default.is_some() || !(f.pointer || f.omitempty || f.omitzero)
+                        })
+                };
+                item.is_object() && keys.iter().any(known)
+            }
+            _ => true,
+        }
+    }
+
     fn keyed_step(
         self,
         item: &Value,
@@ -221,11 +243,11 @@ impl<'a> Shape<'a> {
                 .and_then(|s| s.field(key))
                 .and_then(|f| f.default.clone())
         };
-        let found: Vec<(String, Value)> = keys
+        let found: Vec<(Key, Value)> = keys
             .iter()
             .filter_map(|key| {
                 Some((
-                    key.to_string(),
+                    Key::from(key),
                     map.get(key.as_ref()).cloned().or_else(|| default(key))?,
                 ))
             })

@@ -5,10 +5,10 @@ use serde_json::Value;
 use super::Context;
 use super::compare::all_fields;
 use super::field_set::FieldSet;
-use super::filled::filled;
 use super::merge::remove;
 use super::shape::Shape;
 use super::validate::validate;
+use crate::codec::json::filled;
 use crate::meta;
 
 #[derive(Clone)]
@@ -26,8 +26,8 @@ impl<'a> Typed<'a> {
             metadata.shift_remove("managedFields");
         }
         if let Value::Object(root) = &mut value {
-            root.insert("apiVersion".into(), context.api_version.into());
-            root.insert("kind".into(), context.kind.into());
+            root.set("apiVersion", context.api_version.into());
+            root.set("kind", context.kind.into());
         }
         Self::raw(value, context)
     }

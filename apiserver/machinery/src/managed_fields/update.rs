@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 use super::compare::{Comparison, compare};
 use super::entries::{Entry, Managed, Manager, Operation};
 use super::field_set::FieldSet;
+use super::narrowed::{fits, narrowed};
+use super::shape::Shape;
 use super::typed::Typed;
 use super::{Context, reconcile, stripped};
 use crate::meta;
@@ -46,7 +48,7 @@ fn decoded(live: &Value, new: &Value, context: &Context<'_>) -> Managed {
     if Managed::is_reset(new) {
         return Managed::default();
     }
-    match Managed::of(new) {
+    match Managed::of_request(new, live) {
         Ok(managed) if !managed.0.is_empty() => managed,
         _ => of_live(),
     }
@@ -57,7 +59,7 @@ fn keep(live: &Value, new: &mut Value) {
         .and_then(|m| m.get("managedFields"))
         .cloned();
     if let (Some(entries), Some(metadata)) = (entries, meta::metadata_mut(new)) {
-        metadata.insert("managedFields".into(), entries);
+        metadata.set("managedFields", entries);
     }
 }
 
@@ -69,14 +71,48 @@ pub(super) fn tracked(
     name: &str,
     context: &Context<'_>,
 ) -> Result<Managed, String> {
+    // Entries of other versions are compared in those, for which the whole objects are converted.
+    let shape = Shape::root(context.schema, context.type_id);
+    let mut versions = managed.0.values().map(|entry| &entry.api_version);
+    if versions.all(|version| version == context.api_version)
+        && fits(live, shape)
+        && fits(new, shape)
+    {
+        let (live, new) = narrowed(live, new, context);
+        let (live, new) = (Typed::filled(&live, context), Typed::filled(&new, context));
+        return owned(&live, &new, managed, name, context);
+    }
+    tracked_whole(live, new, managed, name, context)
+}
+
+/// As `tracked`, by a look at all of both objects.
+pub(super) fn tracked_whole(
+    live: &Value,
+    new: &Value,
+    managed: Managed,
+    name: &str,
+    context: &Context<'_>,
+) -> Result<Managed, String> {
     let live = Typed::filled(live, context);
     let new = Typed::filled(new, context);
     live.validate(true)?;
     new.validate(true)?;
-    let managed = reconcile::reconcile(&live, managed, context)?;
-    let (mut managed, changes) = settle(&live, &new, managed, None, context)?;
-    let changed = changes.modified.union(&changes.added);
-    let own = stripped(&context.reset_fields.keep(&changed));
+    owned(&live, &new, managed, name, context)
+}
+
+fn owned(
+    live: &Typed<'_>,
+    new: &Typed<'_>,
+    managed: Managed,
+    name: &str,
+    context: &Context<'_>,
+) -> Result<Managed, String> {
+    let managed = reconcile::reconcile(live, managed, context)?;
+    let (mut managed, changes) = settle(live, new, managed, None, context)?;
+    // Without the fields that are reset: `losses` has left them out.
+    let mut changed = changes.modified;
+    changed.unite(changes.added);
+    let own = stripped(changed);
     if !own.is_empty() {
         let manager = Manager::new(
             name,
@@ -85,8 +121,11 @@ pub(super) fn tracked(
             context.subresource,
         );
         let fields = match managed.0.remove(&manager) {
-            Some(before) => own.union(&before.fields),
-            None => own,
+            Some(mut before) => {
+                before.fields.unite(own);
+                before.fields
+            }
+            None => own.into(),
         };
         let entry = Entry {
             fields,
@@ -124,7 +163,8 @@ pub(super) fn settle(
     } in losses
     {
         if let Some(entry) = managed.0.get_mut(&manager) {
-            entry.fields = entry.fields.difference(&changed).difference(&removed);
+            entry.fields.subtract(&changed);
+            entry.fields.subtract(&removed);
         }
     }
     managed.0.retain(|_, entry| !entry.fields.is_empty());
@@ -142,7 +182,7 @@ pub(super) fn losses(
     let difference = |live: &Typed<'_>, new: &Typed<'_>| {
         let changes = compare(&live.value, &new.value, live.shape)
             .map_err(|e| format!("failed to compare objects: {e}"))?;
-        Ok::<_, String>(changes.map(|set| context.reset_fields.keep(&set)))
+        Ok::<_, String>(changes.map(|set| context.reset_fields.keep(set)))
     };
     let changes = difference(live, new)?;
     let mut losses = Vec::new();
@@ -167,10 +207,11 @@ pub(super) fn losses(
             converted = difference(&live, &new)?;
             &converted
         };
-        let touched = seen.modified.clone().union(&seen.added);
+        let mut changed = entry.fields.intersection(&seen.modified);
+        changed.unite(entry.fields.intersection(&seen.added));
         losses.push(Loss {
             manager: manager.clone(),
-            changed: entry.fields.intersection(&touched),
+            changed,
             removed: seen.removed.clone(),
         });
     }

@@ -43,7 +43,7 @@ enum Step<'v> {
 impl<'v> Walk<'v> {
     fn problem(&mut self, text: &str) {
         let steps = self.path.iter().map(|step| match step {
-            Step::Field(name) => PathElement::field(name).to_string(),
+            Step::Field(name) => PathElement::field(*name).to_string(),
             Step::Item(step) => step.to_string(),
         });
         let path: String = steps.collect();

@@ -317,7 +317,7 @@ fn keys(value: &Value) -> Vec<&str> {
         .as_object()
         .expect("an object")
         .keys()
-        .map(String::as_str)
+        .map(|key| key.as_str())
         .collect()
 }
 

@@ -52,7 +52,7 @@ fn merge_maps(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
             (Some(current @ Value::Object(_)), other) => *current = other.clone(),
             (Some(current), other) => *current = pruned(other),
             (None, other) => {
-                target.insert(key.clone(), pruned(other));
+                target.put(key, pruned(other));
             }
         }
     }

@@ -11,7 +11,7 @@ pub use fits::misfit;
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Value};
+use serde_json::{Key, Map, Value};
 
 use super::PatchError;
 use crate::goformat::plain;
@@ -149,7 +149,7 @@ fn apply_element_orders(
     patch: &mut Object,
     lookup: Lookup<'_>,
 ) -> Result<(), PatchError> {
-    let keys: Vec<String> = patch
+    let keys: Vec<Key> = patch
         .keys()
         .filter(|key| key.starts_with(ELEMENT_ORDER))
         .cloned()

@@ -15,7 +15,7 @@ impl Amounts {
         let entries = map.and_then(Value::as_object).into_iter().flatten();
         let parsed = entries.filter_map(|(name, amount)| {
             let text = amount.as_str()?;
-            Some((name.clone(), Quantity::parse(text).ok()?))
+            Some((name.to_string(), Quantity::parse(text).ok()?))
         });
         Amounts(parsed.collect())
     }

@@ -2,7 +2,7 @@
 //! (kubernetes plugin/pkg/admission/runtimeclass).
 
 use super::{Attributes, Lookup, Operation, Plugin};
-use serde_json::{Map, Value};
+use serde_json::{Key, Map, Value};
 use std::sync::Arc;
 use triad_machinery::quantity::Quantity;
 use triad_machinery::status::Status;
@@ -52,7 +52,7 @@ fn overhead(class: &Value) -> Option<&Value> {
 
 /// Whether two lists of resources ask for the same, however the amounts are written.
 fn same_amounts(a: &Value, b: &Value) -> bool {
-    let amounts = |list: &Value| -> Vec<(String, Option<Quantity>)> {
+    let amounts = |list: &Value| -> Vec<(Key, Option<Quantity>)> {
         let entries = list.as_object().into_iter().flatten();
         let mut amounts: Vec<_> = entries
             .map(|(name, amount)| {
@@ -84,7 +84,7 @@ fn schedule(scheduling: &Value, pod: &mut Value) -> Result<(), String> {
                     text(own)
                 ));
             }
-            _ => labels.insert(key.clone(), value.clone()),
+            _ => labels.put(key, value.clone()),
         };
     }
     if !labels.is_empty() {

@@ -15,6 +15,7 @@ use triad_machinery::codec::{Strictness, json as json_codec, yaml};
 use triad_machinery::defaults::apply_defaults_at;
 use triad_machinery::managed_fields;
 use triad_machinery::patch::json::JsonPatch;
+use triad_machinery::patch::reread::{Before, Reread};
 use triad_machinery::patch::{merge, strategic, undecodable};
 use triad_machinery::schema::schema;
 use triad_machinery::status::Status;
@@ -136,31 +137,38 @@ pub(super) fn patched_as(
     validation: FieldValidation,
     strict_errors: &[String],
 ) -> Result<Value, Status> {
-    let document = to_json_value(live, expected.ty);
+    let original = to_json_value(live, expected.ty);
+    let document = original.clone();
     let typed = validation != FieldValidation::Ignore;
-    let mut shown = Value::Null;
+    let mut handled = Value::Null;
     let document = match patch {
         Patch::Json(patch) => patch.apply(document),
         Patch::Merge(patch) => merge::apply(document, patch, typed),
         Patch::Strategic(patch) => {
-            shown = patch.clone();
-            strategic::apply(document, &mut shown, schema(), expected.ty)
+            handled = patch.clone();
+            strategic::apply(document, &mut handled, schema(), expected.ty)
         }
     }
     .map_err(|error| error.to_status())?;
-    if let Patch::Json(_) | Patch::Merge(_) = patch {
-        shown = Value::String(goformat::json_text(&document));
-    } else {
-        shown = Value::String(goformat::plain(&shown));
-    }
-    let shown = shown.as_str().unwrap_or("").to_owned();
-    let refuse = |why: String| undecodable(shown.clone(), why);
+    let refuse = |why: String| {
+        let shown = match patch {
+            Patch::Json(_) | Patch::Merge(_) => goformat::json_text(&document),
+            Patch::Strategic(_) => goformat::plain(&handled),
+        };
+        undecodable(shown, why)
+    };
+    let before = Before {
+        object: live,
+        document: &original,
+    };
+    let reread = Reread::new(before, &document, expected.ty);
     if let Patch::Json(_) | Patch::Merge(_) = patch {
         other_kind(&document, expected).map_err(refuse)?;
-    } else if let Some(why) = strategic::misfit(&document, schema(), expected.ty) {
+    } else if let Some(why) = strategic::misfit(&reread.changed, schema(), expected.ty) {
         return Err(refuse(why));
     }
-    let decoded = json_codec::from_json_value(&document, expected.ty, strictness(typed))
+    let decoded = reread
+        .decode(strictness(typed))
         .map_err(|error| refuse(error.to_string()))?;
     let mut errors = strict_errors.to_vec();
     errors.extend(decoded.strict_errors);

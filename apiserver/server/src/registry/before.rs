@@ -1,7 +1,7 @@
 //! What happens to every object before it is stored (apiserver pkg/registry/rest/create.go and update.go).
 
 use super::{Registry, object_meta};
-use serde_json::{Value, json};
+use serde_json::{Key, Map, Value, json};
 use std::borrow::Cow;
 use triad_machinery::codec::protobuf;
 use triad_machinery::features;
@@ -205,6 +205,12 @@ impl Registry {
 
     /// Whether anything but metadata and status changed, as it would be stored: what generation counts.
     fn spec_changed(&self, object: &Value, old: &Value) -> bool {
+        if self.strategy.counts_for_generation(object, old) {
+            return true;
+        }
+        if same_but_for_metadata_and_status(object, old) {
+            return false;
+        }
         let rest = |object: &Value| {
             let kept = object
                 .as_object()
@@ -214,7 +220,7 @@ impl Registry {
             let kept = kept.map(|(key, value)| (key.clone(), value.clone()));
             protobuf::encode_message(&Value::Object(kept.collect()), self.layout.ty)
         };
-        self.strategy.counts_for_generation(object, old) || rest(object) != rest(old)
+        rest(object) != rest(old)
     }
 
     /// What the rules of validation go by.
@@ -294,6 +300,16 @@ impl Registry {
     }
 }
 
+fn same_but_for_metadata_and_status(object: &Value, old: &Value) -> bool {
+    let (Value::Object(object), Value::Object(old)) = (object, old) else {
+        return false;
+    };
+    let counts = |key: &str| !matches!(key, "metadata" | "status");
+    let count = |map: &Map<String, Value>| map.keys().filter(|key| counts(key)).count();
+    let mut counted = object.iter().filter(|(key, _)| counts(key));
+    counted.all(|(key, value)| old.get(key) == Some(value)) && count(object) == count(old)
+}
+
 pub(crate) fn remove(object: &mut Value, field: &str) {
     if let Some(map) = object.as_object_mut() {
         map.shift_remove(field);
@@ -320,7 +336,7 @@ fn set_generation(object: &mut Value, generation: i64) {
 
 /// A status update changes status and the metadata that clients own, nothing else.
 fn keep_all_but_status(object: &mut Value, old: &Value) {
-    let fields: Vec<String> = [object.as_object(), old.as_object()]
+    let fields: Vec<Key> = [object.as_object(), old.as_object()]
         .into_iter()
         .flatten()
         .flat_map(|map| map.keys().cloned())

@@ -78,17 +78,52 @@ impl<'a> Reader<'a> {
     #[inline]
     pub(super) fn string(&mut self) -> Result<Cow<'a, str>, Fail> {
         let start = self.at + 1;
-        let mut at = start;
-        loop {
-            match self.data.get(at) {
-                Some(b'"') => break,
-                Some(b'\\') => return self.escaped_string(start, at),
-                Some(byte) if *byte >= b' ' => at += 1,
-                _ => return Err(Fail::Syntax),
+        let at = self.plain_end(start);
+        match self.data.get(at) {
+            Some(b'"') => {
+                self.at = at + 1;
+                Ok(text(&self.data[start..at]))
             }
+            Some(b'\\') => self.escaped_string(start, at),
+            _ => Err(Fail::Syntax),
+        }
+    }
+
+    /// Passes over a string.
+    fn skip_string(&mut self) -> Result<(), Fail> {
+        let at = self.plain_end(self.at + 1);
+        if self.data.get(at) != Some(&b'"') {
+            return self.string().map(drop);
         }
         self.at = at + 1;
-        Ok(text(&self.data[start..at]))
+        Ok(())
+    }
+
+    /// Where a run of bytes that need no look ends: at a quote, a backslash, a control character or the end. Eight bytes at a time.
+    #[inline]
+    fn plain_end(&self, mut at: usize) -> usize {
+        const ONES: u64 = u64::MAX / 255;
+        const TOPS: u64 = ONES << 7;
+        // A byte of zero borrows from its top bit, which no other does unless it was set.
+        let any_zero = |word: u64| word.wrapping_sub(ONES) & !word;
+        while let Some((bytes, _)) = self
+            .data
+            .get(at..)
+            .and_then(|rest| rest.split_first_chunk())
+        {
+            let word = u64::from_le_bytes(*bytes);
+            let controls = word.wrapping_sub(ONES * 0x20) & !word;
+            let quotes = any_zero(word ^ (ONES * u64::from(b'"')));
+            let escapes = any_zero(word ^ (ONES * u64::from(b'\\')));
+            let found = (controls | quotes | escapes) & TOPS;
+            if found != 0 {
+                return at + (found.trailing_zeros() / 8) as usize;
+            }
+            at += 8;
+        }
+        let rest = self.data.get(at..).unwrap_or_default();
+        let plain = |byte: &u8| *byte >= b' ' && !matches!(byte, b'"' | b'\\');
+        at + rest.iter().take_while(|byte| plain(byte)).count()
     }
 
     #[cold]
@@ -198,7 +233,7 @@ impl<'a> Reader<'a> {
         let mut open: Vec<u8> = Vec::new();
         loop {
             match self.peek()? {
-                b'"' => drop(self.string()?),
+                b'"' => self.skip_string()?,
                 b't' => self.literal("true")?,
                 b'f' => self.literal("false")?,
                 b'n' => self.literal("null")?,
@@ -273,4 +308,21 @@ pub(crate) fn mend(mut bytes: &[u8]) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Eight bytes at a time end where one at a time do.
+        #[test]
+        fn runs_of_plain_bytes_end_where_they_do(data in prop::collection::vec(prop_oneof![8 => any::<u8>(), 2 => Just(b'"'), 2 => Just(b'\\'), 1 => Just(0x1f)], 0..40), at in 0usize..44) {
+            let plain = |byte: &u8| *byte >= b' ' && !matches!(byte, b'"' | b'\\');
+            let rest = data.get(at..).unwrap_or_default();
+            let slow = at + rest.iter().take_while(|byte| plain(byte)).count();
+            prop_assert_eq!(Reader::new(&data).plain_end(at), slow);
+        }
+    }
 }

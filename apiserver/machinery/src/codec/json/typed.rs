@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Key, Map, Number, Value};
 
 use super::reader::{Fail, MAX_DEPTH, Reader};
 use super::strict::Strict;
@@ -249,14 +249,14 @@ impl<'s> Decoder<'_, 's> {
                 Got::Value(value) if is_absent(field, &value) => {
                     drop(map.shift_remove(field.name.as_ref()))
                 }
-                Got::Value(value) => drop(map.insert(field.name.as_ref().to_owned(), value)),
+                Got::Value(value) => drop(map.put(&field.name, value)),
                 Got::Nil => drop(map.shift_remove(field.name.as_ref())),
                 Got::Keep if field.pointer && !again => {
-                    map.insert(field.name.as_ref().to_owned(), zero_element(&field.ty));
+                    map.put(&field.name, zero_element(&field.ty));
                 }
                 Got::Keep => {
                     if let Some(kept) = kept {
-                        map.insert(field.name.as_ref().to_owned(), kept);
+                        map.put(&field.name, kept);
                     }
                 }
             }
@@ -334,7 +334,7 @@ impl<'s> Decoder<'_, 's> {
             level: target.level + 1,
         };
         loop {
-            let key = self.reader.key()?.into_owned();
+            let key = Key::from(self.reader.key()?);
             let mut path_len = 0;
             if let Some(strict) = &mut self.strict {
                 let again = own
@@ -349,7 +349,7 @@ impl<'s> Decoder<'_, 's> {
                 Got::Value(value) => value,
                 Got::Keep | Got::Nil => zero_element(element),
             };
-            map.insert(key, value);
+            map.put(key, value);
             if let Some(strict) = &mut self.strict {
                 strict.leave(path_len);
             }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Number, Value};
 
+use super::known_key;
 use super::reader::Fail;
 use super::typed::Decoder;
 use crate::codec::deep::at_depth;
@@ -69,7 +70,7 @@ impl Decoder<'_, '_> {
             self.reader.at += 1;
         } else {
             loop {
-                let key = self.reader.key()?.into_owned();
+                let key = known_key::key(self.reader.key()?);
                 let mut path_len = None;
                 if let Some(strict) = &mut self.strict {
                     if map.contains_key(&key) {
@@ -79,7 +80,7 @@ impl Decoder<'_, '_> {
                 }
                 let value = self.any(raw)?;
                 self.leave(path_len);
-                map.insert(key, value);
+                map.put(key, value);
                 if !self.reader.more(b'}')? {
                     break;
                 }

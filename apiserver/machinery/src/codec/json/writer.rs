@@ -1,6 +1,6 @@
 //! A tree to JSON, field by field in Go's order: what is absent is written as Go writes its zero value, map keys are sorted.
 
-use serde_json::{Map, Value};
+use serde_json::{Key, Map, Value};
 
 use super::text::{write_float, write_int, write_plain_string, write_string};
 use crate::codec::deep::at_depth;
@@ -81,16 +81,7 @@ impl<'a> Writer<'a> {
     }
 
     fn field(&mut self, first: &mut bool, field: &Field, value: &Value) {
-        let null_counts = field.pointer
-            && matches!(
-                field.ty,
-                FieldType::Time
-                    | FieldType::MicroTime
-                    | FieldType::SchemaOrList(_)
-                    | FieldType::SchemaOrStrings(_)
-                    | FieldType::Raw
-            );
-        if value.is_null() && !null_counts {
+        if value.is_null() && !null_counts(field) {
             return self.absent(first, field);
         }
         let dropped = field.omitempty && !is_go_struct(&field.ty) || field.omitzero;
@@ -225,8 +216,21 @@ impl<'v> Slots<'v> {
     }
 }
 
+/// Whether null is a value of the field, written as such: that of a pointer to what Go writes as null.
+pub(super) fn null_counts(field: &Field) -> bool {
+    field.pointer
+        && matches!(
+            field.ty,
+            FieldType::Time
+                | FieldType::MicroTime
+                | FieldType::SchemaOrList(_)
+                | FieldType::SchemaOrStrings(_)
+                | FieldType::Raw
+        )
+}
+
 /// Entries with their keys in byte order.
-pub(crate) fn sorted(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
+pub(crate) fn sorted(map: &Map<String, Value>) -> Vec<(&Key, &Value)> {
     let mut entries: Vec<_> = map.iter().collect();
     entries.sort_unstable_by_key(|(key, _)| *key);
     entries

@@ -201,6 +201,8 @@ proptest! {
                 apply_defaults(&mut tree, ty);
             }
             agrees(&protobuf::encode_message(&tree, ty), ty);
+            let marshalled = json::decode_untyped(&json::encode(&tree, ty, None), Strictness::Ignore).expect("JSON").value;
+            prop_assert_eq!(json::to_json_value(&tree, ty).to_string(), marshalled.to_string());
         }
     }
 

@@ -103,7 +103,9 @@ impl<'s> Decoder<'s> {
         let again = seen.mark(position);
         match &field.ty {
             FieldType::List(element) => {
-                let items = map.entry(name).or_insert_with(|| Value::Array(Vec::new()));
+                let items = map
+                    .entry(&field.name)
+                    .or_insert_with(|| Value::Array(Vec::new()));
                 let Value::Array(items) = items else {
                     return Ok(());
                 };
@@ -115,9 +117,11 @@ impl<'s> Decoder<'s> {
                     self.pick = &Pick::Whole;
                 }
                 let (key, value) = self.entry(data, field, element)?;
-                let entries = map.entry(name).or_insert_with(|| Value::Object(Map::new()));
+                let entries = map
+                    .entry(&field.name)
+                    .or_insert_with(|| Value::Object(Map::new()));
                 if let Value::Object(entries) = entries {
-                    entries.insert(key, value);
+                    entries.put(key, value);
                 }
                 Ok(())
             }
@@ -266,7 +270,7 @@ fn store(map: &mut Map<String, Value>, field: &Field, value: Value, again: bool)
             map.shift_remove(field.name.as_ref());
         }
     } else {
-        map.insert(field.name.clone().into_owned(), value);
+        map.put(&field.name, value);
     }
 }
 

@@ -1,7 +1,7 @@
 //! JSON values as block-style YAML in go-yaml's layout: lists are not indented below their key, long lines break at a space after
 //! column 80, strings are quoted only where they would read as something else.
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Key, Map, Number, Value};
 
 use super::key_order::compare;
 use super::scalar_style::{Style, choose, is_break, is_printable};
@@ -59,7 +59,7 @@ impl Writer {
     }
 
     fn map(&mut self, map: &Map<String, Value>, indent: usize) {
-        let mut entries: Vec<(&String, &Value)> = map.iter().collect();
+        let mut entries: Vec<(&Key, &Value)> = map.iter().collect();
         entries.sort_by(|a, b| compare(a.0, b.0));
         for (i, (key, value)) in entries.into_iter().enumerate() {
             if i > 0 {

@@ -85,11 +85,11 @@ fn source_to_v2(mut old: Map<String, Value>, source: &str, side: &str) -> Map<St
             amounts.shift_remove("value");
         }
         if let Some(target) = old.shift_remove("target") {
-            new.insert("describedObject".to_owned(), target);
+            new.set("describedObject", target);
         }
     }
     if side == "target" {
-        amounts.insert("type".to_owned(), kind(source, &amounts).into());
+        amounts.set("type", kind(source, &amounts).into());
     }
     if let Some(name) = old.shift_remove("metricName") {
         let mut identifier = json!({ "name": name });
@@ -97,7 +97,7 @@ fn source_to_v2(mut old: Map<String, Value>, source: &str, side: &str) -> Map<St
         if let Some(selector) = selector.filter(|selector| !selector.is_null()) {
             identifier["selector"] = selector;
         }
-        new.insert("metric".to_owned(), identifier);
+        new.set("metric", identifier);
     }
     new.extend(old);
     new.insert(side.to_owned(), Value::Object(amounts));
@@ -124,17 +124,17 @@ fn source_from_v2(mut new: Map<String, Value>, source: &str, side: &str) -> Map<
     let mut old = Map::new();
     if let Some(target) = new.shift_remove("describedObject") {
         let ty = "autoscaling/v1.CrossVersionObjectReference";
-        old.insert("target".to_owned(), in_order(target, ty));
+        old.set("target", in_order(target, ty));
     }
     if let Some(name) = new.shift_remove("name") {
-        old.insert("name".to_owned(), name);
+        old.set("name", name);
     }
     let mut identifier = new.shift_remove("metric").unwrap_or_default();
     let selector = identifier.get_mut("selector").map(Value::take);
     let selector = selector.map(|selector| in_order(selector, "meta/v1.LabelSelector"));
     if let Value::Object(mut identifier) = identifier {
         let name = identifier.shift_remove("name");
-        old.insert("metricName".to_owned(), name.unwrap_or_else(|| "".into()));
+        old.set("metricName", name.unwrap_or_else(|| "".into()));
     }
     let external = source == "external";
     if let Some(selector) = selector.clone().filter(|_| external) {
@@ -154,7 +154,7 @@ fn source_from_v2(mut new: Map<String, Value>, source: &str, side: &str) -> Map<
         old.insert(selector_name(source).to_owned(), selector);
     }
     if let Some(average) = average {
-        old.insert("averageValue".to_owned(), average);
+        old.set("averageValue", average);
     }
     old.extend(new);
     old

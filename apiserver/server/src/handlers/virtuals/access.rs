@@ -171,11 +171,9 @@ fn shown_path(asked: Option<&Value>) -> Value {
 
 /// A review has no identity; only its managers are let pass, and a local one's namespace.
 fn identity(review: &Value, form: Form, errors: &mut Vec<FieldError>) {
-    let said = |key: &&String| {
-        !(key.as_str() == "managedFields" || form == Form::Local && key.as_str() == "namespace")
-    };
+    let said = |key: &str| !(key == "managedFields" || form == Form::Local && key == "namespace");
     let metadata = meta::metadata(review);
-    if metadata.is_some_and(|metadata| metadata.keys().any(|key| said(&key))) {
+    if metadata.is_some_and(|metadata| metadata.keys().any(|key| said(key))) {
         let why = if form == Form::Local {
             "must be empty except for namespace"
         } else {
