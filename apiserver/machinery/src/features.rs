@@ -38,7 +38,11 @@ const OFF: &[&str] = &[
 /// Takes away the fields of features that are off, unless `old` uses them.
 pub fn drop_disabled(ty: TypeId, object: &mut Value, old: Option<&Value>) {
     let whole = FieldType::Struct(ty);
-    let mut used = HashSet::new();
+    let (mut asked, mut used) = (HashSet::new(), HashSet::new());
+    collect(&whole, object, &mut asked);
+    if asked.is_empty() {
+        return;
+    }
     if let Some(old) = old {
         collect(&whole, old, &mut used);
     }
@@ -62,8 +66,11 @@ fn off(field: &Field) -> Option<&str> {
 fn collect<'a>(ty: &'a FieldType, value: &Value, used: &mut HashSet<&'a str>) {
     match (ty, value) {
         (FieldType::Struct(id), Value::Object(map)) if gated(*id) => {
-            for field in schema().struct_of(*id).into_iter().flat_map(|s| &s.fields) {
-                let Some(value) = map.get(&*field.name).filter(|value| !value.is_null()) else {
+            let Some(shape) = schema().struct_of(*id) else {
+                return;
+            };
+            for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
+                let Some(field) = shape.field(key) else {
                     continue;
                 };
                 used.extend(off(field));

@@ -89,9 +89,25 @@ pub struct Kind<'a> {
 
 /// Everything wrong with a new object beside its metadata.
 pub fn validate(kind: Kind<'_>, object: &Value, settings: &Settings) -> Vec<FieldError> {
+    found(|root, errors| {
+        own_finalizers(kind, &root(object), errors);
+        create(kind, &root(object), settings, errors);
+    })
+}
+
+/// Makes the place that an object is judged from.
+type Root = for<'a> fn(&'a Value) -> At<'a>;
+
+/// All errors that a judge finds. Most objects have none: where they are is worked out only for those that have.
+#[expect(clippy::redundant_closure, reason = "the lifetime has to stay open")]
+fn found(judge: impl Fn(Root, &mut Errors)) -> Vec<FieldError> {
     let mut errors = Errors::default();
-    own_finalizers(kind, object, &mut errors);
-    create(kind, &At::root(object), settings, &mut errors);
+    judge(|object| At::untold(object), &mut errors);
+    if errors.0.is_empty() {
+        return Vec::new();
+    }
+    errors = Errors::default();
+    judge(|object| At::root(object), &mut errors);
     errors.into_list()
 }
 
@@ -112,11 +128,11 @@ const STRICT_FINALIZERS: &[&str] = &[
     "storagemigration.k8s.io",
 ];
 
-fn own_finalizers(kind: Kind<'_>, object: &Value, errors: &mut Errors) {
+fn own_finalizers(kind: Kind<'_>, object: &At<'_>, errors: &mut Errors) {
     if kind.resource == "events" || !STRICT_FINALIZERS.contains(&kind.group) {
         return;
     }
-    let finalizers = At::root(object).get("metadata").get("finalizers");
+    let finalizers = object.get("metadata").get("finalizers");
     for finalizer in finalizers.items() {
         nodes::own_finalizer(&finalizer, errors);
     }
@@ -212,16 +228,10 @@ pub fn validate_update(
     old: &Value,
     settings: &Settings,
 ) -> Vec<FieldError> {
-    let mut errors = Errors::default();
-    own_finalizers(kind, object, &mut errors);
-    update(
-        kind,
-        &At::root(object),
-        &At::root(old),
-        settings,
-        &mut errors,
-    );
-    errors.into_list()
+    found(|root, errors| {
+        own_finalizers(kind, &root(object), errors);
+        update(kind, &root(object), &root(old), settings, errors);
+    })
 }
 
 fn update(kind: Kind<'_>, at: &At<'_>, old: &At<'_>, settings: &Settings, errors: &mut Errors) {
@@ -324,6 +334,19 @@ pub fn validate_subresource(
     old: &Value,
     settings: &Settings,
 ) -> Vec<FieldError> {
+    found(|root, errors| {
+        let places = (&root(object), &root(old));
+        through_subresource(kind, subresource, places, settings, errors);
+    })
+}
+
+fn through_subresource(
+    kind: Kind<'_>,
+    subresource: &str,
+    (at, before): (&At<'_>, &At<'_>),
+    settings: &Settings,
+    found: &mut Errors,
+) {
     const SCALED: &[&str] = &[
         "replicas",
         "fullyLabeledReplicas",
@@ -332,19 +355,16 @@ pub fn validate_subresource(
         "observedGeneration",
         "terminatingReplicas",
     ];
-    let mut errors = Errors::default();
-    let (at, before) = (At::root(object), At::root(old));
     let (status, was) = (at.get("status"), before.get("status"));
-    let found = &mut errors;
     match (kind.group, kind.resource, subresource) {
-        ("", "pods", "status") => pod_changes::status(&at, &before, found),
-        ("", "pods", "resize") => pod_resize::resize(&at, &before, settings, found),
+        ("", "pods", "status") => pod_changes::status(at, before, found),
+        ("", "pods", "resize") => pod_resize::resize(at, before, settings, found),
         ("", "pods", "ephemeralcontainers") => {
-            pod_changes::ephemeral_containers(&at, &before, settings, found)
+            pod_changes::ephemeral_containers(at, before, settings, found)
         }
-        ("", "namespaces", "finalize") => nodes::namespace_finalize(&at, found),
-        ("", "resourcequotas", "status") => quotas::quota_status(&at, found),
-        ("", "nodes", "status") => nodes::node_update(&at, &before, found),
+        ("", "namespaces", "finalize") => nodes::namespace_finalize(at, found),
+        ("", "resourcequotas", "status") => quotas::quota_status(at, found),
+        ("", "nodes", "status") => nodes::node_update(at, before, found),
         ("", "replicationcontrollers", "status") | ("apps", "replicasets", "status") => {
             workloads::status_counts(
                 &status,
@@ -411,44 +431,42 @@ pub fn validate_subresource(
         ("networking.k8s.io", "ingresses", "status") => {
             networking::balancer_status(&status.get("loadBalancer"), found)
         }
-        ("", "services", "status") => services::status(&at, found),
+        ("", "services", "status") => services::status(at, found),
         ("autoscaling", _, "status") => autoscaling::autoscaler_status(&status, found),
         ("policy", _, "status") => autoscaling::disruption_budget_status(&status, found),
         ("storage.k8s.io", "volumeattachments", "status") => {
             storage::attachment_status(&status, found)
         }
         ("certificates.k8s.io", "certificatesigningrequests", "status") => {
-            signing::update(&at, &before, signing::Writes::Certificate, found)
+            signing::update(at, before, signing::Writes::Certificate, found)
         }
         ("certificates.k8s.io", "certificatesigningrequests", "approval") => {
-            signing::update(&at, &before, signing::Writes::Approval, found)
+            signing::update(at, before, signing::Writes::Approval, found)
         }
-        ("batch", "jobs", "status") => job_status::update(&at, &before, found),
-        ("", "namespaces", "status") => nodes::namespace_status(&at, found),
-        ("", "persistentvolumeclaims", "status") => claims::status(&at, found),
+        ("batch", "jobs", "status") => job_status::update(at, before, found),
+        ("", "namespaces", "status") => nodes::namespace_status(at, found),
+        ("", "persistentvolumeclaims", "status") => claims::status(at, found),
         ("storagemigration.k8s.io", "storageversionmigrations", "status") => {
-            extensions::migration_status(&at, &before, found)
+            extensions::migration_status(at, before, found)
         }
         ("admissionregistration.k8s.io", "validatingadmissionpolicies", "status") => {
             policies::validating_status(&status, found)
         }
-        ("resource.k8s.io", "resourceclaims", "status") => {
-            device_status::status(&at, &before, found)
-        }
+        ("resource.k8s.io", "resourceclaims", "status") => device_status::status(at, before, found),
         ("resource.k8s.io", "devicetaintrules", "status") => {
             devices::taint_rule_status(&status, found)
         }
-        ("apiextensions.k8s.io", _, "status") => definitions::status_update(&at, found),
+        ("apiextensions.k8s.io", _, "status") => definitions::status_update(at, found),
         ("flowcontrol.apiserver.k8s.io", _, "status") => flowcontrol::conditions(&status, found),
         ("apps" | "", _, "scale") => found.not_negative(&at.get("spec").get("replicas")),
         _ => {}
     }
-    errors.into_list()
 }
 
 /// Equal as upstream's Semantic.DeepEqual has it: absent, null, empty and (in objects) zero are the same.
 pub(crate) fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
+        (Value::Object(a), Value::Object(b)) if a.is_copy_of(b) => true,
         (Value::Object(a), Value::Object(b)) => {
             let null = &Value::Null;
             let keys = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key)));

@@ -12,7 +12,9 @@ static ABSENT: Value = Value::Null;
 #[derive(Clone, Debug)]
 pub(crate) struct At<'a> {
     pub(crate) value: &'a Value,
+    /// Stays empty where only whether there is an error counts.
     pub(crate) path: String,
+    told: bool,
 }
 
 impl<'a> At<'a> {
@@ -20,6 +22,32 @@ impl<'a> At<'a> {
         At {
             value: object,
             path: String::new(),
+            told: true,
+        }
+    }
+
+    /// The root for a look at whether anything is wrong: paths are not told below it.
+    pub(crate) fn untold(object: &'a Value) -> Self {
+        At {
+            told: false,
+            ..At::root(object)
+        }
+    }
+
+    /// A value that stands for one at a place.
+    pub(crate) fn standing_in(&self, value: &'a Value) -> At<'a> {
+        At {
+            value,
+            path: self.path.clone(),
+            told: self.told,
+        }
+    }
+
+    fn below(&self, value: &'a Value, path: impl FnOnce() -> String) -> At<'a> {
+        At {
+            value,
+            path: if self.told { path() } else { String::new() },
+            told: self.told,
         }
     }
 
@@ -27,20 +55,20 @@ impl<'a> At<'a> {
         At {
             value: &ABSENT,
             path: path.to_owned(),
+            told: true,
         }
     }
 
     pub(crate) fn get(&self, name: &str) -> At<'a> {
-        let mut path = String::with_capacity(self.path.len() + name.len() + 1);
-        path.push_str(&self.path);
-        if !path.is_empty() {
-            path.push('.');
-        }
-        path.push_str(name);
-        At {
-            value: self.value.get(name).unwrap_or(&ABSENT),
-            path,
-        }
+        self.below(self.value.get(name).unwrap_or(&ABSENT), || {
+            let mut path = String::with_capacity(self.path.len() + name.len() + 1);
+            path.push_str(&self.path);
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(name);
+            path
+        })
     }
 
     /// A child whose path says something else than its JSON name.
@@ -53,38 +81,24 @@ impl<'a> At<'a> {
 
     /// The same value under another path.
     pub(crate) fn shown_at(&self, path: impl Into<String>) -> At<'a> {
-        At {
-            value: self.value,
-            path: path.into(),
-        }
+        self.below(self.value, || path.into())
     }
 
     /// An entry of a map; its path has the key in brackets.
     pub(crate) fn key(&self, key: &str) -> At<'a> {
-        At {
-            value: self.value.get(key).unwrap_or(&ABSENT),
-            path: format!("{}[{key}]", self.path),
-        }
+        let value = self.value.get(key).unwrap_or(&ABSENT);
+        self.below(value, || format!("{}[{key}]", self.path))
     }
 
     pub(crate) fn index(&self, index: usize) -> At<'a> {
-        At {
-            value: self.value.get(index).unwrap_or(&ABSENT),
-            path: format!("{}[{index}]", self.path),
-        }
+        let value = self.value.get(index).unwrap_or(&ABSENT);
+        self.below(value, || format!("{}[{index}]", self.path))
     }
 
     pub(crate) fn items(&self) -> impl Iterator<Item = At<'a>> + use<'a> {
-        let path = self.path.clone();
-        self.value
-            .as_array()
-            .into_iter()
-            .flatten()
-            .enumerate()
-            .map(move |(i, value)| At {
-                value,
-                path: format!("{path}[{i}]"),
-            })
+        let list = self.clone();
+        let items = self.value.as_array().into_iter().flatten().enumerate();
+        items.map(move |(i, value)| list.below(value, || format!("{}[{i}]", list.path)))
     }
 
     /// The entries of a map by key, sorted.
@@ -92,8 +106,8 @@ impl<'a> At<'a> {
         let map = self.value.as_object().into_iter().flatten();
         let mut entries: Vec<_> = map
             .map(|(key, value)| {
-                let path = format!("{}[{key}]", self.path);
-                (key.as_str(), At { value, path })
+                let at = self.below(value, || format!("{}[{key}]", self.path));
+                (key.as_str(), at)
             })
             .collect();
         entries.sort_by_key(|(key, _)| *key);

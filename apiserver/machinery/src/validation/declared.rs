@@ -37,7 +37,11 @@ pub fn declared(ty: TypeId, object: &Value, old: Option<&Value>) -> Vec<FieldErr
         update: old.is_some(),
     };
     let mut found = Vec::new();
-    judge.visit(ty, &At::root(object), old, &mut found);
+    judge.visit(ty, &At::untold(object), old, &mut found);
+    if !found.is_empty() {
+        found.clear();
+        judge.visit(ty, &At::root(object), old, &mut found);
+    }
     found
 }
 

@@ -241,14 +241,7 @@ fn qualified_name(at: &At<'_>, name: &str, errors: &mut Errors) {
                 errors.invalid_value(at, "", "the domain must not be empty");
             } else {
                 let value = Value::from(domain);
-                let path = at.path.clone();
-                volume_drivers::csi_driver_name(
-                    &At {
-                        value: &value,
-                        path,
-                    },
-                    errors,
-                );
+                volume_drivers::csi_driver_name(&at.standing_in(&value), errors);
             }
             if name.is_empty() {
                 errors.invalid_value(at, "", "the name must not be empty");

@@ -95,10 +95,7 @@ fn stateful_template(spec: &At<'_>, settings: &Settings, errors: &mut Errors) {
             pod.insert("volumes".into(), all.into());
         }
     }
-    let at = At {
-        value: &template,
-        path: place.path.clone(),
-    };
+    let at = place.standing_in(&template);
     pods::template(&at, settings, errors);
     // Upstream looks at these once more.
     let metadata = at.get("metadata");

@@ -14,7 +14,15 @@ const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 
 /// Warnings about a new object, or about a changed one.
 pub fn warnings(kind: Kind<'_>, object: &Value, old: Option<&Value>) -> Vec<String> {
-    let at = At::root(object);
+    // Most objects deserve none; only those that do are looked at with the places in mind.
+    if warnings_at(kind, At::untold(object), old).is_empty() {
+        return Vec::new();
+    }
+    warnings_at(kind, At::root(object), old)
+}
+
+fn warnings_at(kind: Kind<'_>, at: At<'_>, old: Option<&Value>) -> Vec<String> {
+    let object = at.value;
     let before = old.map(At::root);
     let unchanged = |path: &[&str]| {
         let at = |root| crate::meta::at(root, path).unwrap_or(&Value::Null);

@@ -227,10 +227,7 @@ impl Judge {
             let kept = spot.old.is_some_and(|old| old.get(key).is_some());
             if !(self.update && kept) {
                 let key = Value::from(key);
-                let at = At {
-                    value: &key,
-                    path: spot.at.path.clone(),
-                };
+                let at = spot.at.standing_in(&key);
                 found.extend(self.errors(rule, &Spot::plain(at)));
             }
         }

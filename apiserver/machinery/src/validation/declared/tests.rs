@@ -191,10 +191,7 @@ fn formats() {
     ];
     for (name, text, problems) in cases {
         let value = json!(text);
-        let at = super::At {
-            value: &value,
-            path: "f".into(),
-        };
+        let at = super::At::root(&value).shown_at("f");
         let found = format::named(name).expect(name)(&at);
         assert_eq!(found.len(), problems, "{name} {text}: {found:?}");
     }
