@@ -5,6 +5,7 @@
 
 pub(crate) mod certificates;
 mod default_toleration_seconds;
+mod known;
 mod limit_ranger;
 mod namespace_lifecycle;
 mod node_restriction;
@@ -162,6 +163,7 @@ const OFF_BY_DEFAULT: [&str; 1] = ["NodeRestriction"];
 /// The caches that plugins look things up in.
 pub(crate) struct Lookup {
     store: triad_kv::Store,
+    known: known::Known,
     pub(crate) namespaces: Arc<ResourceCache>,
     pub(crate) pods: Arc<ResourceCache>,
     pub(crate) limit_ranges: Arc<ResourceCache>,
@@ -180,6 +182,7 @@ impl Lookup {
         let cache = |plural: &str| cacher.by_prefix(&format!("/registry/{plural}/")).cloned();
         Some(Lookup {
             store: cacher.store().clone(),
+            known: known::Known::default(),
             namespaces: cache("namespaces")?,
             pods: cache("pods")?,
             limit_ranges: cache("limitranges")?,
@@ -201,7 +204,7 @@ impl Lookup {
     fn find(&self, cache: &ResourceCache, namespace: &str, name: &str) -> Option<Value> {
         let key = cache.layout.key(namespace, name);
         if let Some(cached) = cache.get(&key) {
-            return cached.object(&cache.layout).ok();
+            return self.known.object(cache, &cached);
         }
         let entry = self.store.get(key.as_bytes(), None).ok()??;
         cache.layout.decode(&entry.value, entry.mod_revision).ok()

@@ -27,6 +27,7 @@ use ring::Ring;
 use sleepers::Sleepers;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch as signal;
 use triad_kv::{Revision, Store};
 
@@ -59,6 +60,8 @@ pub(crate) struct ResourceCache {
     pub(crate) layout: Layout,
     snapshot: ArcSwap<Snapshot>,
     ring: RwLock<Ring>,
+    /// The newest revision that a handler of this member has written; see `is_level`.
+    written: AtomicU64,
     /// Watchers that have seen all of the ring.
     sleepers: Sleepers,
 }
@@ -72,12 +75,23 @@ impl ResourceCache {
                 objects: OrdMap::new(),
             }),
             ring: RwLock::new(Ring::new()),
+            written: AtomicU64::new(0),
             sleepers: Sleepers::default(),
         }
     }
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// A handler of this member has written an object of this resource. Called before the write is answered.
+    pub(crate) fn wrote(&self, revision: Revision) {
+        self.written.fetch_max(revision.0, Ordering::AcqRel);
+    }
+
+    /// Whether a snapshot shows all that handlers of this member have written and answered.
+    pub(crate) fn is_level(&self, snapshot: &Snapshot) -> bool {
+        snapshot.revision.0 >= self.written.load(Ordering::Acquire)
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<Arc<Cached>> {

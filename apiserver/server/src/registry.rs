@@ -177,10 +177,13 @@ impl Registry {
         };
         extra.join(&mut txn);
         match self.store.txn(txn).await.map_err(|e| unavailable(&e))? {
-            TxnOutcome::Committed { revision } => Ok(Outcome::Stored {
-                bytes: value,
-                revision,
-            }),
+            TxnOutcome::Committed { revision } => {
+                self.cache.wrote(revision);
+                Ok(Outcome::Stored {
+                    bytes: value,
+                    revision,
+                })
+            }
             TxnOutcome::Conflict { failed, .. } if failed.iter().any(|(at, _)| *at == 0) => {
                 let status = Status::already_exists(self.group_resource(), &name);
                 let there = failed
@@ -229,7 +232,10 @@ impl Registry {
         };
         extra.join(&mut txn);
         match self.store.txn(txn).await.map_err(|e| unavailable(&e))? {
-            TxnOutcome::Committed { revision } => Ok(stored(value, revision)),
+            TxnOutcome::Committed { revision } => {
+                self.cache.wrote(revision);
+                Ok(stored(value, revision))
+            }
             TxnOutcome::Conflict { .. } => Ok(None),
         }
     }
@@ -253,7 +259,10 @@ impl Registry {
         };
         extra.join(&mut txn);
         match self.store.txn(txn).await.map_err(|e| unavailable(&e))? {
-            TxnOutcome::Committed { revision } => Ok(Some(revision)),
+            TxnOutcome::Committed { revision } => {
+                self.cache.wrote(revision);
+                Ok(Some(revision))
+            }
             TxnOutcome::Conflict { .. } => Ok(None),
         }
     }

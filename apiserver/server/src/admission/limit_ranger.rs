@@ -94,16 +94,16 @@ fn aggregate(errors: Vec<String>) -> String {
 
 impl LimitRanger {
     /// The limits of each range, in the order of the ranges' names. A range that was just made is in the store before it is in
-    /// the cache, so an empty cache is not believed.
+    /// the cache, so an empty cache is believed only when it is level with what was written.
     fn limits(&self, namespace: &str) -> Vec<Vec<Value>> {
         let ranges = &self.lookup.limit_ranges;
         let prefix = ranges.layout.key(namespace, "");
         let cached = ranges.snapshot();
         let mut found: Vec<Value> = cached
             .range(&prefix, None)
-            .filter_map(|range| range.object(&ranges.layout).ok())
+            .filter_map(|range| self.lookup.known.object(ranges, range))
             .collect();
-        if found.is_empty() {
+        if found.is_empty() && !ranges.is_level(&cached) {
             let end = triad_kv::prefix_end(prefix.as_bytes());
             let stored = self.lookup.store.range(prefix.as_bytes(), &end, None, 0);
             let entries = stored.map(|stored| stored.entries).unwrap_or_default();
@@ -389,6 +389,33 @@ fn ratio(what: &What<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Server;
+
+    /// Whether there are any is read off the cache where it is level with what was written, and only there.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_range_counts_as_soon_as_it_is_made() {
+        let server = Server::start("none").await;
+        for i in 0..30 {
+            let namespace = format!("n{i}");
+            let named = |name: &str| json!({"metadata": {"name": name}});
+            server.create("namespaces", "", named(&namespace)).await;
+            server
+                .create("serviceaccounts", &namespace, named("default"))
+                .await;
+            let mut pod = named("before");
+            pod["spec"] = json!({"containers": [{"name": "c", "image": "i"}]});
+            let free = server.create("pods", &namespace, pod.clone()).await;
+            assert!(free["spec"]["containers"][0].get("resources").is_none());
+            let mut range = named("r");
+            range["spec"]["limits"] =
+                json!([{"type": "Container", "defaultRequest": {"cpu": "200m"}}]);
+            server.create("limitranges", &namespace, range).await;
+            pod["metadata"]["name"] = json!("after");
+            let filled = server.create("pods", &namespace, pod).await;
+            let asked = &filled["spec"]["containers"][0]["resources"]["requests"]["cpu"];
+            assert_eq!(*asked, "200m", "{namespace}");
+        }
+    }
 
     fn range() -> Vec<Value> {
         vec![
