@@ -8,9 +8,14 @@ use crate::negotiate::{Media, Offer, content};
 use crate::registry::Registry;
 use crate::registry::delete::Deletion;
 use crate::reply::{Reply, named};
+use futures_util::stream::{self, StreamExt as _};
+use std::sync::Arc;
 use triad_machinery::codec::{DecodeError, Strictness, json, protobuf, yaml};
 use triad_machinery::goformat::quote;
 use triad_machinery::status::Status;
+
+/// Deletions of a collection that are under way at once: as many as share one write of the log. The others wait their turn.
+const AT_ONCE: usize = 64;
 
 /// Deletes the object in the path.
 pub(crate) async fn delete(call: &mut Call) -> Result<Reply, Status> {
@@ -46,13 +51,20 @@ pub(crate) async fn delete_collection(call: &mut Call) -> Result<Reply, Status> 
     warn(call, &registry, &options);
     admit(call).await?;
     let selected = select(call, &mut selection).await?;
-    for item in &selected.items {
-        match registry.delete(&item.namespace, &item.name, &options).await {
-            Ok(_) => {}
-            Err(status) if status.code == 404 => {}
-            Err(status) => return Err(status),
+    let options = Arc::new(options);
+    let deletions = selected.items.clone().into_iter().map(move |item| {
+        let (registry, options) = (registry.clone(), options.clone());
+        async move {
+            registry
+                .delete_listed(&item.namespace, &item.name, &options)
+                .await
         }
+    });
+    let mut deletions = stream::iter(deletions).buffered(AT_ONCE);
+    while let Some(deleted) = deletions.next().await {
+        deleted?;
     }
+    drop(deletions);
     list::write(call, selected, &accepted)
 }
 
