@@ -31,11 +31,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch as signal;
 use triad_kv::{Revision, Store};
 
+/// Objects by their keys.
+pub(crate) type Objects = OrdMap<Arc<str>, Arc<Cached>>;
+
 /// One resource's objects at one moment, ordered by key.
 pub(crate) struct Snapshot {
     /// The last change to this resource that is in the map.
     pub(crate) revision: Revision,
-    pub(crate) objects: OrdMap<Arc<str>, Arc<Cached>>,
+    pub(crate) objects: Objects,
 }
 
 impl Snapshot {
@@ -78,6 +81,13 @@ impl ResourceCache {
             written: AtomicU64::new(0),
             sleepers: Sleepers::default(),
         }
+    }
+
+    /// Begins with what the store held at a revision.
+    fn begin(&self, revision: Revision, objects: Objects) {
+        self.ring.write().complete_after = revision;
+        self.snapshot
+            .store(Arc::new(Snapshot { revision, objects }));
     }
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {

@@ -70,7 +70,7 @@ impl View<'_> {
         end: &[u8],
         mut visit: impl FnMut(Entry) -> ControlFlow<()>,
     ) -> Result<(), Error> {
-        let mut rows = self.rows(LATEST, start.to_vec(), bound(end));
+        let mut rows = self.scan(LATEST, start.to_vec(), bound(end));
         rows.seek_to_first();
         while let Some((key, bytes)) = rows.item() {
             let key = Bytes::copy_from_slice(key);
@@ -103,7 +103,7 @@ impl View<'_> {
         at: u64,
         mut visit: impl FnMut(Entry) -> ControlFlow<()>,
     ) -> Result<(), Error> {
-        let mut rows = self.rows(
+        let mut rows = self.scan(
             VERSIONS,
             open_key(start),
             bound(end).map(|end| open_key(&end)),
@@ -214,12 +214,19 @@ impl View<'_> {
         start: Vec<u8>,
         end: Option<Vec<u8>>,
     ) -> DBRawIterator<'_> {
-        let mut options = ReadOptions::default();
-        options.set_iterate_lower_bound(start);
-        if let Some(end) = end {
-            options.set_iterate_upper_bound(end);
-        }
-        options.set_verify_checksums(true);
+        self.snapshot
+            .raw_iterator_cf_opt(self.state.family(family), between(start, end))
+    }
+
+    /// The same for who goes through all of them once: the block cache keeps what it has, which is what writes compare with.
+    pub(super) fn scan(
+        &self,
+        family: &str,
+        start: Vec<u8>,
+        end: Option<Vec<u8>>,
+    ) -> DBRawIterator<'_> {
+        let mut options = between(start, end);
+        options.fill_cache(false);
         self.snapshot
             .raw_iterator_cf_opt(self.state.family(family), options)
     }
@@ -261,6 +268,16 @@ impl View<'_> {
         }
         Ok(entry)
     }
+}
+
+fn between(start: Vec<u8>, end: Option<Vec<u8>>) -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.set_iterate_lower_bound(start);
+    if let Some(end) = end {
+        options.set_iterate_upper_bound(end);
+    }
+    options.set_verify_checksums(true);
+    options
 }
 
 /// An empty end is no bound.

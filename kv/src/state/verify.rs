@@ -68,7 +68,7 @@ impl State {
     fn count_checked(&self, view: &super::View<'_>) -> Result<u64, Error> {
         let mut versions = 0;
         for family in [VERSIONS, EXPIRY] {
-            let mut rows = view.rows(family, Vec::new(), None);
+            let mut rows = view.scan(family, Vec::new(), None);
             rows.seek_to_first();
             while let Some((row, bytes)) = rows.item() {
                 if family == VERSIONS {

@@ -1,15 +1,19 @@
 //! The one task that keeps the caches level with the store: loads what is there, then follows every change in order.
 
 use super::frames::Frames;
-use super::{Cached, Cacher, Event, Kind, ResourceCache, Snapshot};
+use super::{Cached, Cacher, Event, Kind, Objects, ResourceCache, Snapshot};
 use crate::storage::ROOT;
 use imbl::OrdMap;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use triad_kv::{Error, Revision, Store};
+use std::sync::mpsc::{TrySendError, sync_channel};
+use triad_kv::{Entry, Error, Revision, Store};
 
 /// Entries read from the store at a time while loading.
-const LOAD_CHUNK: usize = 1000;
+const LOAD_CHUNK: usize = 500;
+/// How many times as many may wait for another thread to make cached objects of them; then the reader does so.
+const LOAD_AHEAD: usize = 4;
 
 pub(crate) struct Feed {
     cacher: Arc<Cacher>,
@@ -22,9 +26,7 @@ impl Feed {
         let store = cacher.store.clone();
         let revision = store.revision();
         let watch = store.watch(ROOT.as_bytes(), revision)?;
-        for cache in &cacher.resources {
-            load_resource(cache, &store, revision)?;
-        }
+        load(&cacher, &store, revision)?;
         cacher.progress.send_replace(revision);
         Ok(Feed { cacher, watch })
     }
@@ -52,34 +54,98 @@ impl Feed {
     }
 }
 
-fn load_resource(cache: &ResourceCache, store: &Store, revision: Revision) -> Result<(), Error> {
-    let prefix = cache.layout.prefix.as_bytes();
-    let end = triad_kv::prefix_end(prefix);
-    let mut start = prefix.to_vec();
-    let mut objects = OrdMap::new();
-    loop {
-        let range = store.range(&start, &end, Some(revision), LOAD_CHUNK)?;
-        for entry in &range.entries {
-            match Cached::new(&cache.layout, entry) {
-                Ok(cached) => {
-                    objects.insert(cached.key.clone(), Arc::new(cached));
-                }
-                Err(error) => report(&entry.key, &error),
-            }
+/// Reads all resources here. Cached objects are made of what was read by a thread for each further core, and here as well whenever
+/// they do not keep up, and in the end.
+fn load(cacher: &Cacher, store: &Store, revision: Revision) -> Result<(), Error> {
+    let made = Mutex::new(Vec::new());
+    let (hand_over, parts) = sync_channel::<Part>(LOAD_AHEAD);
+    let parts = Mutex::new(parts);
+    let help = || {
+        loop {
+            let part = parts.lock().recv();
+            let Ok(part) = part else { return };
+            let objects = make(cacher, &part);
+            made.lock().push((part.place, objects));
         }
-        match range.entries.last() {
-            Some(last) if range.more => {
-                start = last.key.to_vec();
-                start.push(0);
+    };
+    let helpers = std::thread::available_parallelism().map_or(1, usize::from) - 1;
+    let read = std::thread::scope(|scope| {
+        (0..helpers).for_each(|_| drop(scope.spawn(help)));
+        let read = read_all(cacher, store, revision, |part| {
+            match hand_over.try_send(part) {
+                Ok(()) => {}
+                Err(TrySendError::Full(part) | TrySendError::Disconnected(part)) => {
+                    let objects = make(cacher, &part);
+                    made.lock().push((part.place, objects));
+                }
             }
-            _ => break,
+        });
+        drop(hand_over);
+        help();
+        read
+    });
+    read?;
+    begin(cacher, revision, made.into_inner());
+    Ok(())
+}
+
+/// Some of a resource's objects as they are stored, in the order of their keys.
+struct Part {
+    place: Place,
+    entries: Vec<Entry>,
+}
+
+/// Where a part belongs: its resource's place among all, and its own number.
+type Place = (usize, usize);
+
+fn read_all(
+    cacher: &Cacher,
+    store: &Store,
+    revision: Revision,
+    mut take: impl FnMut(Part),
+) -> Result<(), Error> {
+    let mut number = 0;
+    let layouts = cacher.resources.iter().map(|cache| &cache.layout);
+    for (resource, layout) in layouts.enumerate() {
+        let end = triad_kv::prefix_end(layout.prefix.as_bytes());
+        let mut start = Some(layout.prefix.as_bytes().to_vec());
+        while let Some(from) = start {
+            let range = store.range(&from, &end, Some(revision), LOAD_CHUNK)?;
+            let last = range.entries.last().filter(|_| range.more);
+            start = last.map(|last| [&last.key[..], &[0]].concat());
+            take(Part {
+                place: (resource, number),
+                entries: range.entries,
+            });
+            number += 1;
         }
     }
-    cache.ring.write().complete_after = revision;
-    cache
-        .snapshot
-        .store(Arc::new(Snapshot { revision, objects }));
     Ok(())
+}
+
+fn make(cacher: &Cacher, part: &Part) -> Vec<Arc<Cached>> {
+    let layout = &cacher.resources[part.place.0].layout;
+    let cached = |entry| match Cached::new(layout, entry) {
+        Ok(cached) => Some(Arc::new(cached)),
+        Err(error) => {
+            report(&entry.key, &error);
+            None
+        }
+    };
+    part.entries.iter().filter_map(cached).collect()
+}
+
+/// Lets every resource begin with its objects.
+fn begin(cacher: &Cacher, revision: Revision, mut made: Vec<(Place, Vec<Arc<Cached>>)>) {
+    made.sort_by_key(|(place, _)| *place);
+    let mut made = made.into_iter().peekable();
+    for (resource, cache) in cacher.resources.iter().enumerate() {
+        let mut objects = OrdMap::new();
+        while let Some((_, part)) = made.next_if(|(place, _)| place.0 == resource) {
+            objects.extend(part.into_iter().map(|object| (object.key.clone(), object)));
+        }
+        cache.begin(revision, objects);
+    }
 }
 
 /// Puts a batch into the caches: first the snapshot, then the ring, then the signal.
@@ -124,11 +190,7 @@ fn apply_to(cache: &ResourceCache, events: Vec<triad_kv::Event>) {
     cache.sleepers.wake_all();
 }
 
-fn change(
-    cache: &ResourceCache,
-    objects: &mut OrdMap<Arc<str>, Arc<Cached>>,
-    event: triad_kv::Event,
-) -> Option<Event> {
+fn change(cache: &ResourceCache, objects: &mut Objects, event: triad_kv::Event) -> Option<Event> {
     let key = std::str::from_utf8(&event.key).ok()?;
     let previous = objects.get(key).cloned();
     match event.entry {
@@ -184,21 +246,17 @@ pub(super) fn historic(cache: &ResourceCache, event: triad_kv::Event) -> Option<
 }
 
 /// A deleted object is shown as it last was, with the revision of its deletion.
-fn last_state(
-    cache: &ResourceCache,
-    last: &triad_kv::Entry,
-    deleted: Revision,
-) -> Option<Arc<Cached>> {
+fn last_state(cache: &ResourceCache, last: &Entry, deleted: Revision) -> Option<Arc<Cached>> {
     decoded(
         cache,
-        &triad_kv::Entry {
+        &Entry {
             mod_revision: deleted,
             ..last.clone()
         },
     )
 }
 
-fn decoded(cache: &ResourceCache, entry: &triad_kv::Entry) -> Option<Arc<Cached>> {
+fn decoded(cache: &ResourceCache, entry: &Entry) -> Option<Arc<Cached>> {
     match Cached::new(&cache.layout, entry) {
         Ok(cached) => Some(Arc::new(cached)),
         Err(error) => {
