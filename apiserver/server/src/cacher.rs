@@ -116,12 +116,17 @@ impl ResourceCache {
     }
 }
 
+/// About how many bytes of recent events are kept in memory, of all resources together.
+pub(crate) const RING_BYTES: usize = 64 << 20;
+
 /// All resource caches and how far they are.
 pub(crate) struct Cacher {
     store: Store,
     resources: Vec<Arc<ResourceCache>>,
     /// Every change up to this revision is in the caches.
     progress: signal::Sender<Revision>,
+    /// What the rings of all resources may hold.
+    ring_bytes: usize,
 }
 
 impl Cacher {
@@ -135,6 +140,23 @@ impl Cacher {
             store,
             resources,
             progress: signal::channel(Revision(0)).0,
+            ring_bytes: RING_BYTES,
+        }
+    }
+
+    /// With another bound for the rings.
+    pub(crate) fn with_ring_bytes(self, ring_bytes: usize) -> Self {
+        Cacher { ring_bytes, ..self }
+    }
+
+    /// Keeps the rings of all resources within their bytes. The largest gives: one busy resource costs the quiet ones nothing.
+    fn bound_rings(&self) {
+        let size = |cache: &Arc<ResourceCache>| cache.ring.read().bytes();
+        while self.resources.iter().map(size).sum::<usize>() > self.ring_bytes {
+            let Some(largest) = self.resources.iter().max_by_key(|cache| size(cache)) else {
+                return;
+            };
+            largest.ring.write().drop_oldest();
         }
     }
 

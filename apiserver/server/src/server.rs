@@ -242,7 +242,8 @@ pub(crate) fn build(
     reporter: Arc<Reporter>,
     bound: SocketAddr,
 ) -> Result<Api> {
-    let cacher = Arc::new(Cacher::new(store.clone(), endpoint::layouts()));
+    let cacher = Cacher::new(store.clone(), endpoint::layouts());
+    let cacher = Arc::new(cacher.with_ring_bytes(config.event_ring_bytes));
     let enabled = Enabled::new(&config.runtime_config).map_err(|exit| anyhow!(exit.text))?;
     let endpoints = Endpoints::new(
         &cacher,

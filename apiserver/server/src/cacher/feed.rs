@@ -149,7 +149,7 @@ fn begin(cacher: &Cacher, revision: Revision, mut made: Vec<(Place, Vec<Arc<Cach
 }
 
 /// Puts a batch into the caches: first the snapshot, then the ring, then the signal.
-fn apply(cacher: &Cacher, batch: triad_kv::Batch) {
+pub(super) fn apply(cacher: &Cacher, batch: triad_kv::Batch) {
     let mut per_cache: BTreeMap<&str, (&Arc<ResourceCache>, Vec<triad_kv::Event>)> =
         BTreeMap::new();
     for event in batch.events {
@@ -167,6 +167,7 @@ fn apply(cacher: &Cacher, batch: triad_kv::Batch) {
     for (cache, events) in per_cache.into_values() {
         apply_to(cache, events);
     }
+    cacher.bound_rings();
 }
 
 fn apply_to(cache: &ResourceCache, events: Vec<triad_kv::Event>) {

@@ -7,10 +7,8 @@ use std::sync::Arc;
 use triad_kv::Revision;
 
 /// Events kept in memory per resource. When full, the oldest goes: a watcher that stands before it is served from
-/// the store instead.
+/// the store instead. What bounds their bytes is `Cacher::bound_rings`, over all resources.
 const RING_EVENTS: usize = 4096;
-/// And about this many bytes, whichever is less.
-pub(super) const RING_BYTES: usize = 16 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -56,15 +54,18 @@ impl Ring {
 
     pub(super) fn push(&mut self, event: Arc<Event>) {
         self.bytes += event.weight();
-        while self.events.len() >= RING_EVENTS || self.bytes > RING_BYTES && !self.events.is_empty()
-        {
+        while self.events.len() >= RING_EVENTS {
             self.drop_oldest();
         }
         self.events.push_back(event);
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Drops the oldest event and the rest of its transaction, so that the ring never starts inside one.
-    fn drop_oldest(&mut self) {
+    pub(super) fn drop_oldest(&mut self) {
         let Some(oldest) = self.events.front().map(|event| event.revision) else {
             return;
         };

@@ -56,6 +56,8 @@ pub struct Config {
     pub allow_privileged: bool,
     pub history_max_age: Duration,
     pub history_max_bytes: u64,
+    /// What the watch cache keeps of recent changes.
+    pub event_ring_bytes: usize,
     pub backups: Backups,
     pub verbosity: i64,
 }
@@ -233,6 +235,7 @@ impl Config {
             max_object_bytes: flags.integer("max-object-bytes").max(1024) as usize,
             history_max_age: flags.duration("history-max-age"),
             history_max_bytes: flags.integer("history-max-bytes").max(0) as u64,
+            event_ring_bytes: flags.integer("event-ring-bytes").max(0) as usize,
             backups: Backups::new(flags)?,
             verbosity: flags.integer("v"),
         })
