@@ -8,6 +8,7 @@ mod feed;
 mod fields;
 mod frames;
 mod lineage;
+mod packed;
 mod ring;
 mod sleepers;
 mod watch;

@@ -116,6 +116,14 @@ impl Layout {
         }
     }
 
+    /// Appends kind and apiVersion as they stand in front of an object's other fields, the brace before them.
+    pub(crate) fn put_type(&self, out: &mut Vec<u8>) {
+        let (kind, version) = (&self.resource.kind, &self.group_version);
+        out.extend_from_slice(
+            format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{version}\"").as_bytes(),
+        );
+    }
+
     /// Appends a stored object's compact JSON; without kind and apiVersion, as it stands in a list, unless `typed`.
     /// `settled` is what is known of a message that was found to be so, None where it was not; what is known after that is returned.
     pub(crate) fn show_json(

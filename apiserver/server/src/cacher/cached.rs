@@ -2,8 +2,10 @@
 //! protobuf are made of them whenever they are asked for; that takes little more than copying.
 
 use super::fields::{Selectable, selectable};
+use super::packed::{self, Packed};
 use crate::cacher::Lineage;
 use crate::storage::Layout;
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -33,6 +35,8 @@ pub(crate) struct Cached {
     known: AtomicU8,
     /// And of its metadata, which is also shown alone.
     metadata_known: AtomicU8,
+    /// Its JSON as an item of a list, once that was asked for twice.
+    packed: ArcSwapOption<Packed>,
 }
 
 /// What lists, watches and controllers ask of an object without looking into it.
@@ -96,6 +100,7 @@ impl Cached {
         };
         let message_len =
             u32::try_from(length).map_err(|_| "the object is too large".to_owned())?;
+        packed::count_stored(entry.value.len());
         Ok(Cached {
             key: Arc::from(key),
             name: header.name,
@@ -109,6 +114,7 @@ impl Cached {
             settled,
             known: AtomicU8::new(0),
             metadata_known: AtomicU8::new(0),
+            packed: ArcSwapOption::empty(),
         })
     }
 
@@ -117,18 +123,50 @@ impl Cached {
         layout.decode(&self.stored, self.revision)
     }
 
-    /// Appends the object's JSON in the storage version without a newline; `typed` puts kind and apiVersion in front, which
-    /// items of a list do not bear.
-    pub(crate) fn json(
+    /// Appends the object's JSON as an item of a list: without kind and apiVersion. What is listed again is kept packed.
+    pub(crate) fn item(self: &Arc<Self>, layout: &Layout, out: &mut Vec<u8>) -> Result<(), String> {
+        let start = out.len();
+        let shown_before = self.known() == Some(Known::All);
+        self.json_at(layout, self.revision, out, false)?;
+        if shown_before && self.packed.load().is_none() {
+            self.packed
+                .store(Packed::new(self, &out[start..]).map(Arc::new));
+        }
+        Ok(())
+    }
+
+    fn unpack(
         &self,
+        packed: &Packed,
         layout: &Layout,
         out: &mut Vec<u8>,
         typed: bool,
     ) -> Result<(), String> {
-        self.json_at(layout, self.revision, out, typed)
+        if typed {
+            layout.put_type(out);
+        }
+        let brace = out.len();
+        packed.unpack(out)?;
+        if typed {
+            // Its other fields go on where the type has ended.
+            out[brace] = b',';
+        }
+        Ok(())
     }
 
-    /// The same with another resourceVersion: that of its deletion, or of its leaving a selection.
+    #[cfg(test)]
+    pub(super) fn is_packed(&self) -> bool {
+        self.packed.load().is_some()
+    }
+
+    /// Gives up what was packed.
+    pub(super) fn forget_packed(&self) {
+        self.packed.store(None);
+    }
+
+    /// Appends the object's JSON in the storage version without a newline; `typed` puts kind and apiVersion in front, which
+    /// items of a list do not bear. The resourceVersion may be another than its own: that of its deletion, or of its leaving a
+    /// selection.
     pub(crate) fn json_at(
         &self,
         layout: &Layout,
@@ -136,6 +174,11 @@ impl Cached {
         out: &mut Vec<u8>,
         typed: bool,
     ) -> Result<(), String> {
+        if revision == self.revision
+            && let Some(packed) = &*self.packed.load()
+        {
+            return self.unpack(packed, layout, out, typed);
+        }
         let known = layout.show_json(out, (&self.stored, revision), typed, self.known())?;
         if let Some(known) = known {
             self.known.store(known as u8, Ordering::Relaxed);
@@ -275,6 +318,12 @@ impl Cached {
                 .find(|(field, _)| *field == name)
                 .map_or("", |(_, value)| value),
         }
+    }
+}
+
+impl Drop for Cached {
+    fn drop(&mut self) {
+        packed::discount_stored(self.stored.len());
     }
 }
 

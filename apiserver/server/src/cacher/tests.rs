@@ -125,7 +125,8 @@ fn an_object_without_its_defaults_is_cached_with_them() {
     let cached = Cached::new(&layout, &entry).expect("a sound object");
     assert_eq!(cached.field("spec.restartPolicy"), "Always");
     let mut text = Vec::new();
-    cached.json(&layout, &mut text, true).expect("JSON");
+    let shown = cached.json_at(&layout, cached.revision, &mut text, true);
+    shown.expect("JSON");
     let shown: Value = serde_json::from_slice(&text).expect("JSON");
     assert_eq!(shown["spec"]["containers"][0]["imagePullPolicy"], "Always");
     assert_eq!(shown["metadata"]["resourceVersion"], "7");
@@ -186,4 +187,45 @@ fn what_is_known_of_metadata_is_not_taken_for_known_of_the_object() {
         let whole = row(IncludeObject::Object);
         assert!(whole.contains(r#""data":{"a":"\u003c"}"#), "{whole}");
     }
+}
+
+/// Long enough, and alike enough, to be worth packing.
+fn listed(revision: u64) -> (Layout, Arc<Cached>) {
+    let layout = layout("configmaps");
+    let data: serde_json::Map<String, Value> = (0..200)
+        .map(|at| (format!("key-{at:04}"), "the same <value> again".into()))
+        .collect();
+    let object = json!({"metadata": {"name": "x", "namespace": "n"}, "data": data});
+    let object = cached(&layout, &object, revision);
+    (layout, object)
+}
+
+#[test]
+fn packed_json_is_what_was_packed() {
+    // Others that are stored make room.
+    let _others: Vec<_> = (0..20).map(listed).collect();
+    let (layout, object) = listed(7);
+    let typed = |revision| {
+        let mut out = Vec::new();
+        let shown = object.json_at(&layout, Revision(revision), &mut out, true);
+        shown.map(|()| out).expect("JSON")
+    };
+    let item = || {
+        let mut out = b"before".to_vec();
+        object.item(&layout, &mut out).expect("JSON");
+        out
+    };
+    let (made, whole, at_nine) = (item(), typed(7), typed(9));
+    assert!(!object.is_packed(), "it was listed only once");
+    assert_eq!(item(), made);
+    assert!(object.is_packed());
+    assert_eq!(item(), made);
+    assert_eq!(typed(7), whole);
+    assert_eq!(
+        typed(9),
+        at_nine,
+        "another resourceVersion is not what was packed"
+    );
+    object.forget_packed();
+    assert_eq!(item(), made);
 }

@@ -10,6 +10,7 @@ use crate::negotiate::{Accepted, Media};
 use crate::storage::Layout;
 use crate::wire;
 use serde_json::json;
+use std::sync::Arc;
 use triad_kv::Revision;
 use triad_machinery::printers::{IncludeObject, Rows, columns_of};
 use triad_machinery::status::Status;
@@ -97,11 +98,11 @@ impl Form {
     pub(super) fn item(
         &self,
         layout: &Layout,
-        object: &Cached,
+        object: &Arc<Cached>,
         out: &mut Vec<u8>,
     ) -> Result<(), String> {
         match self {
-            Form::Json => object.json(layout, out, false)?,
+            Form::Json => object.item(layout, out)?,
             Form::Protobuf => {
                 wire::put_item(out, &object.protobuf(layout)?);
                 return Ok(());

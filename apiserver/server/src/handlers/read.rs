@@ -42,7 +42,7 @@ pub(super) fn encoded(layout: &Layout, object: &Cached, media: Media) -> Result<
         return Ok(wire::envelope(&layout.group_version, kind, &message));
     }
     let mut json = Vec::with_capacity(object.stored_len() * 3 / 2 + 256);
-    object.json(layout, &mut json, true)?;
+    object.json_at(layout, object.revision, &mut json, true)?;
     json.push(b'\n');
     Ok(json)
 }
