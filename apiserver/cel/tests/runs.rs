@@ -47,8 +47,9 @@ fn same(got: &Json, wanted: &Json) -> bool {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
         }
         (Json::Object(a), Json::Object(b)) => {
-            let there = |(key, value): (&String, &Json)| b.get(key).is_some_and(|b| same(value, b));
-            a.len() == b.len() && a.iter().all(there)
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(key, value)| b.get(key).is_some_and(|b| same(value, b)))
         }
         (_, Json::String(text)) if text == "-" => true,
         _ => got == wanted,

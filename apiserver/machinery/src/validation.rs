@@ -99,7 +99,6 @@ pub fn validate(kind: Kind<'_>, object: &Value, settings: &Settings) -> Vec<Fiel
 type Root = for<'a> fn(&'a Value) -> At<'a>;
 
 /// All errors that a judge finds. Most objects have none: where they are is worked out only for those that have.
-#[expect(clippy::redundant_closure, reason = "the lifetime has to stay open")]
 fn found(judge: impl Fn(Root, &mut Errors)) -> Vec<FieldError> {
     let mut errors = Errors::default();
     judge(|object| At::untold(object), &mut errors);

@@ -29,6 +29,10 @@ pub struct Map<K = String, V = Value> {
 struct Inner {
     list: Vec<(Key, Value)>,
     /// Places by key, when there are more than `SMALL`.
+    #[expect(
+        clippy::box_collection,
+        reason = "few maps have one, and all would be larger"
+    )]
     index: Option<Box<HashMap<Key, usize>>>,
 }
 

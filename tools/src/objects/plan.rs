@@ -217,8 +217,7 @@ fn without_empty(value: &Value) -> Value {
                 .iter()
                 .map(|(name, value)| (name, without_empty(value)))
                 .filter(|(_, value)| !is_empty(value));
-            let mut kept: Vec<(String, Value)> =
-                kept.map(|(name, value)| (name.clone(), value)).collect();
+            let mut kept: Vec<_> = kept.map(|(name, value)| (name.clone(), value)).collect();
             kept.sort_by(|a, b| a.0.cmp(&b.0));
             Value::Object(Map::from_iter(kept))
         }

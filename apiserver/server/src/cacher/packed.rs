@@ -59,7 +59,8 @@ impl Kept {
 
     /// Now and then the one that was packed first gives up its place.
     fn turn_away(&self) {
-        if self.turned_away.fetch_add(1, Relaxed) % TURNED_AWAY != 0 {
+        let before = self.turned_away.fetch_add(1, Relaxed);
+        if !before.is_multiple_of(TURNED_AWAY) {
             return;
         }
         let mut order = self.order.lock();

@@ -182,7 +182,7 @@ fn every_served_type_is_described() {
     let document = documents.v2(&Descriptions::read(&table));
     let definitions = document["definitions"].as_object().expect("definitions");
     let bare = |definition: &&Value| definition.get("description").is_none();
-    let names: Vec<&String> = definitions
+    let names: Vec<_> = definitions
         .iter()
         .filter(|(_, d)| bare(d))
         .map(|(name, _)| name)

@@ -16,7 +16,7 @@ const FIELD: &str = "f:";
 /// The key of a text.
 #[inline]
 pub(crate) fn key(text: Cow<'_, str>) -> Key {
-    match names().get(&*text) {
+    match names().get(&text) {
         Some(name) => Key::fixed(name),
         None => Key::from(text),
     }
