@@ -120,7 +120,14 @@ impl Server {
         object: Value,
     ) -> Result<(), Status> {
         let registry = self.registry(resource);
-        self.client.create(registry, namespace, &object).await
+        let created = self.client.create(registry, namespace, &object).await;
+        self.caches_follow().await;
+        created
+    }
+
+    /// Waits until the caches, which admission and controllers look into, show what was written.
+    async fn caches_follow(&self) {
+        self.api.cacher.wait_for(self.store.revision()).await;
     }
 
     /// Creates an object; as it was stored.
@@ -134,6 +141,7 @@ impl Server {
     pub(crate) async fn patch(&self, resource: &str, namespace: &str, name: &str, patch: Value) {
         let target = Target::new(self.registry(resource), namespace, name);
         let patched = self.client.patch(target, &patch).await;
+        self.caches_follow().await;
         patched.unwrap_or_else(|status| panic!("{resource} {name}: {status}"));
     }
 
@@ -146,6 +154,7 @@ impl Server {
     ) {
         let target = Target::new(self.registry(resource), namespace, name).status();
         let patched = self.client.patch(target, &patch).await;
+        self.caches_follow().await;
         patched.unwrap_or_else(|status| panic!("{resource} {name}: {status}"));
     }
 
@@ -153,6 +162,7 @@ impl Server {
         let target = Target::new(self.registry(resource), namespace, name);
         let options = json!({"propagationPolicy": policy, "gracePeriodSeconds": 0});
         let deleted = self.client.delete(target, options).await;
+        self.caches_follow().await;
         deleted.unwrap_or_else(|status| panic!("{resource} {name}: {status}"));
     }
 
