@@ -195,5 +195,15 @@ fn stripped(set: FieldSet) -> FieldSet {
     set.without(identity)
 }
 
+/// An object with a configuration laid over it, as apply does it, without looking at who owns what.
+pub fn laid_over(
+    live: &Value,
+    config: &Value,
+    schema: &Schema,
+    type_id: TypeId,
+) -> Result<Value, String> {
+    merge::merge(live, config, shape::Shape::root(schema, type_id))
+}
+
 #[cfg(test)]
 mod tests;

@@ -62,6 +62,7 @@ pub(crate) fn start(api: &Arc<Api>) -> Running {
     tasks.spawn(token_usage::run(api.clone()));
     tasks.spawn(crate::cluster::backup::on_schedule(api.clone()));
     tasks.spawn(crate::cluster::backup::archive(api.clone()));
+    tasks.spawn(api.authorizer.clone().follow());
     tasks.spawn(while_leading(api.clone()));
     Running(tasks)
 }

@@ -11,6 +11,7 @@ mod cluster;
 mod controllers;
 mod debug;
 mod discovery;
+mod egress;
 mod endpoint;
 mod filters;
 mod handlers;

@@ -256,8 +256,7 @@ pub(crate) fn build(
     );
     let missing = || anyhow!("the resource table lacks a resource that the server itself needs");
     let lookup = admission::Lookup::new(&cacher).ok_or_else(missing)?;
-    let authorizer = Authorizer::new(&cacher, config.authorization_modes.clone());
-    let authorizer = Arc::new(authorizer.ok_or_else(missing)?);
+    let authorizer = Arc::new(Authorizer::new(&cacher, config.authorization.clone())?);
     let advertised = SocketAddr::new(config.advertise_address, bound.port()).to_string();
     let keys = Keys::load(&pki.account_key, &config.service_account_key_files)?;
     let tokens = Tokens::new(
@@ -350,7 +349,7 @@ async fn chain(
         Err(status) => return refuse(&head.headers, query, &status),
     };
     api.flow.classify(&user, info, extra);
-    match api.authorizer.authorize(&user, &Attributes::of(info)) {
+    match api.authorizer.decide(&user, &Attributes::of(info)).await {
         Decision::Allow(_) => {}
         Decision::Deny(why) | Decision::NoOpinion(why) => {
             let mut reply = refuse(&head.headers, query, &forbidden(&user, info, &why));

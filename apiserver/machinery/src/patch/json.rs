@@ -9,6 +9,8 @@ use crate::nesting::{MAX_NESTING, nesting};
 
 /// Operations in one patch.
 pub const MAX_OPERATIONS: usize = 10_000;
+/// How the error of a `test` that does not hold ends.
+pub const TEST_FAILED: &str = "test failed";
 /// Bytes (of JSON) that all `copy` operations of one patch may add.
 pub const MAX_COPIED_BYTES: usize = 3 << 20;
 
@@ -138,26 +140,39 @@ fn step(
         .unwrap_or("unknown")
     {
         "add" => {
-            let (parent, key) = parent(document, path()?)?;
-            add(parent, &key, value())
+            let path = path()?;
+            let missing = || missing("add", format!("doc is missing path: \"{path}\""));
+            let (parent, key) = parent(document, path, missing)?;
+            add(parent, &key, value()).map_err(within(format!("add for path: '{path}'")))
         }
         "remove" => {
-            let (parent, key) = parent(document, path()?)?;
-            remove(parent, &key).map(drop)
+            let path = path()?;
+            let missing = || missing("remove", format!("doc is missing path: \"{path}\""));
+            let (parent, key) = parent(document, path, missing)?;
+            let removed = remove(parent, &key);
+            removed
+                .map(drop)
+                .map_err(within(format!("remove for path: '{path}'")))
         }
         "replace" => replace(document, path()?, value()),
         "move" => {
-            let (source, key) = parent(document, text(operation, "from")?)?;
-            let value = remove(source, &key)?;
-            let (target, key) = parent(document, path()?)?;
-            add(target, &key, value)
+            let from = text(operation, "from")?;
+            let (source, key) = parent(document, from, || no_source("move", from))?;
+            let value = remove(source, &key).map_err(within(format!("move for path: '{key}'")))?;
+            let path = path()?;
+            let (target, key) = parent(document, path, || no_target("move", path))?;
+            add(target, &key, value).map_err(within(format!("move for path: '{path}'")))
         }
         "copy" => {
-            let (source, key) = parent(document, text(operation, "from")?)?;
-            let value = get(source, &key)?.cloned().unwrap_or(Value::Null);
-            let (target, key) = parent(document, path()?)?;
+            let from = text(operation, "from")?;
+            let (source, key) = parent(document, from, || no_source("copy", from))?;
+            let found = get(source, &key).map_err(within(format!("copy for from: '{from}'")))?;
+            let value = found.cloned().unwrap_or(Value::Null);
+            let path = path()?;
+            let (target, key) = parent(document, path, || no_target("copy", path))?;
             limits.count_copied(&value)?;
             add(target, &key, value)
+                .map_err(|error| refused(format!("error while adding value during copy: {error}")))
         }
         "test" => test(document, path()?, operation.get("value")),
         other => Err(refused(format!("Unexpected kind: {other}"))),
@@ -173,23 +188,25 @@ fn replace(document: &mut Value, path: &str, value: Value) -> Result<(), PatchEr
         sort(document);
         return Ok(());
     }
-    let (parent, key) = parent(document, path)?;
+    let no_path = || missing("replace", format!("doc is missing path: {path}"));
+    let (parent, key) = parent(document, path, no_path)?;
     match parent {
         Value::Array(items) => {
-            let index = index(&key, items.len()).ok_or_else(|| missing(path))?;
+            let no_key = || missing("replace", format!("doc is missing key: {path}"));
+            let index = index(&key, items.len()).ok_or_else(no_key)?;
             items[index] = value;
         }
         Value::Object(map) => {
             map.insert(key, value);
             map.sort_keys();
         }
-        _ => return Err(missing(path)),
+        _ => return Err(no_path()),
     }
     Ok(())
 }
 
 fn test(document: &mut Value, path: &str, want: Option<&Value>) -> Result<(), PatchError> {
-    let failed = || refused(format!("testing value {path} failed"));
+    let failed = || refused(format!("testing value {path} failed: {TEST_FAILED}"));
     if path.is_empty() {
         return if want == Some(document) {
             Ok(())
@@ -197,8 +214,10 @@ fn test(document: &mut Value, path: &str, want: Option<&Value>) -> Result<(), Pa
             Err(failed())
         };
     }
-    let (parent, key) = parent(document, path)?;
-    let found = get(parent, &key)?.filter(|value| !value.is_null());
+    let no_path = || missing("test", format!("is missing path: {path}"));
+    let (parent, key) = parent(document, path, no_path)?;
+    let found = get(parent, &key).map_err(within(format!("test for path: '{path}'")))?;
+    let found = found.filter(|value| !value.is_null());
     if found == want.filter(|value| !value.is_null()) {
         Ok(())
     } else {
@@ -207,8 +226,12 @@ fn test(document: &mut Value, path: &str, want: Option<&Value>) -> Result<(), Pa
 }
 
 /// The map or list that a path's last part is looked up in. The part before the first slash is ignored.
-fn parent<'a>(document: &'a mut Value, path: &str) -> Result<(&'a mut Value, String), PatchError> {
-    let (_, rest) = path.split_once('/').ok_or_else(|| missing(path))?;
+fn parent<'a>(
+    document: &'a mut Value,
+    path: &str,
+    missing: impl Fn() -> PatchError,
+) -> Result<(&'a mut Value, String), PatchError> {
+    let (_, rest) = path.split_once('/').ok_or_else(&missing)?;
     let mut parts = rest.split('/').map(unescape).peekable();
     let mut node = document;
     while let Some(part) = parts.next() {
@@ -221,10 +244,10 @@ fn parent<'a>(document: &'a mut Value, path: &str) -> Result<(&'a mut Value, Str
             _ => None,
         }
         .filter(|value| value.is_object() || value.is_array())
-        .ok_or_else(|| missing(path))?;
+        .ok_or_else(&missing)?;
         sort(node);
     }
-    Err(missing(path))
+    Err(missing())
 }
 
 fn get<'a>(parent: &'a Value, key: &str) -> Result<Option<&'a Value>, PatchError> {
@@ -253,19 +276,21 @@ fn add(parent: &mut Value, key: &str, value: Value) -> Result<(), PatchError> {
             items.insert(at, value);
             Ok(())
         }
-        _ => Err(missing(key)),
+        _ => Err(refused(format!("{key}: missing value"))),
     }
 }
 
 fn remove(parent: &mut Value, key: &str) -> Result<Value, PatchError> {
     match parent {
-        Value::Object(map) => map
-            .shift_remove(key)
-            .ok_or_else(|| refused(format!("Unable to remove nonexistent key: {key}"))),
+        Value::Object(map) => map.shift_remove(key).ok_or_else(|| {
+            refused(format!(
+                "Unable to remove nonexistent key: {key}: missing value"
+            ))
+        }),
         Value::Array(items) => index(key, items.len())
             .map(|i| items.remove(i))
             .ok_or_else(|| bad_index(key)),
-        _ => Err(missing(key)),
+        _ => Err(refused(format!("{key}: missing value"))),
     }
 }
 
@@ -299,8 +324,26 @@ fn refused(text: impl Into<String>) -> PatchError {
     PatchError::DoesNotApply(text.into())
 }
 
-fn missing(path: &str) -> PatchError {
-    refused(format!("doc is missing path: {path}: missing value"))
+fn missing(operation: &str, what: String) -> PatchError {
+    refused(format!(
+        "{operation} operation does not apply: {what}: missing value"
+    ))
+}
+
+fn no_source(operation: &str, from: &str) -> PatchError {
+    missing(operation, format!("doc is missing from path: {from}"))
+}
+
+fn no_target(operation: &str, path: &str) -> PatchError {
+    missing(
+        operation,
+        format!("doc is missing destination path: {path}"),
+    )
+}
+
+/// Says what was being done when an error came up.
+fn within(what: String) -> impl FnOnce(PatchError) -> PatchError {
+    move |error| refused(format!("error in {what}: {error}"))
 }
 
 fn bad_index(key: &str) -> PatchError {

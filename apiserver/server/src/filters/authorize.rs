@@ -1,21 +1,29 @@
-//! Who may do what: authorizers in the order of --authorization-mode, the first opinion counts; system:masters may do all
-//! (apiserver pkg/authorization/union).
+//! Who may do what: authorizers in the order of --authorization-mode or of a file, the first opinion counts; system:masters may
+//! do all (apiserver pkg/authorization/union).
 
+mod abac;
+pub(crate) mod configuration;
 mod escalation;
 pub(crate) mod node;
 mod rbac;
 mod rules;
+mod webhook;
 
 use crate::cacher::Cacher;
 use crate::filters::request_info::RequestInfo;
 use crate::user::{MASTERS, User};
+use abac::Abac;
+use anyhow::{Context as _, Result, anyhow};
+use arc_swap::ArcSwap;
+use configuration::Options;
 use node::NodeAuthorizer;
 use rbac::Rbac;
+use std::sync::Arc;
+use std::time::Duration;
 use triad_machinery::selector::{FieldSelector, LabelSelector};
 
 /// What is to be judged: a request's attributes, or those that a review asks about.
 #[derive(Clone, Debug, Default)]
-#[allow(dead_code)]
 pub(crate) struct Attributes {
     pub(crate) verb: String,
     pub(crate) resource_request: bool,
@@ -104,59 +112,140 @@ fn harmless(text: &str) -> String {
 
 /// What an authorizer says, each with its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(dead_code)]
 pub(crate) enum Decision {
     Allow(String),
     Deny(String),
     NoOpinion(String),
 }
 
+/// How often the file of authorizers is looked at.
+const LOOK_AT_FILE: Duration = Duration::from_secs(1);
+
+#[derive(Clone)]
 enum Mode {
     AlwaysAllow,
     AlwaysDeny,
-    Node(Box<NodeAuthorizer>),
+    Abac(Arc<Abac>),
+    Node(Arc<NodeAuthorizer>),
     Rbac,
+    Webhook(Arc<webhook::Webhook>),
 }
 
+/// Authorizers in order, each with the name that it gives its reasons under.
+type Modes = Vec<(String, Mode)>;
+
 pub(crate) struct Authorizer {
-    /// In order, each with the name that it gives its reasons under.
-    modes: Vec<(String, Mode)>,
+    modes: ArcSwap<Modes>,
+    options: Options,
     rbac: Rbac,
+    node: Arc<NodeAuthorizer>,
+    abac: Option<Arc<Abac>>,
+    /// The types beside webhooks that there were at the start: a file must go on naming them.
+    required: Vec<String>,
 }
 
 impl Authorizer {
-    /// None where the table of resources lacks one that the authorizers look at.
-    pub(crate) fn new(cacher: &Cacher, modes: Vec<String>) -> Option<Self> {
-        let mode = |name: &String| {
-            Some(match name.as_str() {
-                "AlwaysAllow" => Some(Mode::AlwaysAllow),
-                "AlwaysDeny" => Some(Mode::AlwaysDeny),
-                "Node" => Some(Mode::Node(Box::new(NodeAuthorizer::new(cacher)?))),
-                "RBAC" => Some(Mode::Rbac),
-                _ => None,
-            })
+    pub(crate) fn new(cacher: &Cacher, options: Options) -> Result<Self> {
+        let missing = || anyhow!("the resource table lacks a resource that authorizers look at");
+        let abac = options.policy_file.as_deref().map(Abac::read).transpose();
+        let mut authorizer = Authorizer {
+            modes: ArcSwap::default(),
+            rbac: Rbac::new(cacher).ok_or_else(missing)?,
+            node: Arc::new(NodeAuthorizer::new(cacher).ok_or_else(missing)?),
+            abac: abac.map_err(|why| anyhow!(why))?.map(Arc::new),
+            required: Vec::new(),
+            options,
         };
-        let mut chosen = Vec::new();
-        for name in &modes {
-            chosen.extend(mode(name)?.map(|mode| (name.to_lowercase(), mode)));
-        }
-        Some(Authorizer {
-            modes: chosen,
-            rbac: Rbac::new(cacher)?,
-        })
+        let chosen = match &authorizer.options.config_file {
+            None => configuration::of_flags(&authorizer.options),
+            Some(file) => {
+                let text = std::fs::read(file).with_context(|| {
+                    format!("cannot read --authorization-config {}", file.display())
+                })?;
+                configuration::of_file(&text, &[])
+            }
+        };
+        let chosen = chosen.map_err(|why| anyhow!(why))?;
+        let kinds = chosen.iter().map(|one| one.kind.clone());
+        authorizer.required = kinds.filter(|kind| kind != "Webhook").collect();
+        let modes = authorizer.made(chosen).map_err(|why| anyhow!(why))?;
+        authorizer.modes.store(Arc::new(modes));
+        Ok(authorizer)
     }
 
-    pub(crate) fn authorize(&self, user: &User, attributes: &Attributes) -> Decision {
+    fn made(&self, chosen: Vec<configuration::Authorizer>) -> Result<Modes, String> {
+        let mode = |one: configuration::Authorizer| {
+            let refused = || {
+                format!(
+                    "authorizer type {} is not allowed if it was not enabled at initial server startup",
+                    one.kind
+                )
+            };
+            let mode = match (one.kind.as_str(), one.webhook) {
+                ("AlwaysAllow", _) => Mode::AlwaysAllow,
+                ("AlwaysDeny", _) => Mode::AlwaysDeny,
+                ("Node", _) => Mode::Node(self.node.clone()),
+                ("RBAC", _) => Mode::Rbac,
+                ("ABAC", _) => Mode::Abac(
+                    self.abac
+                        .clone()
+                        .ok_or("authorization-mode ABAC's authorization policy file not passed")?,
+                ),
+                ("Webhook", Some(settings)) => {
+                    Mode::Webhook(Arc::new(webhook::Webhook::new(settings)))
+                }
+                _ => return Err(refused()),
+            };
+            Ok((one.name, mode))
+        };
+        chosen.into_iter().map(mode).collect()
+    }
+
+    /// Follows the file of authorizers, if there is one. What is wrong with a new text leaves those before in place.
+    pub(crate) async fn follow(self: Arc<Self>) {
+        let Some(file) = self.options.config_file.clone() else {
+            return;
+        };
+        let mut known = tokio::fs::read(&file).await.unwrap_or_default();
+        loop {
+            tokio::time::sleep(LOOK_AT_FILE).await;
+            let text = match tokio::fs::read(&file).await {
+                Ok(text) if text == known => continue,
+                Ok(text) => text,
+                Err(error) => {
+                    tracing::error!(%error, file = %file.display(), "cannot read the authorization configuration; the one before stays");
+                    continue;
+                }
+            };
+            let chosen = configuration::of_file(&text, &self.required);
+            match chosen.and_then(|chosen| self.made(chosen)) {
+                Ok(modes) => {
+                    self.modes.store(Arc::new(modes));
+                    tracing::info!(file = %file.display(), "reloaded the authorization configuration");
+                }
+                Err(error) => {
+                    tracing::error!(error, file = %file.display(), "the new authorization configuration is wrong; the one before stays")
+                }
+            }
+            known = text;
+        }
+    }
+
+    /// What the authorizers say. Waits for webhooks.
+    pub(crate) async fn decide(&self, user: &User, attributes: &Attributes) -> Decision {
         if user.in_group(MASTERS) {
             return Decision::Allow(String::new());
         }
+        let modes = self.modes.load_full();
         let mut reasons = Vec::new();
-        for (name, mode) in &self.modes {
+        for (name, mode) in modes.iter() {
             let decision = match mode {
                 Mode::AlwaysAllow => Decision::Allow(String::new()),
                 Mode::AlwaysDeny => Decision::NoOpinion("Everything is forbidden.".to_owned()),
+                Mode::Abac(abac) => abac.authorize(user, attributes),
                 Mode::Node(node) => node.authorize(user, attributes),
                 Mode::Rbac => self.rbac.authorize(user, attributes),
+                Mode::Webhook(webhook) => webhook.authorize(user, attributes).await,
             };
             match decision {
                 Decision::NoOpinion(why) if why.is_empty() => {}
@@ -165,6 +254,19 @@ impl Authorizer {
             }
         }
         Decision::NoOpinion(reasons.join("\n"))
+    }
+
+    /// The same where nobody can wait: only with a webhook among the authorizers anything is waited for, on a thread that is
+    /// made for that.
+    pub(crate) fn authorize(&self, user: &User, attributes: &Attributes) -> Decision {
+        use futures_util::FutureExt as _;
+        let asks = |(_, mode): &(String, Mode)| matches!(mode, Mode::Webhook(_));
+        if self.modes.load().iter().any(asks) {
+            let runtime = tokio::runtime::Handle::current();
+            return tokio::task::block_in_place(|| runtime.block_on(self.decide(user, attributes)));
+        }
+        let decided = self.decide(user, attributes).now_or_never();
+        decided.unwrap_or_else(|| Decision::NoOpinion(String::new()))
     }
 
     /// All rules of a user in a namespace, for SelfSubjectRulesReview and escalation checks.

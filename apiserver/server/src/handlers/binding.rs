@@ -6,11 +6,12 @@ use super::subresource::{admit, carried_out, created};
 use crate::negotiate::Offer;
 use crate::registry::Stored;
 use crate::registry::assign;
-use crate::reply::Reply;
+use crate::reply::{Reply, named};
 use serde_json::Value;
 use triad_machinery::goformat::quote;
+use triad_machinery::schema::schema;
 use triad_machinery::status::{FieldError, GroupResource, OBJECT_MODIFIED, Status};
-use triad_machinery::{meta, names};
+use triad_machinery::{managed_fields, meta, names};
 
 /// How often a binding is tried again when others write the pod meanwhile.
 const ATTEMPTS: u32 = 32;
@@ -19,6 +20,19 @@ pub(super) async fn bind(call: &mut Call) -> Result<Reply, Status> {
     let accepted = call.accepted(Offer::Plain)?;
     let options = WriteOptions::parse(&call.query, "CreateOptions", false)?;
     let mut binding = call.decode_named("", "Binding", &[], options.validation)?;
+    let manager = call.manager(&options.field_manager);
+    let context = managed_fields::Context {
+        schema: schema(),
+        type_id: named("core/v1.Binding"),
+        api_version: "v1",
+        kind: "Binding",
+        manager: &manager,
+        subresource: "binding",
+        now: &crate::clock::Clock.now(),
+        reset_fields: &managed_fields::ResetFields::default(),
+        versions: &managed_fields::OneVersion,
+    };
+    managed_fields::update(None, &mut binding, &context);
     admit(call, "binding", &mut binding).await?;
     let pod = meta::name(&binding).to_owned();
     if !call.name().is_empty() && pod != call.name() {

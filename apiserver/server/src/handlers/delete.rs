@@ -52,17 +52,28 @@ pub(crate) async fn delete_collection(call: &mut Call) -> Result<Reply, Status> 
     admit(call).await?;
     let selected = select(call, &mut selection).await?;
     let options = Arc::new(options);
+    let attributes = Arc::new(Attributes::new(call, Operation::Delete, ""));
+    let api = call.api.clone();
     let deletions = selected.items.clone().into_iter().map(move |item| {
         let (registry, options) = (registry.clone(), options.clone());
+        let (api, attributes) = (api.clone(), attributes.clone());
         async move {
+            let Some(old) = registry.get_local(&item.namespace, &item.name)? else {
+                return Ok(Vec::new());
+            };
+            let judged = api
+                .admission
+                .validate(&attributes, None, Some(&old.object))
+                .await?;
             registry
                 .delete_listed(&item.namespace, &item.name, &options)
-                .await
+                .await?;
+            Ok::<_, Status>(judged)
         }
     });
     let mut deletions = stream::iter(deletions).buffered(AT_ONCE);
     while let Some(deleted) = deletions.next().await {
-        deleted?;
+        call.warnings.extend(deleted?);
     }
     drop(deletions);
     list::write(call, selected, &accepted)

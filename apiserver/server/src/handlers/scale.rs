@@ -251,7 +251,7 @@ fn answer(code: u16, scale: &Value, accepted: &Accepted) -> Reply {
 }
 
 /// A workload as a Scale.
-fn scale_of(object: &Value) -> Value {
+pub(crate) fn scale_of(object: &Value) -> Value {
     let mut metadata = Map::new();
     for field in [
         "name",

@@ -23,7 +23,6 @@ pub(crate) async fn create(call: &mut Call) -> Result<Reply, Status> {
     let mut request = call.decode_named(group, "TokenRequest", &[], options.validation)?;
     apply_defaults(&mut request, ty);
     admit(call, "token", &mut request).await?;
-    carried_out(call, "token", &request).await?;
     let account = call.fetch().await?.object;
     validate(&request, &account)?;
     let manager = call.manager(&options.field_manager);
@@ -58,12 +57,6 @@ pub(crate) async fn create(call: &mut Call) -> Result<Reply, Status> {
     } else {
         bound_uid(call, &kind, &name, &text("/spec/boundObjectRef/uid"))?
     };
-    let bound = (!kind.is_empty()).then_some(Bound {
-        kind: &kind,
-        name: &name,
-        uid: &uid,
-    });
-    let tokens = &call.api.authenticator.tokens;
     let mut audiences: Vec<String> = request
         .pointer("/spec/audiences")
         .and_then(Value::as_array)
@@ -73,15 +66,8 @@ pub(crate) async fn create(call: &mut Call) -> Result<Reply, Status> {
         .map(str::to_owned)
         .collect();
     if audiences.is_empty() {
-        audiences = tokens.audiences().to_vec();
+        audiences = call.api.authenticator.tokens.audiences().to_vec();
     }
-    let seconds = request
-        .pointer("/spec/expirationSeconds")
-        .and_then(Value::as_i64)
-        .unwrap_or(3600);
-    let token = tokens
-        .sign(&account, &audiences, seconds, bound.as_ref())
-        .map_err(Status::internal)?;
     request["spec"]["audiences"] = json!(audiences);
     for field in ["name", "namespace", "uid"] {
         request["metadata"][field] = account["metadata"][field].clone();
@@ -92,6 +78,20 @@ pub(crate) async fn create(call: &mut Call) -> Result<Reply, Status> {
         "creationTimestamp",
         &crate::clock::Clock.now(),
     );
+    carried_out(call, "token", &request).await?;
+    let seconds = request
+        .pointer("/spec/expirationSeconds")
+        .and_then(Value::as_i64)
+        .unwrap_or(3600);
+    let bound = (!kind.is_empty()).then_some(Bound {
+        kind: &kind,
+        name: &name,
+        uid: &uid,
+    });
+    let tokens = &call.api.authenticator.tokens;
+    let token = tokens
+        .sign(&account, &audiences, seconds, bound.as_ref())
+        .map_err(Status::internal)?;
     request["status"] = json!({"token": token, "expirationTimestamp": triad_machinery::duration::format_time(now + seconds)});
     Ok(reply::object(201, &request, ty, &accepted))
 }

@@ -3,6 +3,7 @@
 use super::backups::Backups;
 use super::controllers::Controllers;
 use super::{Exit, Flags};
+use crate::filters::authorize::configuration::Options as Authorization;
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -37,7 +38,7 @@ pub struct Config {
     pub service_account_key_files: Vec<PathBuf>,
     pub service_account_signing_key_file: Option<PathBuf>,
     pub api_audiences: Vec<String>,
-    pub authorization_modes: Vec<String>,
+    pub authorization: Authorization,
     pub service_cidr: IpNet,
     pub node_ports: (u16, u16),
     pub kubernetes_service_node_port: u16,
@@ -203,7 +204,7 @@ impl Config {
                 .text("service-account-signing-key-file")
                 .map(Into::into),
             api_audiences: flags.list("api-audiences"),
-            authorization_modes: authorization_modes(flags)?,
+            authorization: authorization(flags)?,
             service_cidr,
             node_ports: node_ports(flags)?,
             kubernetes_service_node_port: self::port(flags, "kubernetes-service-node-port")?,
@@ -353,6 +354,66 @@ fn node_ports(flags: &Flags) -> Result<(u16, u16), Exit> {
     }
 }
 
+fn authorization(flags: &Flags) -> Result<Authorization, Exit> {
+    let of_flags = [
+        "authorization-mode",
+        "authorization-policy-file",
+        "authorization-webhook-config-file",
+        "authorization-webhook-version",
+        "authorization-webhook-cache-authorized-ttl",
+        "authorization-webhook-cache-unauthorized-ttl",
+    ];
+    let path = |name: &str| flags.text(name).map(PathBuf::from);
+    let config_file = path("authorization-config");
+    let beside = of_flags
+        .into_iter()
+        .filter(|name| *name != "authorization-policy-file");
+    if let Some(other) = beside
+        .into_iter()
+        .find(|name| config_file.is_some() && flags.is_set(name))
+    {
+        return Err(Exit {
+            code: 1,
+            text: format!("--authorization-config can not be specified when --{other} is\n"),
+        });
+    }
+    let modes = authorization_modes(flags)?;
+    let lacks = |mode: &str, file: &str| {
+        modes.iter().any(|own| own == mode) && path(file).is_none() && config_file.is_none()
+    };
+    for (mode, file) in [
+        ("ABAC", "authorization-policy-file"),
+        ("Webhook", "authorization-webhook-config-file"),
+    ] {
+        if lacks(mode, file) {
+            return Err(Exit {
+                code: 1,
+                text: format!("--authorization-mode={mode} wants --{file}\n"),
+            });
+        }
+    }
+    let version = flags
+        .text("authorization-webhook-version")
+        .unwrap_or_default();
+    if !["v1", "v1beta1"].contains(&version.as_str()) {
+        return Err(Exit {
+            code: 1,
+            text: format!("--authorization-webhook-version {version:?}: v1 or v1beta1\n"),
+        });
+    }
+    Ok(Authorization {
+        modes,
+        config_file,
+        policy_file: path("authorization-policy-file"),
+        webhook_config_file: path("authorization-webhook-config-file"),
+        webhook_version: version,
+        webhook_ttls: (
+            flags.duration("authorization-webhook-cache-authorized-ttl"),
+            flags.duration("authorization-webhook-cache-unauthorized-ttl"),
+        ),
+    })
+}
+
 fn authorization_modes(flags: &Flags) -> Result<Vec<String>, Exit> {
     const KNOWN: [&str; 6] = [
         "AlwaysAllow",
@@ -371,12 +432,6 @@ fn authorization_modes(flags: &Flags) -> Result<Vec<String>, Exit> {
                     "unknown authorization mode {mode:?}: one of {}\n",
                     KNOWN.join(", ")
                 ),
-            });
-        }
-        if mode == "ABAC" || mode == "Webhook" {
-            return Err(Exit {
-                code: 1,
-                text: format!("authorization mode {mode} is not part of this version\n"),
             });
         }
     }

@@ -29,6 +29,8 @@ impl Case<'_> {
                 groups: vec!["system:nodes".to_owned()],
                 ..User::default()
             },
+            asked: crate::admission::Asked::default(),
+            validating: false,
         }
     }
 

@@ -1,0 +1,131 @@
+//! MutatingAdmissionWebhook: one after the other, each sees what those before it have made.
+
+use super::{Trouble, Webhook, Webhooks, exempt, failed};
+use crate::admission::dynamic::Subject;
+use crate::admission::{Attributes, Lookup};
+use crate::filters::authorize::Authorizer;
+use serde_json::Value;
+use std::collections::HashSet;
+use std::sync::Arc;
+use triad_machinery::codec::Strictness;
+use triad_machinery::codec::json::from_json_value;
+use triad_machinery::defaults::apply_defaults;
+use triad_machinery::patch::json::JsonPatch;
+use triad_machinery::scheme::Resource;
+use triad_machinery::status::Status;
+
+pub(in crate::admission) struct Mutating(Webhooks);
+
+/// What has happened to an object in the round before, for the second.
+#[derive(Default)]
+pub(in crate::admission) struct Round {
+    invoked: Vec<String>,
+    again: HashSet<String>,
+}
+
+impl Mutating {
+    pub(in crate::admission) fn new(lookup: &Arc<Lookup>, authorizer: &Arc<Authorizer>) -> Self {
+        Mutating(Webhooks::new(&lookup.mutating_webhooks, lookup, authorizer))
+    }
+
+    /// Changes the object; whether it did. In the `second` round only those are called that have asked for it.
+    pub(in crate::admission) async fn admit(
+        &self,
+        at: &Attributes,
+        object: &mut Value,
+        old: Option<&Value>,
+        round: &mut Round,
+        (second, warnings): (bool, &mut Vec<String>),
+    ) -> Result<bool, Status> {
+        let current = self.0.current();
+        if current.1.is_empty() || exempt(at) {
+            return Ok(false);
+        }
+        let mut changed = false;
+        for hook in &current.1 {
+            let subject = Subject {
+                at,
+                object: Some(object),
+                old,
+            };
+            let Some(matched) = self.0.called(hook, subject)? else {
+                continue;
+            };
+            if second && !round.again.contains(&hook.key) {
+                continue;
+            }
+            let patch = self.allowed(hook, subject, matched, warnings).await?;
+            if let Some(patch) = patch {
+                let made = patched(subject, matched, patch)?;
+                let before = object.clone();
+                *object = at.restored(&before, made, matched);
+                if before != *object {
+                    changed = true;
+                    round.again.extend(round.invoked.drain(..));
+                }
+            }
+            if hook.reinvoked {
+                round.invoked.push(hook.key.clone());
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Asks about a deletion, which leaves nothing to change.
+    pub(in crate::admission) async fn deletion(
+        &self,
+        subject: Subject<'_>,
+        warnings: &mut Vec<String>,
+    ) -> Result<(), Status> {
+        let current = self.0.current();
+        if exempt(subject.at) {
+            return Ok(());
+        }
+        for hook in &current.1 {
+            if let Some(matched) = self.0.called(hook, subject)? {
+                self.allowed(hook, subject, matched, warnings).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn allowed(
+        &self,
+        hook: &Webhook,
+        subject: Subject<'_>,
+        matched: &'static Resource,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<Value>, Status> {
+        match self.0.call(hook, subject, matched, true, warnings).await {
+            Ok(patch) => Ok(patch),
+            Err(Trouble::Rejected(status) | Trouble::Refused(status)) => Err(status),
+            Err(Trouble::Failed(why)) if hook.ignores_failure => {
+                tracing::warn!(
+                    webhook = hook.name,
+                    why,
+                    "failed calling a webhook, which does not count"
+                );
+                Ok(None)
+            }
+            Err(Trouble::Failed(why)) => Err(Status::internal(failed(hook, &why))),
+        }
+    }
+}
+
+/// The object that a patch makes, in the version that the webhook saw, with its defaults.
+fn patched(
+    subject: Subject<'_>,
+    matched: &'static Resource,
+    patch: Value,
+) -> Result<Value, Status> {
+    let shown = subject.shown(subject.object, matched);
+    let patch = JsonPatch::from_value(patch, false).map_err(Status::internal)?;
+    let made = patch.apply(shown).map_err(Status::internal)?;
+    let Some(ty) = matched.type_id().filter(|_| subject.is_resource()) else {
+        return Ok(made);
+    };
+    let decoded = from_json_value(&made, ty, Strictness::Ignore).map_err(Status::internal)?;
+    let mut object = decoded.value;
+    apply_defaults(&mut object, ty);
+    Ok(object)
+}

@@ -1,0 +1,280 @@
+//! Webhooks over a whole server, called on loopback over TLS.
+
+use crate::testing::Server;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+/// A server that answers reviews by their path, and remembers them.
+struct Hook {
+    port: u16,
+    ca: String,
+    seen: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Hook {
+    async fn start() -> Self {
+        let made =
+            rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions();
+        let config = config.expect("versions").with_no_client_auth();
+        let config = config
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .expect("a pair");
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let seen: Arc<Mutex<Vec<Value>>> = Arc::default();
+        let remembered = seen.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, seen) = (acceptor.clone(), remembered.clone());
+                tokio::spawn(async move {
+                    let Ok(tls) = acceptor.accept(stream).await else {
+                        return;
+                    };
+                    let service = service_fn(move |request| answer(request, seen.clone()));
+                    let served = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(tls), service);
+                    // The caller ends the connection as it likes.
+                    let _ = served.await;
+                });
+            }
+        });
+        Hook {
+            port,
+            ca: STANDARD.encode(made.cert.pem()),
+            seen,
+        }
+    }
+
+    fn client(&self, path: &str) -> Value {
+        json!({"url": format!("https://127.0.0.1:{}/{path}", self.port), "caBundle": self.ca})
+    }
+}
+
+async fn answer(
+    request: http::Request<hyper::body::Incoming>,
+    seen: Arc<Mutex<Vec<Value>>>,
+) -> Result<http::Response<Full<Bytes>>, hyper::Error> {
+    let path = request.uri().path().trim_matches('/').to_owned();
+    let body = request.into_body().collect().await?.to_bytes();
+    let review: Value = serde_json::from_slice(&body).expect("a review");
+    let mut response = json!({"uid": review["request"]["uid"], "allowed": path != "deny"});
+    let patch = match path.as_str() {
+        "deny" => {
+            response["status"] = json!({"code": 403, "message": "not today"});
+            None
+        }
+        "sidecar" => Some(
+            json!([{"op": "add", "path": "/spec/containers/-", "value": {"name": "sidecar", "image": "mesh"}}]),
+        ),
+        "label" => {
+            Some(json!([{"op": "add", "path": "/metadata/labels", "value": {"hooked": "yes"}}]))
+        }
+        "elsewhere" => {
+            let moved = http::Response::builder()
+                .status(302)
+                .header("location", "https://127.0.0.1:1/");
+            return Ok(moved.body(Full::default()).expect("a response"));
+        }
+        "slow" => {
+            tokio::time::sleep(std::time::Duration::from_secs(20)).await;
+            None
+        }
+        _ => None,
+    };
+    if let Some(patch) = patch {
+        response["patchType"] = json!("JSONPatch");
+        response["patch"] = json!(STANDARD.encode(patch.to_string()));
+    }
+    seen.lock().push(review);
+    let document = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response});
+    Ok(http::Response::new(Full::new(document.to_string().into())))
+}
+
+async fn configure(server: &Server, kind: &str, plural: &str, hooks: Vec<(&str, Value, Value)>) {
+    let hooks = hooks.into_iter().map(|(name, client, more)| {
+        let mut hook = json!({"name": format!("{name}.example.com"), "admissionReviewVersions": ["v1"], "sideEffects": "None", "timeoutSeconds": 1,
+            "clientConfig": client, "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": [plural]}]});
+        for (field, value) in more.as_object().into_iter().flatten() {
+            hook[field] = value.clone();
+        }
+        hook
+    });
+    let object = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": format!("{kind}WebhookConfiguration"),
+        "metadata": {"name": "hooks"}, "webhooks": hooks.collect::<Vec<_>>()});
+    let resource = format!(
+        "{}webhookconfigurations.admissionregistration.k8s.io",
+        kind.to_lowercase()
+    );
+    server.create(&resource, "", object).await;
+    server
+        .api
+        .cacher
+        .wait_for(server.api.store.revision())
+        .await;
+}
+
+async fn server() -> Server {
+    Server::start_with("none", &["--disable-admission-plugins=ServiceAccount"]).await
+}
+
+fn map(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}})
+}
+
+async fn refused(server: &Server, name: &str) -> String {
+    server
+        .try_create("configmaps", "default", map(name))
+        .await
+        .expect_err("refused")
+        .message
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_injects_and_the_next_sees_what_it_made() {
+    let (server, hook) = (server().await, Hook::start().await);
+    let hooks = vec![
+        ("a-sidecar", hook.client("sidecar"), json!({})),
+        ("b-label", hook.client("label"), json!({})),
+    ];
+    configure(&server, "Mutating", "pods", hooks).await;
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "default"}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    let made = server.create("pods", "default", pod).await;
+    assert_eq!(made["spec"]["containers"][1]["name"], "sidecar");
+    assert_eq!(
+        made["spec"]["containers"][1]["terminationMessagePath"], "/dev/termination-log",
+        "defaults are filled in"
+    );
+    assert_eq!(made["metadata"]["labels"]["hooked"], "yes");
+    let seen = hook.seen.lock().clone();
+    assert_eq!(seen.len(), 2);
+    assert_eq!(
+        seen[0]["request"]["object"]["spec"]["containers"]
+            .as_array()
+            .map(Vec::len),
+        Some(1)
+    );
+    assert_eq!(
+        seen[1]["request"]["object"]["spec"]["containers"]
+            .as_array()
+            .map(Vec::len),
+        Some(2)
+    );
+    assert_eq!(
+        seen[0]["request"]["object"]["metadata"]["uid"],
+        Value::Null,
+        "uids come after all changes"
+    );
+    assert_eq!(seen[0]["request"]["operation"], "CREATE");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_the_webhooks_own_and_deletions_are_asked_about() {
+    let (server, hook) = (server().await, Hook::start().await);
+    server.create("configmaps", "default", map("old")).await;
+    configure(
+        &server,
+        "Validating",
+        "configmaps",
+        vec![("deny", hook.client("deny"), json!({}))],
+    )
+    .await;
+    let why = "admission webhook \"deny.example.com\" denied the request: not today";
+    assert_eq!(refused(&server, "a").await, why);
+    let target =
+        crate::controllers::client::Target::new(server.registry("configmaps"), "default", "old");
+    let status = server
+        .client
+        .delete(target, json!({}))
+        .await
+        .expect_err("refused");
+    assert_eq!((status.code, status.message.as_str()), (403, why));
+    let seen = hook.seen.lock().clone();
+    let last = &seen.last().expect("asked")["request"];
+    assert_eq!(
+        (
+            &last["operation"],
+            &last["oldObject"]["metadata"]["name"],
+            &last["object"]
+        ),
+        (&json!("DELETE"), &json!("old"), &Value::Null)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_is_down_slow_or_elsewhere_follows_its_failure_policy() {
+    let (server, hook) = (server().await, Hook::start().await);
+    let ignored = json!({"failurePolicy": "Ignore"});
+    let gone = json!({"url": "https://127.0.0.1:9/x"});
+    let hooks = vec![
+        ("gone", gone.clone(), ignored.clone()),
+        ("slow", hook.client("slow"), ignored.clone()),
+        ("elsewhere", hook.client("elsewhere"), ignored),
+    ];
+    configure(&server, "Validating", "configmaps", hooks).await;
+    server.create("configmaps", "default", map("passed")).await;
+    let strict = [
+        (
+            "gone",
+            gone,
+            "Post \"https://127.0.0.1:9/x?timeout=1s\": dial tcp 127.0.0.1:9: connect: connection refused",
+        ),
+        ("slow", hook.client("slow"), "context deadline exceeded"),
+        (
+            "untrusted",
+            json!({"url": format!("https://127.0.0.1:{}/x", hook.port)}),
+            "x509: certificate signed by unknown authority",
+        ),
+    ];
+    for (name, client, why) in strict {
+        let resource = "validatingwebhookconfigurations.admissionregistration.k8s.io";
+        server.delete(resource, "", "hooks", "Background").await;
+        configure(
+            &server,
+            "Validating",
+            "configmaps",
+            vec![(name, client, json!({"failurePolicy": "Fail"}))],
+        )
+        .await;
+        let said = refused(&server, name).await;
+        let begins = format!(
+            "Internal error occurred: failed calling webhook \"{name}.example.com\": failed to call webhook: "
+        );
+        assert!(said.starts_with(&begins) && said.ends_with(why), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conditions_and_selectors_spare_the_call() {
+    let (server, hook) = (server().await, Hook::start().await);
+    let conditions = json!({"matchConditions": [{"name": "c", "expression": "object.metadata.name != 'exempt'"}],
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "default"}}});
+    configure(
+        &server,
+        "Validating",
+        "configmaps",
+        vec![("deny", hook.client("deny"), conditions)],
+    )
+    .await;
+    server.create("configmaps", "default", map("exempt")).await;
+    let mut other = map("other");
+    other["metadata"]["namespace"] = json!("kube-public");
+    server.create("configmaps", "kube-public", other).await;
+    assert!(hook.seen.lock().is_empty());
+    refused(&server, "judged").await;
+    assert_eq!(hook.seen.lock().len(), 1);
+}

@@ -1,0 +1,286 @@
+//! Webhook authorization: another server is asked with a SubjectAccessReview; its answers are kept for a while (apiserver
+//! plugin/pkg/authorizer/webhook).
+
+use super::{Attributes, Decision};
+use crate::egress::{self, Target};
+use crate::user::User;
+use parking_lot::Mutex;
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+use triad_cel::check::Checked;
+use triad_cel::environments::access;
+use triad_cel::eval::{Value as Evaluated, evaluate};
+use triad_machinery::selector::label::Operator;
+
+/// Answers kept; when full, those that are over go first, then all.
+const KEPT: usize = 8192;
+/// Questions longer than this are not kept.
+const LONGEST_KEPT: usize = 10_000;
+/// What a condition may cost.
+const BUDGET: u64 = 10_000_000;
+/// A server that is overloaded or failed is asked this often, the pauses growing by half.
+const ATTEMPTS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(500);
+
+pub(super) struct Settings {
+    pub(super) target: Target,
+    /// `v1` or `v1beta1`.
+    pub(super) version: String,
+    pub(super) timeout: Duration,
+    /// How long answers are kept; zero for not at all.
+    pub(super) authorized_ttl: Duration,
+    pub(super) unauthorized_ttl: Duration,
+    /// Without an answer the request is denied.
+    pub(super) denies_on_error: bool,
+    pub(super) conditions: Vec<(String, Checked)>,
+}
+
+pub(super) struct Webhook {
+    settings: Settings,
+    kept: Mutex<HashMap<String, (Instant, Decision)>>,
+}
+
+/// Compiles a condition on requests.
+pub(super) fn condition(text: &str) -> Result<(String, Checked), String> {
+    Ok((text.to_owned(), access::request(text)?))
+}
+
+impl Webhook {
+    pub(super) fn new(settings: Settings) -> Self {
+        Webhook {
+            settings,
+            kept: Mutex::default(),
+        }
+    }
+
+    pub(super) async fn authorize(&self, user: &User, asked: &Attributes) -> Decision {
+        let spec = spec(user, asked);
+        match self.matches(&spec) {
+            Ok(true) => {}
+            Ok(false) => return Decision::NoOpinion(String::new()),
+            Err(why) => return self.failed(&why),
+        }
+        let key = spec.to_string();
+        if let Some(decision) = self.known(&key) {
+            return decision;
+        }
+        match self.ask(&spec).await {
+            Ok(decision) => {
+                self.keep(key, &decision);
+                decision
+            }
+            Err(why) => self.failed(&why),
+        }
+    }
+
+    fn failed(&self, why: &str) -> Decision {
+        tracing::warn!(why, "the authorization webhook gave no answer");
+        match self.settings.denies_on_error {
+            true => Decision::Deny(String::new()),
+            false => Decision::NoOpinion(String::new()),
+        }
+    }
+
+    /// One condition that does not hold speaks louder than others' errors.
+    fn matches(&self, spec: &Value) -> Result<bool, String> {
+        let filled = filled(spec);
+        let variables = [("request", Evaluated::of(&filled))];
+        let mut failed = None;
+        for (text, condition) in &self.settings.conditions {
+            match evaluate(condition, &variables, BUDGET).result {
+                Ok(Evaluated::Bool(true)) => {}
+                Ok(_) => return Ok(false),
+                Err(error) => {
+                    failed = Some(format!(
+                        "cel evaluation error: expression '{text}' resulted in error: {error}"
+                    ))
+                }
+            }
+        }
+        failed.map_or(Ok(true), Err)
+    }
+
+    fn known(&self, key: &str) -> Option<Decision> {
+        let kept = self.kept.lock();
+        let (until, decision) = kept.get(key)?;
+        (Instant::now() < *until).then(|| decision.clone())
+    }
+
+    fn keep(&self, key: String, decision: &Decision) {
+        let ttl = match decision {
+            Decision::Allow(_) => self.settings.authorized_ttl,
+            _ => self.settings.unauthorized_ttl,
+        };
+        if ttl.is_zero() || key.len() > LONGEST_KEPT {
+            return;
+        }
+        let now = Instant::now();
+        let mut kept = self.kept.lock();
+        if kept.len() >= KEPT {
+            kept.retain(|_, (until, _)| *until > now);
+        }
+        if kept.len() >= KEPT {
+            kept.clear();
+        }
+        kept.insert(key, (now + ttl, decision.clone()));
+    }
+
+    async fn ask(&self, spec: &Value) -> Result<Decision, String> {
+        let Settings {
+            target,
+            version,
+            timeout,
+            ..
+        } = &self.settings;
+        let mut shown = spec.clone();
+        if version == "v1beta1"
+            && let Some(groups) = shown
+                .as_object_mut()
+                .and_then(|spec| spec.shift_remove("groups"))
+        {
+            shown["group"] = groups;
+        }
+        let review = json!({"kind": "SubjectAccessReview", "apiVersion": format!("authorization.k8s.io/{version}"),
+            "metadata": {}, "spec": shown, "status": {"allowed": false}});
+        let mut pause = PAUSE;
+        for attempt in 1.. {
+            let answer =
+                egress::post(target, "", review.to_string().into_bytes(), *timeout).await?;
+            let again = (answer.code == 429 || answer.code == 500) && attempt < ATTEMPTS;
+            if (200..300).contains(&answer.code) {
+                let answer: Value = serde_json::from_slice(&answer.body)
+                    .map_err(|error| format!("the answer is no review: {error}"))?;
+                return Ok(decision(&answer["status"]));
+            }
+            if !again {
+                return Err(format!("the webhook answered {}", answer.code));
+            }
+            tokio::time::sleep(pause).await;
+            pause = pause * 3 / 2;
+        }
+        Err("the webhook gave no answer".to_owned())
+    }
+}
+
+fn decision(status: &Value) -> Decision {
+    let reason = status["reason"].as_str().unwrap_or("").to_owned();
+    match (status["denied"] == true, status["allowed"] == true) {
+        (true, _) => Decision::Deny(reason),
+        (false, true) => Decision::Allow(reason),
+        (false, false) => Decision::NoOpinion(reason),
+    }
+}
+
+/// What is asked, as the specification of a review in v1.
+fn spec(user: &User, asked: &Attributes) -> Value {
+    let mut spec = Map::new();
+    let text = |of: &mut Map<String, Value>, name: &str, value: &str| {
+        if !value.is_empty() {
+            of.insert(name.to_owned(), json!(value));
+        }
+    };
+    let mut of = Map::new();
+    text(&mut of, "verb", &asked.verb);
+    if asked.resource_request {
+        for (name, value) in [
+            ("namespace", &asked.namespace),
+            ("group", &asked.group),
+            ("version", &asked.version),
+            ("resource", &asked.resource),
+            ("subresource", &asked.subresource),
+            ("name", &asked.name),
+        ] {
+            text(&mut of, name, value);
+        }
+        selectors(&mut of, asked);
+        spec.insert("resourceAttributes".to_owned(), of.into());
+    } else {
+        text(&mut of, "path", &asked.path);
+        spec.insert("nonResourceAttributes".to_owned(), of.into());
+    }
+    text(&mut spec, "user", &user.name);
+    if !user.groups.is_empty() {
+        spec.insert("groups".to_owned(), json!(user.groups));
+    }
+    if !user.extra.is_empty() {
+        spec.insert("extra".to_owned(), json!(user.extra));
+    }
+    text(&mut spec, "uid", &user.uid);
+    Value::Object(spec)
+}
+
+/// As conditions see it: what is empty is there all the same.
+fn filled(spec: &Value) -> Value {
+    let mut filled = json!({"user": "", "groups": [], "uid": "", "extra": {}});
+    let attributes: [(&str, &[&str]); 2] = [
+        (
+            "resourceAttributes",
+            &[
+                "namespace",
+                "verb",
+                "group",
+                "version",
+                "resource",
+                "subresource",
+                "name",
+            ],
+        ),
+        ("nonResourceAttributes", &["path", "verb"]),
+    ];
+    for (name, fields) in attributes {
+        if spec.get(name).is_some() {
+            for field in fields {
+                filled[name][*field] = json!("");
+            }
+        }
+    }
+    for (name, value) in spec.as_object().into_iter().flatten() {
+        match value.as_object() {
+            Some(fields) => {
+                for (field, value) in fields {
+                    filled[name][field.as_str()] = value.clone();
+                }
+            }
+            None => filled[name] = value.clone(),
+        }
+    }
+    filled
+}
+
+fn selectors(of: &mut Map<String, Value>, asked: &Attributes) {
+    let fields = asked.field_selector.terms.iter().map(|term| {
+        let operator = if term.equal { "In" } else { "NotIn" };
+        json!({"key": term.field, "operator": operator, "values": [term.value]})
+    });
+    let labels = asked
+        .label_selector
+        .requirements()
+        .iter()
+        .filter_map(|requirement| {
+            let operator = match requirement.operator {
+                Operator::Equals | Operator::DoubleEquals | Operator::In => "In",
+                Operator::NotEquals | Operator::NotIn => "NotIn",
+                Operator::Exists => "Exists",
+                Operator::DoesNotExist => "DoesNotExist",
+                // Not known there; without it the question is a broader one.
+                Operator::GreaterThan | Operator::LessThan => return None,
+            };
+            let mut shown = json!({"key": requirement.key, "operator": operator});
+            if !requirement.values.is_empty() {
+                shown["values"] = json!(requirement.values);
+            }
+            Some(shown)
+        });
+    for (name, requirements) in [
+        ("fieldSelector", fields.collect::<Vec<_>>()),
+        ("labelSelector", labels.collect()),
+    ] {
+        if !requirements.is_empty() {
+            of.insert(name.to_owned(), json!({"requirements": requirements}));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
