@@ -400,10 +400,10 @@ async fn the_past_of_a_key_is_told_with_its_deletions_and_moments() {
     store.close().await;
 }
 
-/// 20 MB that do not compress, on keys that are overwritten: nearly all of it is history.
+/// 4 MB that do not compress, on keys that are overwritten: nearly all of it is history.
 async fn overwrite(store: &Store) {
     let mut noise = 1_u64;
-    for n in 0..2000 {
+    for n in 0..400 {
         let value: Vec<u8> = std::iter::repeat_with(|| {
             noise = noise
                 .wrapping_mul(6_364_136_223_846_793_005)
@@ -423,13 +423,11 @@ async fn overwrite(store: &Store) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_disk_gets_back_what_history_is_given_up() {
-    let mut options = TestStore::options();
-    options.limits.write_buffer_bytes = 1 << 20;
-    let store = TestStore::open_with(options).await;
+    let store = TestStore::open().await;
     overwrite(&store).await;
     store.flush().await.unwrap();
     until("history is on disk", || {
-        store.metrics().state_db_bytes > 18 << 20
+        store.metrics().state_db_bytes > 4_000_000
     })
     .await;
     let before = store.metrics().state_db_bytes;

@@ -108,7 +108,8 @@ fn database_options(limits: &Limits) -> Result<Options, Error> {
     db.set_atomic_flush(true);
     db.set_paranoid_checks(true);
     db.set_db_write_buffer_size(limits.write_buffer_bytes * 3);
-    db.set_max_background_jobs(2);
+    // One for flushes, two for merges: a large one does not keep small ones waiting.
+    db.set_max_background_jobs(3);
     db.set_max_open_files(256);
     db.set_keep_log_file_num(2);
     db.set_max_log_file_size(1 << 20);

@@ -54,28 +54,37 @@ pub(crate) async fn delete_collection(call: &mut Call) -> Result<Reply, Status> 
     let options = Arc::new(options);
     let attributes = Arc::new(Attributes::new(call, Operation::Delete, ""));
     let api = call.api.clone();
-    let deletions = selected.items.clone().into_iter().map(move |item| {
-        let (registry, options) = (registry.clone(), options.clone());
-        let (api, attributes) = (api.clone(), attributes.clone());
+    let reading = registry.clone();
+    // Each is judged after the one before it, as the reference does with its one worker.
+    let judged = stream::iter(selected.items.clone()).then(move |item| {
+        let (registry, api, attributes) = (reading.clone(), api.clone(), attributes.clone());
         async move {
             let Some(old) = registry.get_local(&item.namespace, &item.name)? else {
-                return Ok(Vec::new());
+                return Ok(None);
             };
-            let judged = api
-                .admission
+            let judges = &api.admission;
+            let warnings = judges
                 .validate(&attributes, None, Some(&old.object))
                 .await?;
-            registry
-                .delete_listed(&item.namespace, &item.name, &options)
-                .await?;
-            Ok::<_, Status>(judged)
+            Ok::<_, Status>(Some((item, old, warnings)))
         }
     });
-    let mut deletions = stream::iter(deletions).buffered(AT_ONCE);
+    let deletions = judged.map(move |judged| {
+        let (registry, options) = (registry.clone(), options.clone());
+        async move {
+            let Some((item, old, warnings)) = judged? else {
+                return Ok(Vec::new());
+            };
+            registry
+                .delete_listed(old, &item.namespace, &item.name, &options)
+                .await?;
+            Ok::<_, Status>(warnings)
+        }
+    });
+    let mut deletions = std::pin::pin!(deletions.buffered(AT_ONCE));
     while let Some(deleted) = deletions.next().await {
         call.warnings.extend(deleted?);
     }
-    drop(deletions);
     list::write(call, selected, &accepted)
 }
 

@@ -41,17 +41,15 @@ impl Registry {
         self.delete_read(old, namespace, name, options).await
     }
 
-    /// As `delete`, of an object that a list has just shown: no barrier is needed before it is read here, and none that is gone is
-    /// missed.
+    /// As `delete`, of an object that a list has just shown and that was read here since, without a barrier; none that is gone
+    /// meanwhile is missed.
     pub(crate) async fn delete_listed(
         &self,
+        old: Stored,
         namespace: &str,
         name: &str,
         options: &DeleteOptions,
     ) -> Result<(), Status> {
-        let Some(old) = self.get_local(namespace, name)? else {
-            return Ok(());
-        };
         match self.delete_read(old, namespace, name, options).await {
             Err(status) if status.code == 404 => Ok(()),
             done => done.map(drop),
