@@ -130,7 +130,11 @@ fn is_empty(value: &Value, field: &Field) -> bool {
         }
         _ if field.pointer => false,
         Value::String(text) => {
-            text.is_empty() && !matches!(field.ty, FieldType::Quantity | FieldType::Duration)
+            text.is_empty()
+                && !matches!(
+                    field.ty,
+                    FieldType::Quantity | FieldType::Duration | FieldType::IntOrString
+                )
         }
         Value::Number(number) => number.as_f64() == Some(0.0) && field.ty != FieldType::IntOrString,
         Value::Bool(flag) => !flag,

@@ -185,6 +185,16 @@ fn what_nobody_writes_this_way_is_left_to_the_tree() {
     }
 }
 
+#[test]
+fn an_empty_number_or_text_is_filled_in_as_it_is_written() {
+    let ty = schema().type_named("core/v1.ServicePort").expect("a type");
+    let tree = json!({"port": 1, "targetPort": ""});
+    let written = json::encode(&tree, ty, None);
+    assert_eq!(written, br#"{"port":1,"targetPort":""}"#);
+    let read = json::decode_untyped(&written, Strictness::Ignore).expect("JSON");
+    assert_eq!(json::to_json_value(&tree, ty), read.value);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
 
