@@ -4,6 +4,8 @@
 
 pub(crate) mod replay;
 mod step;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -202,11 +204,15 @@ fn answer(step: &mut Step<'_>, command: &Bytes) -> Result<Reply, Error> {
 fn transact(step: &mut Step<'_>, txn: TxnRecord) -> Option<Result<Reply, Error>> {
     let mut failed = Vec::new();
     for (index, compare) in (0..).zip(&txn.compares) {
-        let entry = match step.get(&compare.key) {
-            Ok(entry) => entry,
+        let head = match step.head(&compare.key) {
+            Ok(head) => head,
             Err(e) => return Some(Err(e)),
         };
-        if !compare.holds(entry.as_ref().map(|e| e.mod_revision.0))? {
+        if !compare.holds(head.map(|head| head.mod_revision.0))? {
+            let entry = match step.get(&compare.key) {
+                Ok(entry) => entry,
+                Err(e) => return Some(Err(e)),
+            };
             failed.push(crate::command::FailedCompare {
                 index,
                 entry: entry.map(Into::into),
@@ -226,9 +232,9 @@ fn transact(step: &mut Step<'_>, txn: TxnRecord) -> Option<Result<Reply, Error>>
 fn expire_keys(step: &mut Step<'_>, expire: ExpireRecord, now: u64) -> Result<Reply, Error> {
     let mut deletes = Vec::new();
     for due in expire.keys {
-        let current = step.get(&due.key)?;
-        let expired = current.is_some_and(|entry| {
-            entry.mod_revision.0 == due.mod_revision && entry.expires_at.is_some_and(|at| at <= now)
+        let current = step.head(&due.key)?;
+        let expired = current.is_some_and(|head| {
+            head.mod_revision.0 == due.mod_revision && head.expires_at.is_some_and(|at| at <= now)
         });
         if expired {
             deletes.push(crate::command::ChangeRecord {

@@ -8,7 +8,7 @@ use triad_raft::{Identity, Position};
 
 use crate::clock::unix_seconds;
 use crate::founding::{self, JUMP};
-use crate::layout::record::{self, StandRecord};
+use crate::layout::record::{self, Head, StandRecord};
 use crate::layout::{self, EXPIRY, LATEST, VERSIONS};
 use crate::state::State;
 use crate::{Entry, Error, Limits, Revision};
@@ -80,8 +80,9 @@ fn fill(
             let what = format!("{key}: created at {created}, changed at {modified} of {revision}");
             return Err(refused(state.place(), &what));
         }
-        record::encode_version(&entry.key, modified.0, Some(&entry), &mut value);
+        record::encode_head(&entry.key, &Head::of(&entry), &mut value);
         batch.put_cf(state.family(LATEST), &entry.key, &value);
+        record::encode_version(&entry.key, modified.0, Some(&entry), &mut value);
         let row = layout::version_key(&entry.key, modified.0);
         batch.put_cf(state.family(VERSIONS), row, &value);
         if let Some(at) = entry.expires_at {

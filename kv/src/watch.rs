@@ -23,8 +23,11 @@ pub struct Event {
     pub revision: Revision,
     /// The key after the change; `None` when it was deleted.
     pub entry: Option<Entry>,
-    /// The key before the change; `None` when it was absent.
-    pub previous: Option<Entry>,
+    /// What a deletion deleted.
+    pub deleted: Option<Entry>,
+    /// The revision of the key before the change; `None` when it was absent. The version itself is what `Store::get` finds right
+    /// before this event's revision.
+    pub previous: Option<Revision>,
 }
 
 /// The events of one or more whole transactions, filtered to the watch's prefix.

@@ -146,8 +146,9 @@ impl Oracle {
                 events.push(Event {
                     key: change.key().clone(),
                     revision,
+                    deleted: previous.clone().filter(|_| entry.is_none()),
                     entry,
-                    previous,
+                    previous: previous.map(|p| p.mod_revision),
                 });
             }
         }

@@ -204,7 +204,8 @@ async fn keys_expire_by_their_time() {
         (&batch.events[0].key[..], &batch.events[0].entry),
         (&b"short"[..], &None)
     );
-    assert!(batch.events[0].previous.is_some());
+    let deleted = batch.events[0].deleted.as_ref();
+    assert_eq!(deleted.map(|entry| entry.key.clone()), Some("short".into()));
     let keys: Vec<_> = store
         .range(b"", b"", None, 0)
         .unwrap()
@@ -262,9 +263,11 @@ async fn compaction_keeps_the_newest_version_at_its_mark() {
     let mut late = store.watch(b"", Revision(5)).unwrap();
     let event = late.next().await.unwrap().events.remove(0);
     assert_eq!(
-        (event.revision, event.previous.unwrap().value),
-        (Revision(6), Bytes::from("3"))
+        (event.revision, event.previous),
+        (Revision(6), Some(Revision(3)))
     );
+    let before = store.get(b"a", Some(Revision(5))).unwrap().unwrap();
+    assert_eq!(before.value, "3");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rocksdb::WriteBatch;
 
 use crate::command::ChangeRecord;
-use crate::layout::record::{self, ChangeRow, Sample, StandRecord};
+use crate::layout::record::{self, ChangeRow, Head, Sample, StandRecord};
 use crate::layout::{self, CHANGES, EXPIRY, LATEST, META, VERSIONS};
 use crate::state::State;
 use crate::watch::Transaction;
@@ -46,29 +46,42 @@ impl<'a> Step<'a> {
         }
     }
 
+    /// Which version of a key is its newest.
+    pub(super) fn head(&self, key: &Bytes) -> Result<Option<Head>, Error> {
+        match self.changed.get(key) {
+            Some(entry) => Ok(entry.as_ref().map(Head::of)),
+            None => self.state.head(key),
+        }
+    }
+
     /// Makes the changes of one transaction under the next revision, if they change anything.
     pub(super) fn change(&mut self, changes: Vec<ChangeRecord>) -> Result<(), Error> {
         let revision = self.stand.revision + 1;
         let mut events = Vec::with_capacity(changes.len());
         for change in last_of_each_key(changes) {
-            let previous = self.get(&change.key)?;
+            let previous = self.head(&change.key)?;
             if previous.is_none() && change.delete {
                 continue;
             }
-            let entry = (!change.delete).then(|| next_entry(&change, previous.as_ref(), revision));
+            let entry = (!change.delete).then(|| next_entry(&change, previous, revision));
+            let deleted = match change.delete {
+                true => self.get(&change.key)?,
+                false => None,
+            };
             self.put(
                 revision,
                 events.len(),
                 &change.key,
                 entry.as_ref(),
-                previous.as_ref(),
+                previous,
             );
             self.changed.insert(change.key.clone(), entry.clone());
             events.push(Event {
                 key: change.key,
                 revision: Revision(revision),
                 entry,
-                previous,
+                deleted,
+                previous: previous.map(|p| p.mod_revision),
             });
         }
         if !events.is_empty() {
@@ -85,14 +98,17 @@ impl<'a> Step<'a> {
         ordinal: usize,
         key: &Bytes,
         entry: Option<&Entry>,
-        previous: Option<&Entry>,
+        previous: Option<Head>,
     ) {
         let state = self.state;
-        record::encode_version(key, revision, entry, &mut self.value);
         match entry {
-            Some(_) => self.batch.put_cf(state.family(LATEST), key, &self.value),
+            Some(entry) => {
+                record::encode_head(key, &Head::of(entry), &mut self.value);
+                self.batch.put_cf(state.family(LATEST), key, &self.value);
+            }
             None => self.batch.delete_cf(state.family(LATEST), key),
         }
+        record::encode_version(key, revision, entry, &mut self.value);
         self.batch.put_cf(
             state.family(VERSIONS),
             layout::version_key(key, revision),
@@ -138,7 +154,7 @@ impl<'a> Step<'a> {
     }
 }
 
-fn next_entry(change: &ChangeRecord, previous: Option<&Entry>, revision: u64) -> Entry {
+fn next_entry(change: &ChangeRecord, previous: Option<Head>, revision: u64) -> Entry {
     Entry {
         key: change.key.clone(),
         value: change.value.clone(),

@@ -9,7 +9,7 @@ use triad_raft::{seats, tables};
 
 use super::CheckValue;
 use super::findings::Findings;
-use crate::layout::record::{self, ChangeRow, Sample, StandRecord};
+use crate::layout::record::{self, ChangeRow, Head, Sample, StandRecord};
 use crate::layout::{
     self, CHANGES, EXPIRY, LATEST, MEMBERSHIP_KEY, META, SAMPLE_TAG, STAND_KEY, SWEPT_KEY, VERSIONS,
 };
@@ -78,6 +78,12 @@ impl Check<'_> {
     fn row(&self, family: &str, key: &[u8]) -> Option<Vec<u8>> {
         let read = self.db.get_cf(self.state.family(family), key);
         read.ok().flatten()
+    }
+
+    fn head(&self, key: &[u8]) -> Option<Head> {
+        let bytes = self.row(LATEST, key)?;
+        let decoded = record::decode_head(key, &bytes);
+        decoded.ok().map(|(head, _)| head)
     }
 
     fn wrong(&mut self, key: &[u8], revision: u64, what: impl Into<String>) {
@@ -164,16 +170,12 @@ impl Check<'_> {
         self.rows(LATEST, |check, key, bytes| {
             check.contents.keys += 1;
             let key = Bytes::copy_from_slice(key);
-            let entry = match record::decode_version(&key, bytes) {
-                Ok((_, Some(entry))) => entry,
-                Ok((revision, None)) => {
-                    check.wrong(&key, revision, "a tombstone lies among the newest versions");
-                    return;
-                }
+            let (head, value) = match record::decode_head(&key, bytes) {
+                Ok(found) => found,
                 Err(what) => return check.wrong(&key, 0, what),
             };
-            let revision = entry.mod_revision.0;
-            let (created, version) = (entry.create_revision.0, entry.version);
+            let revision = head.mod_revision.0;
+            let (created, version) = (head.create_revision.0, head.version);
             let numbers = created <= revision
                 && revision <= check.stand.revision
                 && (version == 1) == (created == revision)
@@ -187,14 +189,14 @@ impl Check<'_> {
             if check.row(LATEST, &key).is_none() {
                 check.wrong(&key, revision, "it is listed, but not found by its key");
             }
-            let row = layout::version_key(&key, revision);
-            if check
-                .row(VERSIONS, &row)
-                .is_none_or(|version| version != bytes)
-            {
+            let kept = check.row(VERSIONS, &layout::version_key(&key, revision));
+            let kept = kept.and_then(|bytes| record::decode_version(&key, &bytes).ok()?.1);
+            let holds =
+                |kept: Entry| Head::of(&kept) == head && value.is_none_or(|v| v == kept.value);
+            if !kept.is_some_and(holds) {
                 check.wrong(&key, revision, "its versions do not hold what it is now");
             }
-            if let Some(at) = entry.expires_at {
+            if let Some(at) = head.expires_at {
                 let row = layout::expiry_key(at, &key);
                 let set = check.row(EXPIRY, &row);
                 let set = set.and_then(|bytes| record::decode_numbers(&row, &bytes).ok());
@@ -250,9 +252,7 @@ impl Check<'_> {
         }
         match newer {
             None => {
-                let now = self.row(LATEST, key);
-                let now = now.and_then(|bytes| record::decode_version(key, &bytes).ok());
-                let now = now.map_or(0, |(revision, _)| revision);
+                let now = self.head(key).map_or(0, |head| head.mod_revision.0);
                 if now != entry.map_or(0, |_| revision) {
                     self.wrong(key, revision, "the newest versions do not have it");
                 }
@@ -373,11 +373,9 @@ impl Check<'_> {
                 Err(what) => return check.wrong_row(EXPIRY, row, &what),
             };
             let key = Bytes::copy_from_slice(key);
-            let now = check.row(LATEST, &key);
-            let now = now.and_then(|bytes| record::decode_version(&key, &bytes).ok());
-            let meant = now.and_then(|(_, entry)| entry).is_some_and(|entry| {
-                entry.expires_at == Some(at) && entry.mod_revision.0 == revision
-            });
+            let meant = check
+                .head(&key)
+                .is_some_and(|head| head.expires_at == Some(at) && head.mod_revision.0 == revision);
             if !meant {
                 check.wrong(&key, revision, "an expiry row is left of what it was");
             }

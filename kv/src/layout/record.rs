@@ -9,10 +9,10 @@ use crate::{Entry, Revision};
 const FORMAT: u8 = 1;
 const HAS_EXPIRY: u8 = 1;
 const TOMBSTONE: u8 = 2;
+/// The value lies with the version.
+const APART: u8 = 4;
 /// Checksum, format, flags.
 const HEAD: usize = 6;
-/// Head, create revision, mod revision, version.
-const VERSION_HEAD: usize = HEAD + 24;
 
 /// What the state has taken in, replaced with every applied entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,50 +45,104 @@ pub(crate) struct ChangeRow {
     pub(crate) delete: bool,
 }
 
-/// Packs a version; `None` packs a tombstone that only carries its revision.
-pub(crate) fn encode_version(key: &[u8], revision: u64, entry: Option<&Entry>, out: &mut Vec<u8>) {
-    begin(out, 0);
-    let (create, version) = entry.map_or((0, 0), |e| (e.create_revision.0, e.version));
-    for number in [create, revision, version] {
-        out.extend_from_slice(&number.to_le_bytes());
-    }
-    match entry {
-        None => out[5] = TOMBSTONE,
-        Some(entry) => {
-            if let Some(at) = entry.expires_at {
-                out[5] = HAS_EXPIRY;
-                out.extend_from_slice(&at.to_le_bytes());
-            }
-            out.extend_from_slice(&entry.value);
+/// What `latest` says of a key: which version is its newest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) create_revision: Revision,
+    pub(crate) mod_revision: Revision,
+    pub(crate) version: u64,
+    pub(crate) expires_at: Option<u64>,
+}
+
+impl Head {
+    pub(crate) fn of(entry: &Entry) -> Self {
+        Self {
+            create_revision: entry.create_revision,
+            mod_revision: entry.mod_revision,
+            version: entry.version,
+            expires_at: entry.expires_at,
         }
     }
+
+    /// The version that it is the head of.
+    pub(crate) fn with(self, key: Bytes, value: Bytes) -> Entry {
+        Entry {
+            key,
+            value,
+            create_revision: self.create_revision,
+            mod_revision: self.mod_revision,
+            version: self.version,
+            expires_at: self.expires_at,
+        }
+    }
+}
+
+/// Packs a head.
+pub(crate) fn encode_head(key: &[u8], head: &Head, out: &mut Vec<u8>) {
+    begin(out, APART);
+    let numbers = [head.create_revision.0, head.mod_revision.0, head.version];
+    put_numbers(numbers, head.expires_at, out);
+    seal(key, out);
+}
+
+/// A head, and the value of a record that still holds it: whole versions lay here once.
+pub(crate) fn decode_head<'a>(
+    key: &[u8],
+    record: &'a [u8],
+) -> Result<(Head, Option<&'a [u8]>), String> {
+    let (flags, body) = open(key, record)?;
+    if flags & TOMBSTONE != 0 {
+        return Err("a tombstone lies among the newest versions".into());
+    }
+    let (head, value) = take_head(flags, body)?;
+    match (flags & APART != 0, value) {
+        (false, value) => Ok((head, Some(value))),
+        (true, []) => Ok((head, None)),
+        (true, _) => Err("a value lies where none belongs".into()),
+    }
+}
+
+fn put_numbers(numbers: [u64; 3], expires_at: Option<u64>, out: &mut Vec<u8>) {
+    for number in numbers {
+        out.extend_from_slice(&number.to_le_bytes());
+    }
+    if let Some(at) = expires_at {
+        out[5] |= HAS_EXPIRY;
+        out.extend_from_slice(&at.to_le_bytes());
+    }
+}
+
+fn take_head(flags: u8, mut body: &[u8]) -> Result<(Head, &[u8]), String> {
+    let cut = || "a version is cut short".to_owned();
+    let mut number = || body.try_get_u64_le().map_err(|_| cut());
+    let (create, modified, version) = (number()?, number()?, number()?);
+    let expires_at = (flags & HAS_EXPIRY != 0).then(&mut number).transpose()?;
+    let head = Head {
+        create_revision: Revision(create),
+        mod_revision: Revision(modified),
+        version,
+        expires_at,
+    };
+    Ok((head, body))
+}
+
+/// Packs a version; `None` packs a tombstone that only carries its revision.
+pub(crate) fn encode_version(key: &[u8], revision: u64, entry: Option<&Entry>, out: &mut Vec<u8>) {
+    begin(out, if entry.is_none() { TOMBSTONE } else { 0 });
+    let (create, version) = entry.map_or((0, 0), |e| (e.create_revision.0, e.version));
+    let expires_at = entry.and_then(|e| e.expires_at);
+    put_numbers([create, revision, version], expires_at, out);
+    out.extend_from_slice(entry.map_or(&[], |e| &e.value));
     seal(key, out);
 }
 
 /// The version and its revision; `None` for a tombstone.
 pub(crate) fn decode_version(key: &Bytes, record: &[u8]) -> Result<(u64, Option<Entry>), String> {
-    let (flags, mut body) = open(key, record)?;
-    if body.len() < VERSION_HEAD - HEAD {
-        return Err("a version is cut short".into());
-    }
-    let (create, revision, version) = (body.get_u64_le(), body.get_u64_le(), body.get_u64_le());
-    if flags & TOMBSTONE != 0 {
-        return Ok((revision, None));
-    }
-    let expires_at = match flags & HAS_EXPIRY {
-        0 => None,
-        _ if body.len() >= 8 => Some(body.get_u64_le()),
-        _ => return Err("a version is cut short".into()),
-    };
-    let entry = Entry {
-        key: key.clone(),
-        value: Bytes::copy_from_slice(body),
-        create_revision: Revision(create),
-        mod_revision: Revision(revision),
-        version,
-        expires_at,
-    };
-    Ok((revision, Some(entry)))
+    let (flags, body) = open(key, record)?;
+    let (head, value) = take_head(flags, body)?;
+    let entry = || head.with(key.clone(), Bytes::copy_from_slice(value));
+    let entry = (flags & TOMBSTONE == 0).then(entry);
+    Ok((head.mod_revision.0, entry))
 }
 
 pub(crate) fn encode_change(row: &[u8], change: &ChangeRow, out: &mut Vec<u8>) {
@@ -263,6 +317,30 @@ mod tests {
             assert!(decode_version(&entry.key, &bad).is_err(), "bit {bit}");
         }
         assert!(decode_version(&Bytes::from_static(b"/pods/b"), &record).is_err());
+    }
+
+    #[test]
+    fn a_head_comes_back_and_every_flipped_bit_is_found() {
+        let head = Head::of(&entry());
+        let mut record = Vec::new();
+        encode_head(b"k", &head, &mut record);
+        assert_eq!(decode_head(b"k", &record), Ok((head, None)));
+        for bit in 0..record.len() * 8 {
+            let mut bad = record.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode_head(b"k", &bad).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_version_is_a_head_that_holds_its_value_and_a_tombstone_is_none() {
+        let entry = entry();
+        let mut record = Vec::new();
+        encode_version(&entry.key, 9, Some(&entry), &mut record);
+        let head = decode_head(&entry.key, &record);
+        assert_eq!(head, Ok((Head::of(&entry), Some(&b"value"[..]))));
+        encode_version(&entry.key, 9, None, &mut record);
+        assert!(decode_head(&entry.key, &record).is_err());
     }
 
     #[test]

@@ -126,10 +126,12 @@ fn family_options(name: &str, limits: &Limits, cache: &Cache) -> Options {
     table.set_block_cache(cache);
     table.set_cache_index_and_filter_blocks(true);
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
-    // The present is read by key and compared with at every write; the past is written once and seldom read.
-    if name == LATEST {
-        // Most compares ask for keys that are not there.
+    // Most compares ask for keys that are not there; a version is asked for by its key, and lies in one of several files.
+    if matches!(name, LATEST | VERSIONS) {
         table.set_bloom_filter(10.0, false);
+    }
+    // What is newest is compared with at every write; the past is written once and seldom read.
+    if name == LATEST {
         family.set_bottommost_compression_type(DBCompressionType::Lz4);
     } else {
         table.set_block_size(HISTORY_BLOCK_BYTES);
@@ -141,8 +143,8 @@ fn family_options(name: &str, limits: &Limits, cache: &Cache) -> Options {
     family.add_compact_on_deletion_collector_factory(0, 0, MOSTLY_DELETIONS);
     family.set_block_based_table_factory(&table);
     family.set_write_buffer_size(match name {
-        LATEST | VERSIONS => limits.write_buffer_bytes,
-        CHANGES => limits.write_buffer_bytes / 2,
+        VERSIONS => limits.write_buffer_bytes,
+        LATEST | CHANGES => limits.write_buffer_bytes / 2,
         EXPIRY | META => limits.write_buffer_bytes / 8,
         other => unreachable!("{other} is no family"),
     });

@@ -4,10 +4,10 @@
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use rocksdb::{DBRawIterator, ReadOptions};
+use rocksdb::{DBPinnableSlice, DBRawIterator, ReadOptions};
 
 use super::{State, View};
-use crate::layout::record::{self, ChangeRow};
+use crate::layout::record::{self, ChangeRow, Head};
 use crate::layout::{self, CHANGES, EXPIRY, LATEST, VERSIONS};
 use crate::{Entry, Error, Event, Revision};
 
@@ -17,10 +17,60 @@ const STEPS_BEFORE_SEEK: usize = 4;
 impl State {
     /// The newest version of a key, outside any view.
     pub(crate) fn latest(&self, key: &Bytes) -> Result<Option<Entry>, Error> {
-        let found = self.db.get_pinned_cf(self.family(LATEST), key);
-        let found = found.map_err(|e| self.trouble("reading the state", &e))?;
-        let Some(bytes) = found else { return Ok(None) };
-        self.version(key, &bytes).map(|(_, entry)| entry)
+        let mut missed = None;
+        loop {
+            let Some(bytes) = self.row(LATEST, key)? else {
+                return Ok(None);
+            };
+            let (head, value) = self.decode_head(key, &bytes)?;
+            if let Some(value) = value {
+                return Ok(Some(head.with(key.clone(), Bytes::copy_from_slice(value))));
+            }
+            let revision = head.mod_revision.0;
+            if let Some(bytes) = self.row(VERSIONS, &layout::version_key(key, revision))? {
+                return self.decode_at(key, revision, &bytes);
+            }
+            // It may have been replaced and swept between the two reads, but not twice from the same version.
+            if missed == Some(revision) {
+                return Err(self.without_value(key, revision));
+            }
+            missed = Some(revision);
+        }
+    }
+
+    /// Which version of a key is its newest.
+    pub(crate) fn head(&self, key: &Bytes) -> Result<Option<Head>, Error> {
+        let found = self.row(LATEST, key)?;
+        let head = found.map(|bytes| self.decode_head(key, &bytes).map(|(head, _)| head));
+        head.transpose()
+    }
+
+    fn row(&self, family: &str, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>, Error> {
+        let found = self.db.get_pinned_cf(self.family(family), key);
+        found.map_err(|e| self.trouble("reading the state", &e))
+    }
+
+    fn decode_head<'a>(
+        &self,
+        key: &[u8],
+        bytes: &'a [u8],
+    ) -> Result<(Head, Option<&'a [u8]>), Error> {
+        record::decode_head(key, bytes)
+            .map_err(|what| self.damaged(&String::from_utf8_lossy(key), &what))
+    }
+
+    fn without_value(&self, key: &[u8], revision: u64) -> Error {
+        let name = String::from_utf8_lossy(key);
+        self.damaged(&name, &format!("its version {revision} is missing"))
+    }
+
+    fn decode_at(&self, key: &Bytes, revision: u64, bytes: &[u8]) -> Result<Option<Entry>, Error> {
+        let (recorded, entry) = self.version(key, bytes)?;
+        if recorded != revision {
+            let name = String::from_utf8_lossy(key);
+            return Err(self.damaged(&name, &format!("version {recorded} lies at {revision}")));
+        }
+        Ok(entry)
     }
 
     fn version(&self, key: &Bytes, bytes: &[u8]) -> Result<(u64, Option<Entry>), Error> {
@@ -60,7 +110,7 @@ impl View<'_> {
             return self.ended(&rows).map(|()| None);
         };
         let revision = self.split_version(row)?.1;
-        self.decode_at(key, revision, bytes)
+        self.state.decode_at(key, revision, bytes)
     }
 
     /// Visits the newest versions of `start..end`, in key order, until told to stop.
@@ -71,17 +121,54 @@ impl View<'_> {
         mut visit: impl FnMut(Entry) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         let mut rows = self.scan(LATEST, start.to_vec(), bound(end));
+        let mut versions = self.scan(VERSIONS, open_key(start), None);
         rows.seek_to_first();
+        versions.seek_to_first();
         while let Some((key, bytes)) = rows.item() {
             let key = Bytes::copy_from_slice(key);
-            if let (_, Some(entry)) = self.state.version(&key, bytes)?
-                && visit(entry).is_break()
-            {
+            let (head, value) = self.state.decode_head(&key, bytes)?;
+            let entry = match value {
+                Some(value) => head.with(key, Bytes::copy_from_slice(value)),
+                None => self.version_of_head(key, head, &mut versions)?,
+            };
+            if visit(entry).is_break() {
                 return Ok(());
             }
             rows.next();
         }
         self.ended(&rows)
+    }
+
+    /// The version that a head stands for; it lies at or behind where an iterator over `versions` stands.
+    fn version_of_head(
+        &self,
+        key: Bytes,
+        head: Head,
+        versions: &mut DBRawIterator<'_>,
+    ) -> Result<Entry, Error> {
+        let revision = head.mod_revision.0;
+        let row = layout::version_key(&key, revision);
+        for _ in 0..STEPS_BEFORE_SEEK {
+            if versions.key().is_none_or(|at| at >= row.as_slice()) {
+                break;
+            }
+            versions.next();
+        }
+        if versions.key().is_some_and(|at| at < row.as_slice()) {
+            versions.seek(&row);
+        }
+        let found = versions.item().filter(|(at, _)| *at == row.as_slice());
+        let entry = match found {
+            Some((_, bytes)) => self.state.decode_at(&key, revision, bytes)?,
+            None => self.ended(versions).map(|()| None)?,
+        };
+        let entry = entry.ok_or_else(|| self.state.without_value(&key, revision))?;
+        if Head::of(&entry) != head {
+            let name = String::from_utf8_lossy(&key);
+            let what = "its versions do not hold what it is now";
+            return Err(self.state.damaged(&name, what));
+        }
+        Ok(entry)
     }
 
     pub(crate) fn count_latest(&self, start: &[u8], end: &[u8]) -> Result<u64, Error> {
@@ -116,7 +203,7 @@ impl View<'_> {
                 continue;
             }
             let key = Bytes::from(key);
-            if let Some(entry) = self.decode_at(&key, revision, bytes)?
+            if let Some(entry) = self.state.decode_at(&key, revision, bytes)?
                 && visit(entry).is_break()
             {
                 return Ok(());
@@ -173,21 +260,17 @@ impl View<'_> {
             Some(entry) if entry.mod_revision.0 == r => Ok(entry),
             _ => Err(missing(r)),
         };
-        let entry = if change.delete {
-            None
+        let (entry, deleted) = if change.delete {
+            (None, Some(read(change.previous)?))
         } else {
-            Some(read(revision)?)
-        };
-        let previous = if change.previous == 0 {
-            None
-        } else {
-            Some(read(change.previous)?)
+            (Some(read(revision)?), None)
         };
         Ok(Event {
             key: change.key.clone(),
             revision: Revision(revision),
             entry,
-            previous,
+            deleted,
+            previous: (change.previous > 0).then_some(Revision(change.previous)),
         })
     }
 
@@ -240,7 +323,9 @@ impl View<'_> {
     /// Whether a row of `versions` says what its key says.
     pub(super) fn check_version(&self, row: &[u8], bytes: &[u8]) -> Result<(), Error> {
         let (key, revision) = self.split_version(row)?;
-        self.decode_at(&Bytes::from(key), revision, bytes).map(drop)
+        self.state
+            .decode_at(&Bytes::from(key), revision, bytes)
+            .map(drop)
     }
 
     /// A row of `versions` of this key.
@@ -251,22 +336,11 @@ impl View<'_> {
         bytes: &[u8],
     ) -> Result<(u64, Option<Entry>), Error> {
         let revision = self.split_version(row)?.1;
-        Ok((revision, self.decode_at(key, revision, bytes)?))
+        Ok((revision, self.state.decode_at(key, revision, bytes)?))
     }
 
     fn split_version(&self, row: &[u8]) -> Result<(Vec<u8>, u64), Error> {
         layout::split_version(row).ok_or_else(|| self.state.damaged("versions", "an unknown key"))
-    }
-
-    fn decode_at(&self, key: &Bytes, revision: u64, bytes: &[u8]) -> Result<Option<Entry>, Error> {
-        let (recorded, entry) = self.state.version(key, bytes)?;
-        if recorded != revision {
-            let name = String::from_utf8_lossy(key);
-            return Err(self
-                .state
-                .damaged(&name, &format!("version {recorded} lies at {revision}")));
-        }
-        Ok(entry)
     }
 }
 

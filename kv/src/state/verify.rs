@@ -27,25 +27,17 @@ impl State {
             compacted: stand.compacted,
             ..Contents::default()
         };
-        let mut wrong = None;
+        let mut late = None;
         view.visit_latest(b"", b"", |entry| {
             contents.keys += 1;
-            let revision = entry.mod_revision.0;
-            let found = view.version_at(&entry.key, revision);
-            match found {
-                Ok(Some(version)) if version == entry && revision <= stand.revision => {
-                    return ControlFlow::Continue(());
-                }
-                Err(error) => wrong = Some(error),
-                Ok(_) => {
-                    let name = String::from_utf8_lossy(&entry.key);
-                    wrong = Some(self.damaged(&name, "its versions do not hold what it is now"));
-                }
+            if entry.mod_revision.0 > stand.revision {
+                late = Some(entry.key);
+                return ControlFlow::Break(());
             }
-            ControlFlow::Break(())
+            ControlFlow::Continue(())
         })?;
-        if let Some(error) = wrong {
-            return Err(error);
+        if let Some(key) = late {
+            return Err(self.damaged(&String::from_utf8_lossy(&key), "it is newer than the state"));
         }
         contents.versions = self.count_checked(&view)?;
         let mut last = (stand.compacted, 0);

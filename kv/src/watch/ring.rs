@@ -20,7 +20,7 @@ pub(crate) struct Transaction {
 impl Transaction {
     pub(crate) fn new(revision: Revision, events: Vec<Event>) -> Self {
         let size = |entry: &Option<Entry>| entry.as_ref().map_or(0, |e| e.value.len());
-        let each = |e: &Event| e.key.len() + size(&e.entry) + size(&e.previous) + OVERHEAD;
+        let each = |e: &Event| e.key.len() + size(&e.entry) + size(&e.deleted) + OVERHEAD;
         let bytes = OVERHEAD + events.iter().map(each).sum::<usize>();
         Self {
             revision,

@@ -209,7 +209,7 @@ fn change(cache: &ResourceCache, objects: &mut Objects, event: triad_kv::Event) 
         None => {
             let previous = previous?;
             objects.remove(key);
-            let object = last_state(cache, &event.previous?, event.revision)?;
+            let object = last_state(cache, &event.deleted?, event.revision)?;
             Some(Event {
                 revision: event.revision,
                 kind: Kind::Delete,
@@ -221,29 +221,33 @@ fn change(cache: &ResourceCache, objects: &mut Objects, event: triad_kv::Event) 
     }
 }
 
-/// Builds an event from the store's own record, for watchers that stand before the ring.
-pub(super) fn historic(cache: &ResourceCache, event: triad_kv::Event) -> Option<Arc<Event>> {
-    let previous = event
-        .previous
-        .as_ref()
-        .and_then(|entry| decoded(cache, entry));
-    let event = match event.entry {
-        Some(entry) => Event {
-            revision: event.revision,
-            kind: Kind::Put,
-            object: decoded(cache, &entry)?,
-            previous,
-            frames: Frames::default(),
-        },
-        None => Event {
-            revision: event.revision,
-            kind: Kind::Delete,
-            object: last_state(cache, &event.previous?, event.revision)?,
-            previous,
-            frames: Frames::default(),
-        },
+/// Builds an event from the store's own record, for watchers that stand before the ring; `None` when it does not decode.
+///
+/// # Errors
+/// `Compacted` when what the object was before has been given up meanwhile.
+pub(super) fn historic(
+    cache: &ResourceCache,
+    store: &Store,
+    event: triad_kv::Event,
+) -> Result<Option<Arc<Event>>, triad_kv::Error> {
+    let before = match (&event.deleted, event.previous) {
+        (Some(deleted), _) => Some(deleted.clone()),
+        (None, Some(_)) => store.get(&event.key, Some(Revision(event.revision.0 - 1)))?,
+        (None, None) => None,
     };
-    Some(Arc::new(event))
+    let (kind, object) = match (&event.entry, &event.deleted) {
+        (Some(entry), _) => (Kind::Put, decoded(cache, entry)),
+        (None, Some(last)) => (Kind::Delete, last_state(cache, last, event.revision)),
+        (None, None) => return Ok(None),
+    };
+    let event = object.map(|object| Event {
+        revision: event.revision,
+        kind,
+        object,
+        previous: before.and_then(|entry| decoded(cache, &entry)),
+        frames: Frames::default(),
+    });
+    Ok(event.map(Arc::new))
 }
 
 /// A deleted object is shown as it last was, with the revision of its deletion.

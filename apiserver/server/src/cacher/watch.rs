@@ -117,12 +117,10 @@ impl CacheWatch {
                         Some(at) => Position::Ring(at),
                         None => Position::Store(read_on(watch)),
                     };
-                    events.extend(
-                        batch
-                            .events
-                            .into_iter()
-                            .filter_map(|event| historic(&self.cache, event)),
-                    );
+                    for event in batch.events {
+                        let event = historic(&self.cache, self.cacher.store(), event);
+                        events.extend(event.map_err(|error| ended(&error))?);
+                    }
                     if !events.is_empty() {
                         return Poll::Ready(Ok(()));
                     }
