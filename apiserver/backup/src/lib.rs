@@ -2,6 +2,7 @@
 //! files named by what they hold, and the archive of the log. It knows bytes and names only: what a file means is the
 //! store's business. The server and triadctl call it, from threads that may block.
 
+mod background;
 mod destination;
 mod error;
 mod keys;

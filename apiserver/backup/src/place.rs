@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::destination::{self, Access, Destination};
 use crate::manifest::ENDING;
-use crate::{About, Error, File, Keys, Manifest, Meter, Result, is_plain, seal};
+use crate::{About, Error, File, Keys, Manifest, Meter, Result, background, is_plain, seal};
 
 pub use archive::SegmentName;
 pub use prune::Pruned;
@@ -39,7 +39,7 @@ pub struct Saved {
 }
 
 /// Where the bytes of a file come from.
-pub type Source<'a> = dyn FnMut(&File) -> Result<Box<dyn Read + Send>> + 'a;
+pub type Source<'a> = dyn FnMut(&File) -> Result<Box<dyn Read + Send>> + Send + 'a;
 
 impl Place {
     /// Opens a place to write to, and makes it when it is not there.
@@ -78,15 +78,32 @@ impl Place {
             return Err(exists());
         }
         let _saving = marks::Saving::begin(self.destination.as_ref(), name)?;
-        let mut there: HashSet<String> = self.stored()?.into_iter().map(|i| i.name).collect();
-        let ending = seal::ending(&self.keys);
         let mut saved = Saved {
             name: name.to_owned(),
             files: files.len(),
             fetched: 0,
             fetched_bytes: 0,
         };
-        for file in &mut files {
+        background::run(|| self.bring_all(&mut files, source, meter, &mut saved))?;
+        let manifest = Manifest::new(name, about, files).encode()?;
+        if !destination::put(self.destination.as_ref(), &manifest_name, &manifest)? {
+            return Err(exists());
+        }
+        self.destination.close()?;
+        Ok(saved)
+    }
+
+    /// Fetches the files that the place lacks, and notes under which names all of them lie.
+    fn bring_all(
+        &self,
+        files: &mut [File],
+        source: &mut Source<'_>,
+        meter: &Meter<'_>,
+        saved: &mut Saved,
+    ) -> Result<()> {
+        let mut there: HashSet<String> = self.stored()?.into_iter().map(|i| i.name).collect();
+        let ending = seal::ending(&self.keys);
+        for file in files {
             file.stored = format!("{}.{}{ending}", file.sha256, file.size);
             if there.insert(file.stored.clone()) {
                 self.bring(file, source, meter)?;
@@ -96,12 +113,7 @@ impl Place {
                 meter.add(file.size);
             }
         }
-        let manifest = Manifest::new(name, about, files).encode()?;
-        if !destination::put(self.destination.as_ref(), &manifest_name, &manifest)? {
-            return Err(exists());
-        }
-        self.destination.close()?;
-        Ok(saved)
+        Ok(())
     }
 
     fn bring(&self, file: &File, source: &mut Source<'_>, meter: &Meter<'_>) -> Result<()> {

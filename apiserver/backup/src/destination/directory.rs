@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::{Destination, Item, Sink};
+use crate::background::Portions;
 use crate::{Error, Result};
 
 pub(super) struct Directory {
@@ -85,7 +86,12 @@ impl Destination for Directory {
         let made = NamedTempFile::new_in(&folder);
         let file =
             made.map_err(|e| Error::io(format!("cannot write into {}", folder.display()), e))?;
-        Ok(Box::new(Unnamed { file, path, folder }))
+        Ok(Box::new(Unnamed {
+            file,
+            path,
+            folder,
+            portions: Portions::default(),
+        }))
     }
 
     fn remove(&self, name: &str) -> Result<()> {
@@ -108,11 +114,14 @@ struct Unnamed {
     file: NamedTempFile,
     path: PathBuf,
     folder: PathBuf,
+    portions: Portions,
 }
 
 impl Write for Unnamed {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.file.write(bytes)
+        let written = self.file.write(bytes)?;
+        self.portions.wrote(written, self.file.as_file())?;
+        Ok(written)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {

@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use tempfile::NamedTempFile;
 
 use super::{Destination, Item, Sink};
+use crate::background::Portions;
 use crate::{Error, Result};
 
 type Building = std::sync::Arc<Mutex<Option<tar::Builder<NamedTempFile>>>>;
@@ -123,6 +124,7 @@ impl Destination for SingleFile {
             made.map_err(|e| Error::io(format!("cannot write into {}", self.folder.display()), e))?;
         Ok(Box::new(Waiting {
             waiting,
+            portions: Portions::default(),
             name: name.to_owned(),
             shown: self.describe(name),
             building: self.building.clone(),
@@ -163,6 +165,7 @@ impl Destination for SingleFile {
 
 struct Waiting {
     waiting: File,
+    portions: Portions,
     name: String,
     shown: String,
     building: Building,
@@ -170,7 +173,9 @@ struct Waiting {
 
 impl Write for Waiting {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.waiting.write(bytes)
+        let written = self.waiting.write(bytes)?;
+        self.portions.wrote(written, &self.waiting)?;
+        Ok(written)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
