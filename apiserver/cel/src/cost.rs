@@ -3,7 +3,7 @@
 
 mod calls;
 mod estimate;
-mod libraries;
+pub(crate) mod libraries;
 
 use crate::ast::{Expr, Literal};
 use crate::check::Checked;

@@ -10,6 +10,7 @@ pub mod cost;
 pub mod decl;
 pub mod env;
 pub mod environments;
+pub mod escapes;
 pub mod eval;
 pub mod functions;
 mod issue;

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use serde_json::{Key, Number, Value};
+use triad_cel::escapes::escaped;
 
 /// `strconv.Quote`.
 pub fn quote(text: &str) -> String {
@@ -17,16 +18,11 @@ pub fn quote(text: &str) -> String {
 }
 
 fn quote_char(out: &mut String, c: char) {
+    if let Some(written) = escaped(c) {
+        out.push_str(written);
+        return;
+    }
     match c {
-        '"' => out.push_str("\\\""),
-        '\\' => out.push_str("\\\\"),
-        '\u{7}' => out.push_str("\\a"),
-        '\u{8}' => out.push_str("\\b"),
-        '\u{c}' => out.push_str("\\f"),
-        '\n' => out.push_str("\\n"),
-        '\r' => out.push_str("\\r"),
-        '\t' => out.push_str("\\t"),
-        '\u{b}' => out.push_str("\\v"),
         c if c < ' ' || c == '\u{7f}' => push(out, format_args!("\\x{:02x}", c as u32)),
         c if is_printable(c) => out.push(c),
         c if (c as u32) < 0x10000 => push(out, format_args!("\\u{:04x}", c as u32)),

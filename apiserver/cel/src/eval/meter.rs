@@ -3,6 +3,7 @@
 
 use super::Error;
 use super::value::{Opaque, Value};
+use crate::cost::libraries::{CHECK, COSTING_ONE};
 
 const TRAVERSAL: f64 = 0.1;
 const REGEX: f64 = 0.25;
@@ -128,9 +129,6 @@ fn list_library(overload: &str, args: &[Value<'_>], result: &Value<'_>) -> Optio
     }
 }
 
-/// Authorizers ask others: the dearest call there is.
-const CHECK: u64 = 350_000;
-
 fn kubernetes(
     function: &str,
     overload: &str,
@@ -140,8 +138,7 @@ fn kubernetes(
     let of = |at: usize| args.get(at).map_or(1, size);
     Some(match function {
         "check" => CHECK,
-        "serviceAccount" | "path" | "group" | "resource" | "subresource" | "namespace" | "name"
-        | "allowed" | "reason" | "error" | "errored" => 1,
+        _ if COSTING_ONE.contains(&function) => 1,
         "fieldSelector" | "labelSelector" if args.len() >= 2 => {
             let length = of(1);
             LIST + scaled(length, TRAVERSAL) + scaled(scaled(length, 0.5), 50.0)
@@ -181,33 +178,6 @@ fn kubernetes(
             Some(Value::Opaque(Opaque::Format(format))) => pattern(of(1), format.pattern_length()),
             _ => return None,
         },
-        "masked"
-        | "prefixLength"
-        | "family"
-        | "isUnspecified"
-        | "isLoopback"
-        | "isLinkLocalMulticast"
-        | "isLinkLocalUnicast"
-        | "isGlobalUnicast"
-        | "format.named"
-        | "sign"
-        | "asInteger"
-        | "isInteger"
-        | "asApproximateFloat"
-        | "isGreaterThan"
-        | "isLessThan"
-        | "compareTo"
-        | "add"
-        | "sub"
-        | "major"
-        | "minor"
-        | "patch"
-        | "getScheme"
-        | "getHostname"
-        | "getHost"
-        | "getPort"
-        | "getEscapedPath"
-        | "getQuery" => 1,
         "_==_" if matches!(args.first(), Some(Value::Opaque(_))) => 1,
         _ => return None,
     })

@@ -2,6 +2,7 @@
 
 use super::value::{List, Map, Value};
 use super::{Error, convert, times};
+use crate::escapes::escaped;
 use std::fmt::Write as _;
 
 type Result<'a> = std::result::Result<Value<'a>, Error>;
@@ -173,17 +174,9 @@ fn joined<'a>(list: &List<'a>, rest: &[Value<'a>]) -> Option<Result<'a>> {
 fn quote(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
-        match c {
-            '\u{7}' => out.push_str("\\a"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{b}' => out.push_str("\\v"),
-            '\\' => out.push_str("\\\\"),
-            '"' => out.push_str("\\\""),
-            c => out.push(c),
+        match escaped(c) {
+            Some(written) => out.push_str(written),
+            None => out.push(c),
         }
     }
     out.push('"');

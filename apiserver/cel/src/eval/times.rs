@@ -2,6 +2,7 @@
 
 use super::Error;
 use super::value::Value;
+use crate::time::civil;
 
 type Result<'a> = std::result::Result<Value<'a>, Error>;
 
@@ -48,19 +49,6 @@ fn part<'a>(function: &str, seconds: i64, nanoseconds: u32) -> Option<Value<'a>>
 fn day_number(year: i64) -> i64 {
     let before = year - 1;
     before * 365 + before.div_euclid(4) - before.div_euclid(100) + before.div_euclid(400) - 719_162
-}
-
-/// Year, month and day of days since 1970.
-fn civil(day: i64) -> (i64, i64, i64) {
-    let shifted = day + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let date = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + i64::from(month <= 2), month, date)
 }
 
 /// Seconds east of Greenwich of a zone: `UTC`, or `[+-]HH:MM`. Names of places are not known here.

@@ -1,6 +1,8 @@
 //! Points in time as upstream reads and writes them: RFC 3339 in seconds (Time) or with six fraction digits (MicroTime), always
 //! written in UTC. Errors are the texts of Go's time.Parse.
 
+use triad_cel::time::{civil, days, month_length};
+
 /// Seconds since 1970 and nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Instant {
@@ -112,37 +114,6 @@ fn digits(out: &mut Vec<u8>, number: i64, count: usize) {
     }
 }
 
-/// Days since 1970 of a date in the Gregorian calendar.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
-}
-
-/// Year, month and day of a number of days since 1970.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let part = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * part + 2) / 5 + 1;
-    let month = if part < 10 { part + 3 } else { part - 9 };
-    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
-}
-
-pub(crate) fn days_in(month: i64, year: i64) -> i64 {
-    match month {
-        4 | 6 | 9 | 11 => 30,
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        _ => 31,
-    }
-}
-
 /// Walks the layout the way Go does: as lenient, and with the same complaints.
 struct Parser<'a> {
     layout: &'static str,
@@ -168,12 +139,10 @@ impl<'a> Parser<'a> {
         if !self.rest.is_empty() {
             return Err(self.message(&format!(": extra text: {}", quote(self.rest))));
         }
-        if day < 1 || day > days_in(month, year) {
+        if day < 1 || day > month_length(year, month) {
             return Err(self.message(": day out of range"));
         }
-        let seconds =
-            days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second
-                - offset;
+        let seconds = days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset;
         Ok(Instant { seconds, nanos })
     }
 

@@ -149,7 +149,7 @@ fn date(text: &str) -> Option<(bool, &str)> {
     let (month, rest) = up_to_two(text[4..].strip_prefix('-')?)?;
     let (day, rest) = up_to_two(rest.strip_prefix('-')?)?;
     let valid =
-        (1..=12).contains(&month) && day >= 1 && day <= crate::codec::time::days_in(month, year);
+        (1..=12).contains(&month) && day >= 1 && day <= triad_cel::time::month_length(year, month);
     Some((valid, rest))
 }
 
