@@ -13,6 +13,7 @@ pub mod names;
 mod nesting;
 pub mod openapi;
 pub mod patch;
+pub mod pod;
 pub mod pod_quality;
 pub mod printers;
 pub mod quantity;

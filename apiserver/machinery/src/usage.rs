@@ -8,6 +8,7 @@ mod pods;
 mod services;
 
 pub use amounts::Amounts;
+pub use pods::asked_by_containers;
 
 use crate::status::Status;
 use serde_json::Value;

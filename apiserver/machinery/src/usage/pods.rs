@@ -2,6 +2,8 @@
 
 mod needs;
 
+pub use needs::asked_by_containers;
+
 use super::{Amounts, Moment, Scope};
 use crate::meta;
 use crate::quantity::Quantity;

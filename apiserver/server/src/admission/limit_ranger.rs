@@ -1,7 +1,10 @@
 //! LimitRanger: the limit ranges of a namespace give containers what they do not ask for, and bound what containers, pods and claims
 //! ask for (kubernetes plugin/pkg/admission/limitranger).
 
+mod bounds;
+
 use super::{Attributes, Lookup, Operation, Plugin};
+use bounds::{check_claim, check_pod, of_type};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,10 +14,6 @@ use triad_machinery::status::Status;
 use triad_machinery::usage::Amounts;
 
 const ANNOTATION: &str = "kubernetes.io/limit-ranger";
-/// What a pod may ask for as a whole (PodLevelResources).
-const OF_A_POD: [&str; 2] = ["cpu", "memory"];
-/// Beyond this, amounts are compared in whole units (resource.MaxMilliValue).
-const MOST_IN_THOUSANDTHS: i64 = i64::MAX / 1000;
 
 pub(super) struct LimitRanger {
     pub(super) lookup: Arc<Lookup>,
@@ -122,10 +121,6 @@ impl LimitRanger {
     }
 }
 
-fn of_type<'a>(limits: &'a [Value], kind: &'a str) -> impl Iterator<Item = &'a Value> {
-    limits.iter().filter(move |limit| limit["type"] == kind)
-}
-
 /// Gives containers what they do not ask for, and says so in an annotation.
 fn fill(pod: &mut Value, limits: &[Value]) {
     let (mut requests, mut caps) = (Amounts::default(), Amounts::default());
@@ -177,213 +172,6 @@ fn fill_one(resources: &mut Value, field: &str, amounts: &Amounts) -> Vec<String
         }
     }
     missing
-}
-
-/// What is asked for, and what it is limited to.
-struct Asked {
-    requests: Amounts,
-    limits: Amounts,
-}
-
-impl Asked {
-    fn by(container: &Value) -> Self {
-        let amounts = |field| Amounts::parse(container["resources"].get(field));
-        Self {
-            requests: amounts("requests"),
-            limits: amounts("limits"),
-        }
-    }
-
-    /// By a pod: by its containers together, or by the one that initializes it and asks for more; what it asks for as a whole
-    /// stands for that.
-    fn by_pod(pod: &Value) -> Self {
-        let of = |field: &'static str| {
-            let amounts = |of: &Value| Amounts::parse(of["resources"].get(field));
-            let containers = items(&pod["spec"]["containers"]).map(amounts);
-            let mut sum = containers.fold(Amounts::default(), |sum, one| sum.plus(&one));
-            let (mut staying, mut most) = (Amounts::default(), Amounts::default());
-            for container in items(&pod["spec"]["initContainers"]) {
-                let own = amounts(container);
-                if container["restartPolicy"] == "Always" {
-                    sum = sum.plus(&own);
-                    staying = staying.plus(&own);
-                    most.raise(&staying);
-                } else {
-                    most.raise(&own.plus(&staying));
-                }
-            }
-            sum.raise(&most);
-            let whole = amounts(&pod["spec"]);
-            for name in OF_A_POD {
-                if let Some(amount) = whole.get(name) {
-                    sum.set(name, amount.clone());
-                }
-            }
-            sum
-        };
-        Self {
-            requests: of("requests"),
-            limits: of("limits"),
-        }
-    }
-}
-
-fn items(list: &Value) -> impl Iterator<Item = &Value> {
-    list.as_array().into_iter().flatten()
-}
-
-fn check_pod(pod: &Value, limits: &[Value]) -> Vec<String> {
-    let mut wrong = Vec::new();
-    for limit in limits {
-        match limit["type"].as_str() {
-            Some("Container") => {
-                for container in ["containers", "initContainers"]
-                    .into_iter()
-                    .flat_map(|list| items(&pod["spec"][list]))
-                {
-                    bounds("Container", limit, &Asked::by(container), &mut wrong);
-                }
-            }
-            Some("Pod") => bounds("Pod", limit, &Asked::by_pod(pod), &mut wrong),
-            _ => {}
-        }
-    }
-    wrong
-}
-
-fn bounds(kind: &str, limit: &Value, asked: &Asked, wrong: &mut Vec<String>) {
-    let bounds: [(&str, Bound); 3] = [
-        ("min", minimum),
-        ("max", maximum),
-        ("maxLimitRequestRatio", ratio),
-    ];
-    for (field, bound) in bounds {
-        let amounts = Amounts::parse(limit.get(field));
-        for name in amounts.names() {
-            if let Some(enforced) = amounts.get(name) {
-                let what = What {
-                    kind,
-                    name,
-                    enforced,
-                    request: asked.requests.get(name),
-                    limit: asked.limits.get(name),
-                };
-                wrong.extend(bound(&what));
-            }
-        }
-    }
-}
-
-fn check_claim(claim: &Value, limits: &[Value]) -> Vec<String> {
-    const KIND: &str = "PersistentVolumeClaim";
-    let requests = Amounts::parse(claim["spec"]["resources"].get("requests"));
-    let mut wrong = Vec::new();
-    for limit in of_type(limits, KIND) {
-        let bounds: [(&str, Bound); 2] = [("min", minimum), ("max", maximum_request)];
-        for (field, bound) in bounds {
-            let amounts = Amounts::parse(limit.get(field));
-            for name in amounts.names() {
-                if let Some(enforced) = amounts.get(name) {
-                    let what = What {
-                        kind: KIND,
-                        name,
-                        enforced,
-                        request: requests.get(name),
-                        limit: None,
-                    };
-                    wrong.extend(bound(&what));
-                }
-            }
-        }
-    }
-    wrong
-}
-
-type Bound = fn(&What<'_>) -> Option<String>;
-
-/// One resource held against one bound.
-struct What<'a> {
-    kind: &'a str,
-    name: &'a str,
-    enforced: &'a Quantity,
-    request: Option<&'a Quantity>,
-    limit: Option<&'a Quantity>,
-}
-
-impl What<'_> {
-    /// Request, limit and bound as numbers of one unit: thousandths where they fit.
-    fn numbers(&self) -> [i64; 3] {
-        let whole = |amount: Option<&Quantity>| amount.map_or(0, Quantity::value);
-        let all = [self.request, self.limit, Some(self.enforced)];
-        if all
-            .iter()
-            .all(|amount| whole(*amount) <= MOST_IN_THOUSANDTHS)
-        {
-            return all.map(|amount| amount.map_or(0, Quantity::milli_value));
-        }
-        all.map(whole)
-    }
-
-    fn usage(&self, end: &str) -> String {
-        format!(
-            "{end} {} usage per {} is {}",
-            self.name, self.kind, self.enforced
-        )
-    }
-}
-
-fn minimum(what: &What<'_>) -> Option<String> {
-    let ([request, limit, enforced], usage) = (what.numbers(), what.usage("minimum"));
-    match (what.request, what.limit) {
-        (None, _) => Some(format!("{usage}.  No request is specified")),
-        (Some(asked), _) if request < enforced => Some(format!("{usage}, but request is {asked}")),
-        (_, Some(capped)) if limit < enforced => Some(format!("{usage}, but limit is {capped}")),
-        _ => None,
-    }
-}
-
-fn maximum(what: &What<'_>) -> Option<String> {
-    let ([request, limit, enforced], usage) = (what.numbers(), what.usage("maximum"));
-    match (what.limit, what.request) {
-        (None, _) => Some(format!("{usage}.  No limit is specified")),
-        (Some(capped), _) if limit > enforced => Some(format!("{usage}, but limit is {capped}")),
-        (_, Some(asked)) if request > enforced => Some(format!("{usage}, but request is {asked}")),
-        _ => None,
-    }
-}
-
-fn maximum_request(what: &What<'_>) -> Option<String> {
-    let ([request, _, enforced], usage) = (what.numbers(), what.usage("maximum"));
-    match what.request {
-        None => Some(format!("{usage}.  No request is specified")),
-        Some(asked) if request > enforced => Some(format!("{usage}, but request is {asked}")),
-        Some(_) => None,
-    }
-}
-
-fn ratio(what: &What<'_>) -> Option<String> {
-    let [request, limit, _] = what.numbers();
-    let allowed = format!(
-        "{} max limit to request ratio per {} is {}",
-        what.name, what.kind, what.enforced
-    );
-    if request == 0 {
-        return Some(format!(
-            "{allowed}, but no request is specified or request is 0"
-        ));
-    }
-    if limit == 0 {
-        return Some(format!(
-            "{allowed}, but no limit is specified or limit is 0"
-        ));
-    }
-    let found = limit as f64 / request as f64;
-    let most = if what.enforced.value() <= MOST_IN_THOUSANDTHS {
-        what.enforced.milli_value() as f64 / 1000.0
-    } else {
-        what.enforced.value() as f64
-    };
-    (found > most).then(|| format!("{allowed}, but provided ratio is {found:.6}"))
 }
 
 #[cfg(test)]
@@ -493,17 +281,5 @@ mod tests {
             claim("1M"),
             ["minimum storage usage per PersistentVolumeClaim is 1Gi, but request is 1M"]
         );
-    }
-
-    #[test]
-    fn a_pod_asks_for_its_containers_or_for_what_initializes_it() {
-        let one = |cpu: &str| json!({"resources": {"requests": {"cpu": cpu}}});
-        let mut side = one("1");
-        side["restartPolicy"] = json!("Always");
-        let mut pod = json!({"spec": {"containers": [one("1"), one("1")], "initContainers": [side, one("5")]}});
-        let asked = |pod: &Value| Asked::by_pod(pod).requests.get("cpu").unwrap().to_string();
-        assert_eq!(asked(&pod), "6");
-        pod["spec"]["resources"] = json!({"requests": {"cpu": "2"}});
-        assert_eq!(asked(&pod), "2");
     }
 }

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use triad_machinery::goformat::quote;
 use triad_machinery::meta;
+use triad_machinery::pod::text;
 use triad_machinery::status::{GroupResource, Status};
 
 const LEASES: &str = "kube-node-lease";
@@ -140,14 +141,6 @@ impl Request<'_> {
             Operation::Delete => "DELETE",
         }
     }
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-fn items(list: &Value) -> impl Iterator<Item = &Value> {
-    list.as_array().into_iter().flatten()
 }
 
 fn own_node(request: &Request<'_>) -> Result<(), Status> {

@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 use super::{Attributes, Lookup, Operation, Plugin};
 use serde_json::Value;
 use triad_machinery::meta;
+use triad_machinery::pod::{items, text};
 use triad_machinery::status::{GroupKind, Status};
 
 use checks::{Violation, evaluate};
-use pod::{Pod, items, text};
+use pod::Pod;
 use policy::{Level, Policy, Standard};
 
 /// Pods that are looked at when a namespace asks for more than before, and how long that may take.

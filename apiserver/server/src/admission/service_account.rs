@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use triad_machinery::meta;
 use triad_machinery::names::SUFFIX_ALPHABET;
+use triad_machinery::pod::{Through, is_mirror, items, secrets_of_container, text};
 use triad_machinery::status::Status;
 
 const MOUNT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -36,7 +37,7 @@ impl Plugin for ServiceAccount {
             return Ok(());
         }
         // Mirror pods are the kubelet's own and must not use what the API keeps.
-        if meta::annotation(pod, "kubernetes.io/config.mirror").is_some() {
+        if is_mirror(pod) {
             return self.check_mirror(attributes, pod);
         }
         if pod
@@ -106,9 +107,7 @@ impl Plugin for ServiceAccount {
             }
             _ => return Ok(()),
         };
-        let Some(pod) =
-            object.filter(|pod| meta::annotation(pod, "kubernetes.io/config.mirror").is_none())
-        else {
+        let Some(pod) = object.filter(|pod| !is_mirror(pod)) else {
             return Ok(());
         };
         let name = text(&pod["spec"]["serviceAccountName"]);
@@ -130,14 +129,6 @@ impl Plugin for ServiceAccount {
 
 /// What is true in an annotation (strconv.ParseBool).
 const TRUE: [&str; 6] = ["1", "t", "T", "TRUE", "true", "True"];
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-fn items(list: &Value) -> impl Iterator<Item = &Value> {
-    list.as_array().into_iter().flatten()
-}
 
 fn names(account: &Value, list: &str, name: &str) -> bool {
     items(&account[list]).any(|secret| secret["name"] == name)
@@ -164,19 +155,12 @@ fn secret_of_a_container(pod: &Value, account: &Value, kinds: &[(&str, &str)]) -
     for (list, kind) in kinds {
         for container in items(&pod["spec"][*list]) {
             let name = text(&container["name"]);
-            for variable in items(&container["env"]) {
-                if let Some(secret) = variable["valueFrom"]["secretKeyRef"]["name"].as_str() {
-                    let variable = text(&variable["name"]);
-                    used.push((
-                        format!("{kind} {name} with envVar {variable} referencing"),
-                        secret,
-                    ));
-                }
-            }
-            for source in items(&container["envFrom"]) {
-                if let Some(secret) = source["secretRef"]["name"].as_str() {
-                    used.push((format!("{kind} {name} with envFrom referencing"), secret));
-                }
+            for (through, secret) in secrets_of_container(container) {
+                let through = match through {
+                    Through::Variable(variable) => format!("envVar {variable}"),
+                    Through::Source => "envFrom".to_owned(),
+                };
+                used.push((format!("{kind} {name} with {through} referencing"), secret));
             }
         }
     }

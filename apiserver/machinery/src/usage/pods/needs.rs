@@ -88,6 +88,11 @@ pub(super) fn containers<'a>(pod: &'a Value, list: &str) -> &'a [Value] {
         .map_or(&[], Vec::as_slice)
 }
 
+/// What a pod's containers ask for together (`requests`) or are limited to (`limits`), whatever the pod itself states.
+pub fn asked_by_containers(pod: &Value, list: &str) -> Amounts {
+    sum(pod, list, View::Asked)
+}
+
 fn sum(pod: &Value, list: &str, view: View) -> Amounts {
     let mut together = Amounts::default();
     for container in containers(pod, "containers") {

@@ -1,10 +1,10 @@
 //! A node's pods: mirror pods come from it and refer to nothing, status and eviction are of pods on it.
 
-use super::{NodeRestriction, Operation, Request, items, text};
-use crate::filters::authorize::node::{config_maps_of_pod, secrets_of_pod};
+use super::{NodeRestriction, Operation, Request};
 use serde_json::Value;
 use triad_machinery::goformat::quote;
 use triad_machinery::meta;
+use triad_machinery::pod::{self, items, text};
 use triad_machinery::status::Status;
 
 const MIRROR: &str = "kubernetes.io/config.mirror";
@@ -200,15 +200,15 @@ const PROJECTED: [(&str, &str); 5] = [
 ];
 
 /// Which kind of object a pod refers to (kubernetes pkg/api/pod/util.go HasAPIObjectReference); what is unknown may.
-fn refers_to(pod: &Value) -> Result<Option<&'static str>, String> {
-    let spec = &pod["spec"];
+fn refers_to(object: &Value) -> Result<Option<&'static str>, String> {
+    let spec = &object["spec"];
     let plain: [(bool, &'static str); 4] = [
         (
             !text(&spec["serviceAccountName"]).is_empty(),
             "serviceaccounts",
         ),
-        (!secrets_of_pod(spec).is_empty(), "secrets"),
-        (!config_maps_of_pod(spec).is_empty(), "configmaps"),
+        (!pod::secrets(spec).is_empty(), "secrets"),
+        (!pod::config_maps(spec).is_empty(), "configmaps"),
         (
             items(&spec["resourceClaims"]).next().is_some(),
             "resourceclaims",

@@ -1,12 +1,13 @@
 //! What a node asks for in the name of its pods: tokens of their accounts, their certificates, and its own certificates.
 
-use super::{NodeRestriction, Request, items, text};
-use crate::filters::authorize::{self, Decision, node::claim_of_volume};
+use super::{NodeRestriction, Request};
+use crate::filters::authorize::{self, Decision};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use triad_machinery::goformat::quote;
 use triad_machinery::meta;
+use triad_machinery::pod::{claim_of_volume, is_mirror, items, text};
 use triad_machinery::status::Status;
 use x509_parser::prelude::{FromDer as _, X509CertificationRequest};
 
@@ -210,7 +211,7 @@ impl NodeRestriction {
                 quote(node)
             )
         })?;
-        let mirror = meta::annotation(&pod, "kubernetes.io/config.mirror").is_some();
+        let mirror = is_mirror(&pod);
         request.refuse_if(mirror, |_| format!("pod {full} is a mirror pod"))?;
         let (account, of_pod) = (
             text(&spec["serviceAccountName"]),

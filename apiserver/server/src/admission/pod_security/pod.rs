@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use triad_machinery::pod::{self, text};
 
 /// A pod, or the template of one.
 pub(super) struct Pod<'a> {
@@ -13,10 +14,7 @@ pub(super) struct Pod<'a> {
 impl<'a> Pod<'a> {
     /// All containers: those that initialize, the ordinary and the ephemeral ones.
     pub(super) fn containers(&self) -> impl Iterator<Item = &'a Value> + use<'a> {
-        let spec = self.spec;
-        ["initContainers", "containers", "ephemeralContainers"]
-            .into_iter()
-            .flat_map(move |kind| items(&spec[kind]))
+        pod::containers(self.spec)
     }
 
     /// The containers of which something is so.
@@ -68,14 +66,6 @@ pub(super) fn who(pod: bool, containers: &[&str]) -> Vec<String> {
     let pod = pod.then(|| "pod".to_owned());
     let containers = (!containers.is_empty()).then(|| named("container", containers));
     pod.into_iter().chain(containers).collect()
-}
-
-pub(super) fn items(list: &Value) -> impl Iterator<Item = &Value> {
-    list.as_array().into_iter().flatten()
-}
-
-pub(super) fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
 }
 
 /// `container "a"`, `containers "a", "b"`.

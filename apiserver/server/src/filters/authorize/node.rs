@@ -4,8 +4,6 @@
 mod follow;
 mod graph;
 
-pub(crate) use graph::{claim_of_volume, config_maps_of_pod, secrets_of_pod};
-
 use super::rules::Rule;
 use super::{Attributes, Decision};
 use crate::cacher::Cacher;

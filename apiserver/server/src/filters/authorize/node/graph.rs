@@ -4,6 +4,7 @@
 use serde_json::Value;
 use std::collections::HashMap;
 use triad_machinery::meta;
+use triad_machinery::pod::{self, items, text};
 
 /// What an edge may start from.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -86,17 +87,17 @@ impl Graph {
     }
 
     /// Puts a pod in, as it is now; one that is on no node yet gives nobody anything.
-    pub(super) fn put_pod(&mut self, pod: &Value) {
-        let namespace = meta::namespace(pod);
-        let own = Vertex::new(Kind::Pod, namespace, meta::name(pod));
-        let node = text(&pod["spec"]["nodeName"]);
+    pub(super) fn put_pod(&mut self, object: &Value) {
+        let namespace = meta::namespace(object);
+        let own = Vertex::new(Kind::Pod, namespace, meta::name(object));
+        let node = text(&object["spec"]["nodeName"]);
         if node.is_empty() {
             return;
         }
         let mut to = vec![own.clone()];
         // A node makes mirror pods itself: they must never give it anything.
-        if meta::annotation(pod, "kubernetes.io/config.mirror").is_none() {
-            to.extend(used_by(pod));
+        if !pod::is_mirror(object) {
+            to.extend(used_by(object));
         }
         to.sort_by(|a, b| (a.kind as u8, &a.name).cmp(&(b.kind as u8, &b.name)));
         to.dedup();
@@ -184,127 +185,28 @@ impl Graph {
     }
 }
 
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-fn items(list: &Value) -> impl Iterator<Item = &Value> {
-    list.as_array().into_iter().flatten()
-}
-
-/// All of a pod's containers, of each of the three kinds.
-pub(crate) fn containers(spec: &Value) -> impl Iterator<Item = &Value> {
-    ["initContainers", "containers", "ephemeralContainers"]
-        .into_iter()
-        .flat_map(|list| items(&spec[list]))
-}
-
-/// Volume sources that name a secret of the pod's namespace, and where (kubernetes pkg/api/v1/pod/util.go).
-const SECRET_OF_SOURCE: [(&str, &str); 10] = [
-    ("azureFile", "/secretName"),
-    ("cephfs", "/secretRef/name"),
-    ("cinder", "/secretRef/name"),
-    ("flexVolume", "/secretRef/name"),
-    ("rbd", "/secretRef/name"),
-    ("secret", "/secretName"),
-    ("scaleIO", "/secretRef/name"),
-    ("iscsi", "/secretRef/name"),
-    ("storageos", "/secretRef/name"),
-    ("csi", "/nodePublishSecretRef/name"),
-];
-
-/// The names of the secrets that a pod uses.
-pub(crate) fn secrets_of_pod(spec: &Value) -> Vec<&str> {
-    let pull = items(&spec["imagePullSecrets"]).map(|secret| &secret["name"]);
-    let mut names: Vec<&Value> = pull.collect();
-    for container in containers(spec) {
-        names.extend(items(&container["envFrom"]).map(|from| &from["secretRef"]["name"]));
-        let variables = items(&container["env"]);
-        names.extend(variables.map(|variable| &variable["valueFrom"]["secretKeyRef"]["name"]));
-    }
-    for volume in items(&spec["volumes"]) {
-        names.extend(
-            SECRET_OF_SOURCE
-                .iter()
-                .filter_map(|(source, at)| volume.get(source)?.pointer(at)),
-        );
-        let projected = items(&volume["projected"]["sources"]);
-        names.extend(projected.map(|source| &source["secret"]["name"]));
-    }
-    named(names)
-}
-
-/// The names of the config maps that a pod uses.
-pub(crate) fn config_maps_of_pod(spec: &Value) -> Vec<&str> {
-    let mut names = Vec::new();
-    for container in containers(spec) {
-        names.extend(items(&container["envFrom"]).map(|from| &from["configMapRef"]["name"]));
-        let variables = items(&container["env"]);
-        names.extend(variables.map(|variable| &variable["valueFrom"]["configMapKeyRef"]["name"]));
-    }
-    for volume in items(&spec["volumes"]) {
-        names.push(&volume["configMap"]["name"]);
-        let projected = items(&volume["projected"]["sources"]);
-        names.extend(projected.map(|source| &source["configMap"]["name"]));
-    }
-    named(names)
-}
-
-fn named(names: Vec<&Value>) -> Vec<&str> {
-    let names = names.into_iter().map(text);
-    names.filter(|name| !name.is_empty()).collect()
-}
-
-/// The name of the claim that a volume of a pod has, where it has one; an ephemeral one's is made of both names.
-pub(crate) fn claim_of_volume(pod: &Value, volume: &Value) -> Option<String> {
-    if let Some(claim) = volume.get("persistentVolumeClaim") {
-        return Some(text(&claim["claimName"]).to_owned());
-    }
-    volume.get("ephemeral")?;
-    Some(format!("{}-{}", meta::name(pod), text(&volume["name"])))
-}
-
-fn used_by(pod: &Value) -> Vec<Vertex> {
-    let (namespace, spec) = (meta::namespace(pod), &pod["spec"]);
+fn used_by(object: &Value) -> Vec<Vertex> {
+    let (namespace, spec) = (meta::namespace(object), &object["spec"]);
     let vertex = |kind| move |name: &str| Vertex::new(kind, namespace, name);
     let mut used = Vec::new();
     let account = text(&spec["serviceAccountName"]);
     if !account.is_empty() {
         used.push(Vertex::new(Kind::ServiceAccount, namespace, account));
     }
-    used.extend(secrets_of_pod(spec).into_iter().map(vertex(Kind::Secret)));
+    used.extend(pod::secrets(spec).into_iter().map(vertex(Kind::Secret)));
     used.extend(
-        config_maps_of_pod(spec)
+        pod::config_maps(spec)
             .into_iter()
             .map(vertex(Kind::ConfigMap)),
     );
-    let claims = items(&spec["volumes"]).filter_map(|volume| claim_of_volume(pod, volume));
+    let claims = items(&spec["volumes"]).filter_map(|volume| pod::claim_of_volume(object, volume));
     used.extend(claims.map(|name| Vertex::new(Kind::Claim, namespace, &name)));
     used.extend(
-        resource_claims(pod)
+        pod::resource_claims(object)
             .into_iter()
             .map(vertex(Kind::ResourceClaim)),
     );
     used
-}
-
-/// Claims are named by the pod, or by its status once one was made of a template.
-fn resource_claims(pod: &Value) -> Vec<&str> {
-    let mut names = Vec::new();
-    let made = |name: &str| {
-        let mut statuses = items(&pod["status"]["resourceClaimStatuses"]);
-        statuses
-            .find(|status| text(&status["name"]) == name)
-            .map(|status| &status["resourceClaimName"])
-    };
-    for claim in items(&pod["spec"]["resourceClaims"]) {
-        match claim.get("resourceClaimName") {
-            Some(name) => names.push(name),
-            None => names.extend(made(text(&claim["name"]))),
-        }
-    }
-    names.push(&pod["status"]["extendedResourceClaimStatus"]["resourceClaimName"]);
-    named(names)
 }
 
 /// The secrets of a volume that kubelets read; without a namespace of their own they lie in the claim's (kubernetes
@@ -366,7 +268,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn pod(name: &str, node: &str, spec: Value) -> Value {
+    fn made_pod(name: &str, node: &str, spec: Value) -> Value {
         let mut pod = json!({"metadata": {"name": name, "namespace": "n"}, "spec": spec});
         pod["spec"]["nodeName"] = json!(node);
         pod
@@ -387,12 +289,12 @@ mod tests {
                 {"name": "a", "projected": {"sources": [{"secret": {"name": "projected"}}, {"configMap": {"name": "map"}}]}},
                 {"name": "scratch", "ephemeral": {}}, {"name": "b", "csi": {"nodePublishSecretRef": {"name": "publish"}}}],
             "resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "t"}]});
-        let mut made = pod("p", "one", spec.clone());
+        let mut made = made_pod("p", "one", spec.clone());
         made["status"] =
             json!({"resourceClaimStatuses": [{"name": "gpu", "resourceClaimName": "p-gpu-x"}]});
         let mut graph = Graph::default();
         graph.put_pod(&made);
-        graph.put_pod(&pod(
+        graph.put_pod(&made_pod(
             "q",
             "two",
             json!({"imagePullSecrets": [{"name": "pull"}]}),
@@ -429,7 +331,7 @@ mod tests {
 
     #[test]
     fn mirror_pods_give_nothing_but_themselves() {
-        let mut mirror = pod("p", "one", json!({"imagePullSecrets": [{"name": "pull"}]}));
+        let mut mirror = made_pod("p", "one", json!({"imagePullSecrets": [{"name": "pull"}]}));
         mirror["metadata"]["annotations"] = json!({"kubernetes.io/config.mirror": "x"});
         let mut graph = Graph::default();
         graph.put_pod(&mirror);
@@ -445,7 +347,7 @@ mod tests {
             "csi": {"nodeStageSecretRef": {"namespace": "n", "name": "stage"}, "controllerPublishSecretRef": {"namespace": "n", "name": "hidden"}}}});
         graph.put_volume(&volume);
         assert!(!reaches(&graph, Kind::Volume, "pv", "one"));
-        graph.put_pod(&pod(
+        graph.put_pod(&made_pod(
             "p",
             "one",
             json!({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]}),
