@@ -21,6 +21,8 @@ pub(super) struct Subject<'a> {
     pub(super) at: &'a Attributes,
     pub(super) object: Option<&'a Value>,
     pub(super) old: Option<&'a Value>,
+    /// All changes have been made.
+    pub(super) validating: bool,
 }
 
 impl<'a> Subject<'a> {
@@ -83,7 +85,7 @@ impl<'a> Subject<'a> {
             None => converted,
         };
         if self.at.operation == Operation::Create
-            && !self.at.validating
+            && !self.validating
             && self.at.subresource.is_empty()
         {
             // These come after all changes.
@@ -127,6 +129,15 @@ impl<'a> Subject<'a> {
         put("operation", json!(self.at.operation.as_str()));
         put("userInfo", user(self.at));
         request
+    }
+
+    /// How the request asks, as an AdmissionRequest ends.
+    pub(super) fn asked(&self) -> [(String, Value); 2] {
+        let asked = &self.at.asked;
+        [
+            ("dryRun".to_owned(), json!(asked.dry_run)),
+            ("options".to_owned(), asked.options(self.at.operation)),
+        ]
     }
 
     /// The namespace of the request; that of a namespace is its own name.

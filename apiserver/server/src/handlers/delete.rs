@@ -3,7 +3,7 @@
 use super::list::select;
 use super::params::{DeleteOptions, ListOptions};
 use super::{Call, list};
-use crate::admission::{Attributes, Operation};
+use crate::admission::Attributes;
 use crate::negotiate::{Media, Offer, content};
 use crate::registry::Registry;
 use crate::registry::delete::Deletion;
@@ -23,7 +23,7 @@ pub(crate) async fn delete(call: &mut Call) -> Result<Reply, Status> {
     let options = options(call)?;
     let registry = call.registry()?.clone();
     warn(call, &registry, &options);
-    admit(call).await?;
+    admit(call, &options).await?;
     match registry
         .delete(call.namespace(), call.name(), &options)
         .await?
@@ -49,10 +49,10 @@ pub(crate) async fn delete_collection(call: &mut Call) -> Result<Reply, Status> 
     selection.limit = 0;
     let registry = call.registry()?.clone();
     warn(call, &registry, &options);
-    admit(call).await?;
+    admit(call, &options).await?;
     let selected = select(call, &mut selection).await?;
+    let attributes = Arc::new(Attributes::deleting(call, &options));
     let options = Arc::new(options);
-    let attributes = Arc::new(Attributes::new(call, Operation::Delete, ""));
     let api = call.api.clone();
     let reading = registry.clone();
     // Each is judged after the one before it, as the reference does with its one worker.
@@ -94,7 +94,7 @@ fn warn(call: &mut Call, registry: &Registry, options: &DeleteOptions) {
     call.warnings.extend(warnings);
 }
 
-async fn admit(call: &mut Call) -> Result<(), Status> {
+async fn admit(call: &mut Call, options: &DeleteOptions) -> Result<(), Status> {
     let old = match call.name() {
         "" => None,
         name => call
@@ -102,7 +102,7 @@ async fn admit(call: &mut Call) -> Result<(), Status> {
             .get_local(call.namespace(), name)?
             .map(|stored| stored.object),
     };
-    let attributes = Attributes::new(call, Operation::Delete, "");
+    let attributes = Attributes::deleting(call, options);
     let warnings = call
         .api
         .clone()

@@ -104,7 +104,7 @@ fn field_manager_errors(manager: &str, errors: &mut Vec<FieldError>) {
     }
 }
 
-pub(super) fn dry_run(query: &Query) -> bool {
+pub(crate) fn dry_run(query: &Query) -> bool {
     query.get("dryRun").is_some()
 }
 

@@ -5,7 +5,7 @@ use super::Subject;
 use super::access::Question;
 use crate::filters::authorize::Authorizer;
 use parking_lot::Mutex;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use std::collections::HashMap;
 use std::sync::Arc;
 use triad_cel::check::Checked;
@@ -118,8 +118,7 @@ impl Scene {
         namespace: Option<&Json>,
     ) -> Self {
         let mut request = subject.request(matched);
-        request.insert("dryRun".to_owned(), json!(subject.at.asked.dry_run));
-        request.insert("options".to_owned(), subject.at.asked.options.clone());
+        request.extend(subject.asked());
         Scene {
             object: subject.shown(subject.object, matched),
             old: subject.shown(subject.old, matched),

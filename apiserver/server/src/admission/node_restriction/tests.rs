@@ -30,7 +30,6 @@ impl Case<'_> {
                 ..User::default()
             },
             asked: crate::admission::Asked::default(),
-            validating: false,
         }
     }
 

@@ -91,6 +91,7 @@ impl Mutating {
             at,
             object: Some(object),
             old,
+            validating: false,
         };
         if current.1.is_empty() || exempt(subject) {
             return Ok(false);
@@ -164,6 +165,7 @@ impl Mutating {
                 at,
                 object: Some(object),
                 old,
+                validating: false,
             };
             let mut scene = Scene::new(subject, invocation.matched, home);
             scene.params = invocation.param.clone();

@@ -47,6 +47,7 @@ impl Mutating {
                 at,
                 object: Some(object),
                 old,
+                validating: false,
             };
             let Some(matched) = self.0.called(hook, subject)? else {
                 continue;

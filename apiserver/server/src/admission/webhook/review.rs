@@ -24,8 +24,7 @@ pub(super) fn ask(
     request.extend(subject.request(matched));
     request.insert("object".to_owned(), subject.shown(subject.object, matched));
     request.insert("oldObject".to_owned(), subject.shown(subject.old, matched));
-    request.insert("dryRun".to_owned(), json!(subject.at.asked.dry_run));
-    request.insert("options".to_owned(), subject.at.asked.options.clone());
+    request.extend(subject.asked());
     let review = json!({"kind": "AdmissionReview", "apiVersion": format!("{GROUP}/{version}"), "request": request});
     Ok((uid, review.to_string().into_bytes()))
 }

@@ -278,3 +278,21 @@ async fn conditions_and_selectors_spare_the_call() {
     refused(&server, "judged").await;
     assert_eq!(hook.seen.lock().len(), 1);
 }
+
+/// Options of a deletion may come in any form of body, or as parameters.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_sees_the_options_of_a_deletion_in_whatever_form_they_came() {
+    use crate::handlers::params::DeleteOptions;
+    let seen = |options: &DeleteOptions| {
+        let asked = crate::admission::Asked::to_delete(options);
+        asked.options(crate::admission::Operation::Delete)
+    };
+    let mut wanted = json!({"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1", "gracePeriodSeconds": 0, "propagationPolicy": "Foreground"});
+    let query = crate::query::Query::parse("gracePeriodSeconds=0&propagationPolicy=Foreground");
+    let parsed = DeleteOptions::from_query(&query).expect("options");
+    assert_eq!(seen(&parsed), wanted);
+    wanted["preconditions"] = json!({"uid": "u", "resourceVersion": "7"});
+    wanted["dryRun"] = json!(["All"]);
+    let parsed = DeleteOptions::from_object(&wanted).expect("options");
+    assert_eq!(seen(&parsed), wanted);
+}
