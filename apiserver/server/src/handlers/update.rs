@@ -99,6 +99,10 @@ pub(crate) async fn modify(
                 .admit(&attributes, &mut object, Some(&old.object))
                 .await?,
         );
+        if meta::resource_version(&object).is_empty() {
+            // Whoever judges what overwrites any version sees the one that it replaces (registry/generic/registry/store.go, Update).
+            meta::set(&mut object, "resourceVersion", &old.revision.to_string());
+        }
         let mut extra = if part == Part::Main {
             let old = Some(&old.object);
             registry

@@ -296,3 +296,23 @@ async fn a_webhook_sees_the_options_of_a_deletion_in_whatever_form_they_came() {
     let parsed = DeleteOptions::from_object(&wanted).expect("options");
     assert_eq!(seen(&parsed), wanted);
 }
+
+/// Whoever overwrites any version is judged with the one that goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_without_a_version_is_judged_with_the_stored_one() {
+    let (server, hook) = (server().await, Hook::start().await);
+    let stored = server.create("configmaps", "default", map("old")).await;
+    let hooks = vec![("fine", hook.client("fine"), json!({}))];
+    configure(&server, "Validating", "configmaps", hooks).await;
+    let target =
+        crate::controllers::client::Target::new(server.registry("configmaps"), "default", "old");
+    let mut changed = map("old");
+    changed["data"] = json!({"k": "v"});
+    let updated = server.client.update(target, &changed).await;
+    updated.unwrap_or_else(|status| panic!("{status}"));
+    let seen = hook.seen.lock().clone();
+    assert_eq!(
+        seen[0]["request"]["object"]["metadata"]["resourceVersion"],
+        stored["metadata"]["resourceVersion"]
+    );
+}
