@@ -27,6 +27,7 @@ pub(crate) use asked::Asked;
 pub(crate) use chain::Chain;
 pub(crate) use lookup::Lookup;
 
+use crate::audit::Trail;
 use crate::handlers::Call;
 use crate::handlers::params::DeleteOptions;
 use crate::user::User;
@@ -61,6 +62,7 @@ pub(crate) struct Attributes {
     pub(crate) name: String,
     pub(crate) user: User,
     pub(crate) asked: Asked,
+    pub(crate) trail: Trail,
 }
 
 impl Attributes {
@@ -83,6 +85,7 @@ impl Attributes {
             name: call.name().to_owned(),
             user: call.user.clone(),
             asked,
+            trail: call.trail.clone(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The server's shared state: what every handler may reach. Built once by server.rs.
 
 use crate::admission::Chain;
+use crate::audit::Audit;
 use crate::cacher::Cacher;
 use crate::cluster::backup::Backer;
 use crate::cluster::status::Reporter;
@@ -34,6 +35,8 @@ pub(crate) struct Api {
     pub(crate) authorizer: Arc<Authorizer>,
     pub(crate) flow: FlowControl,
     pub(crate) admission: Chain,
+    /// None where nothing is audited.
+    pub(crate) audit: Option<Arc<Audit>>,
     pub(crate) discovery: Discovery,
     pub(crate) openapi: OpenApi,
     pub(crate) health: Health,

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// The rest of a body cannot be made. The client sees its stream or connection end before the body does.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct CutShort;
 
 impl std::fmt::Display for CutShort {

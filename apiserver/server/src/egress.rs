@@ -2,8 +2,10 @@
 //! Go, since it is shown to clients.
 
 pub(crate) mod kubeconfig;
+mod patience;
 mod trust;
 
+pub(crate) use patience::{Patience, post_patiently};
 pub(crate) use trust::Trust;
 
 use bytes::Bytes;
@@ -38,6 +40,14 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
+/// Asks for what a URL has. The error tells what went wrong, with the URL.
+pub(crate) async fn get(target: &Target, within: Duration) -> Result<Answer, String> {
+    let url = &target.url;
+    let done = tokio::time::timeout(within, exchange(target, url, None)).await;
+    let result = done.unwrap_or_else(|_| Err("context deadline exceeded".to_owned()));
+    result.map_err(|why| format!("Get {url:?}: {why}"))
+}
+
 /// Posts JSON. `query` is put behind the URL. The error tells what went wrong, with the URL.
 pub(crate) async fn post(
     target: &Target,
@@ -50,12 +60,12 @@ pub(crate) async fn post(
     } else {
         format!("{}?{query}", target.url)
     };
-    let done = tokio::time::timeout(within, exchange(target, &url, body)).await;
+    let done = tokio::time::timeout(within, exchange(target, &url, Some(body))).await;
     let result = done.unwrap_or_else(|_| Err("context deadline exceeded".to_owned()));
     result.map_err(|why| format!("Post {url:?}: {why}"))
 }
 
-async fn exchange(target: &Target, url: &str, body: Vec<u8>) -> Result<Answer, String> {
+async fn exchange(target: &Target, url: &str, body: Option<Vec<u8>>) -> Result<Answer, String> {
     let uri: Uri = url
         .parse()
         .map_err(|error| format!("unparsable URL: {error}"))?;
@@ -88,7 +98,7 @@ async fn over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     target: &Target,
     uri: &Uri,
-    body: Vec<u8>,
+    body: Option<Vec<u8>>,
 ) -> Result<Answer, String> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
@@ -126,21 +136,24 @@ async fn send(
     sender: &mut hyper::client::conn::http1::SendRequest<Full<Bytes>>,
     target: &Target,
     uri: &Uri,
-    body: Vec<u8>,
+    body: Option<Vec<u8>>,
 ) -> Result<Answer, String> {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let authority = uri.authority().map_or("", |authority| authority.as_str());
-    let mut request = Request::post(path)
+    let request = match &body {
+        None => Request::get(path),
+        Some(_) => Request::post(path).header(CONTENT_TYPE, "application/json"),
+    };
+    let mut request = request
         .header(HOST, authority)
         .header(USER_AGENT, "kube-apiserver-admission")
         .header(ACCEPT, "application/json, */*")
-        .header("accept-encoding", "gzip")
-        .header(CONTENT_TYPE, "application/json");
+        .header("accept-encoding", "gzip");
     if let Some(token) = &target.bearer {
         request = request.header(http::header::AUTHORIZATION, format!("Bearer {token}"));
     }
     let request = request
-        .body(Full::new(Bytes::from(body)))
+        .body(Full::new(Bytes::from(body.unwrap_or_default())))
         .map_err(|error| error.to_string())?;
     let response = sender
         .send_request(request)

@@ -4,4 +4,5 @@ pub(crate) mod authenticate;
 pub(crate) mod authorize;
 pub(crate) mod flow;
 pub(crate) mod impersonate;
+mod kept;
 pub(crate) mod request_info;

@@ -20,6 +20,7 @@ pub(crate) mod virtuals;
 pub(crate) mod watch;
 
 use crate::api::Api;
+use crate::audit::Trail;
 use crate::endpoint::Endpoint;
 use crate::filters::request_info::RequestInfo;
 use crate::negotiate::{Accepted, Media, Offer, accept};
@@ -51,6 +52,8 @@ pub(crate) struct Call {
     pub(crate) warnings: Vec<String>,
     /// The object that a patch made, before it was decoded.
     pub(crate) patched: Option<Value>,
+    /// What is kept of the request.
+    pub(crate) trail: Trail,
 }
 
 /// Where duplicate owners come from, in their warning.

@@ -2,6 +2,7 @@
 
 mod admission;
 mod api;
+mod audit;
 mod body;
 mod body_limit;
 mod bootstrap;

@@ -3,11 +3,13 @@
 //! `Flags` holds what was given (command line over environment over file over defaults), nothing else; `Config`
 //! (options/config.rs) is what the server is built from. Binds nothing, opens nothing but the --config file.
 
+mod audit;
 mod backups;
 mod config;
 mod controllers;
 mod table;
 
+pub use audit::{Audit, Batch, Delivery, Log, Mode, Truncate, Webhook};
 pub use backups::{Backups, Schedule};
 pub use config::{Config, Etcd, RequestHeader};
 
@@ -30,6 +32,11 @@ impl Exit {
             text: text.into(),
         }
     }
+}
+
+/// A refusal of what the flags say together.
+fn refuse(text: String) -> Exit {
+    Exit::usage(format!("{text}\n"))
 }
 
 /// The values of all flags, each from the strongest source that set it.
@@ -130,6 +137,12 @@ impl Flags {
         self.text(name)
             .and_then(|text| text.parse().ok())
             .unwrap_or(0)
+    }
+
+    pub fn float(&self, name: &str) -> f64 {
+        self.text(name)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0.0)
     }
 
     pub fn duration(&self, name: &str) -> std::time::Duration {

@@ -42,11 +42,9 @@ pub(crate) async fn answer(
             ));
         }
         "/metrics" | "/metrics/slis" => {
-            return Ok(reply::bytes(
-                200,
-                METRICS_TYPE,
-                api.metrics.render(&api.store),
-            ));
+            let mut page = api.metrics.render(&api.store);
+            crate::audit::render(api.audit.as_ref(), &mut page);
+            return Ok(reply::bytes(200, METRICS_TYPE, page));
         }
         "/.well-known/openid-configuration" => {
             crate::negotiate::route_accepts(&head.headers, &["application/json"])?;

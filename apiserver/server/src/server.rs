@@ -1,45 +1,36 @@
-//! The composition root: from a Config to a serving, then draining server; and the filter chain, read top-down.
+//! The composition root: from a Config to a serving, then draining server. What a request goes through is in `chain`.
+
+mod chain;
+
+pub(crate) use chain::{handle, mutating};
 
 use crate::api::Api;
+use crate::audit::Audit;
 use crate::cacher::{Cacher, Feed};
 use crate::cluster::certificates::Certificates;
 use crate::cluster::join;
 use crate::cluster::status::Reporter;
 use crate::discovery::Discovery;
 use crate::endpoint::{self, Endpoints};
-use crate::filters::authenticate::{Authenticator, Peer};
-use crate::filters::authorize::{Attributes, Authorizer, Decision};
+use crate::filters::authenticate::Authenticator;
+use crate::filters::authorize::Authorizer;
 use crate::filters::flow::FlowControl;
-use crate::filters::request_info::RequestInfo;
-use crate::handlers::Call;
 use crate::health::Health;
-use crate::metrics::{Labels, Metrics};
-use crate::negotiate::{Accepted, Offer, accept};
+use crate::metrics::Metrics;
 use crate::openapi::OpenApi;
 use crate::options::Config;
 use crate::pki::Pki;
-use crate::query::Query;
-use crate::reply::{self, Reply};
-use crate::routes::{self, Action};
 use crate::runtime_config::Enabled;
 use crate::service_accounts::{Keys, Tokens};
-use crate::user::User;
-use crate::{admission, body_limit, bootstrap, cluster, controllers, debug, listener, paths, tls};
+use crate::{admission, bootstrap, cluster, controllers, listener, tls};
 use anyhow::{Context, Result, anyhow};
-use http::header::{CACHE_CONTROL, WARNING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
-use hyper::body::Incoming;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use triad_kv::{Election, History, PeerOptions, Store, StoreOptions, durable};
-use triad_machinery::status::{GroupResource, Status};
 use triad_machinery::validation::Settings;
 
-const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
-/// An Audit-Id given by the client is cut to this many bytes.
-const AUDIT_ID_MAX: usize = 64;
 /// Between two attempts at the system's own objects while the store takes no writes.
 const BOOTSTRAP_PAUSE: Duration = Duration::from_secs(1);
 
@@ -232,6 +223,9 @@ async fn serve(
         insecure.abort();
     }
     listener::drained(&api).await;
+    if let Some(audit) = &api.audit {
+        audit.shutdown().await;
+    }
     outcome
 }
 
@@ -266,8 +260,10 @@ pub(crate) fn build(
         &cacher,
     )
     .ok_or_else(missing)?;
+    let audit = Audit::new(&config.audit)?;
     let backer = cluster::backup::Backer::new(&config.backups)?;
     Ok(Api {
+        audit,
         backer,
         authenticator: Authenticator::new(&pki.client_ca, tokens, &config)?,
         flow: FlowControl::new(&cacher).ok_or_else(missing)?,
@@ -288,267 +284,4 @@ pub(crate) fn build(
         store,
         config,
     })
-}
-
-/// One request from its head to its answer.
-pub(crate) async fn handle(api: Arc<Api>, peer: Arc<Peer>, request: Request<Incoming>) -> Reply {
-    let (mut head, body) = request.into_parts();
-    let started = Instant::now();
-    let query = Query::parse(head.uri.query().unwrap_or(""));
-    let info = RequestInfo::new(head.method.as_str(), head.uri.path(), &query);
-    let audit_id = audit_id(&head.headers);
-    let mut extra = HeaderMap::new();
-    let mut reply = chain(&api, &peer, &mut head, body, &query, &info, &mut extra).await;
-    reply::compress(&head.headers, &mut reply);
-    if head.method == Method::HEAD {
-        reply::headers_only(&mut reply);
-    }
-    let headers = reply.headers_mut();
-    headers.insert(AUDIT_ID, audit_id);
-    headers.extend(extra);
-    if !headers.contains_key(CACHE_CONTROL) {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
-    }
-    count(&api, &info, reply.status().as_u16(), started);
-    reply
-}
-
-/// The filters in order. Who: authentication, impersonation. How much: flow control. May they: authorization.
-/// The body is read only after that.
-async fn chain(
-    api: &Arc<Api>,
-    peer: &Peer,
-    head: &mut http::request::Parts,
-    body: Incoming,
-    query: &Query,
-    info: &RequestInfo,
-    extra: &mut HeaderMap,
-) -> Reply {
-    if info.path.starts_with(join::PATHS) {
-        // Nobody can be authenticated who has nothing of the cluster yet: the token is the proof.
-        return join::answer(api, head, body).await;
-    }
-    let user = if peer.trusted {
-        User {
-            name: "system:unsecured".to_owned(),
-            groups: vec![
-                crate::user::MASTERS.to_owned(),
-                crate::user::AUTHENTICATED.to_owned(),
-            ],
-            ..User::default()
-        }
-    } else {
-        match api.authenticator.authenticate(peer, &mut head.headers) {
-            Ok(user) => user,
-            Err(_) => return refuse(&head.headers, query, &Status::unauthorized()),
-        }
-    };
-    let user = match crate::filters::impersonate::impersonate(&api.authorizer, user, &head.headers)
-    {
-        Ok(user) => user,
-        Err(status) => return refuse(&head.headers, query, &status),
-    };
-    api.flow.classify(&user, info, extra);
-    match api.authorizer.decide(&user, &Attributes::of(info)).await {
-        Decision::Allow(_) => {}
-        Decision::Deny(why) | Decision::NoOpinion(why) => {
-            let mut reply = refuse(&head.headers, query, &forbidden(&user, info, &why));
-            reply.headers_mut().insert(
-                "x-content-type-options",
-                HeaderValue::from_static("nosniff"),
-            );
-            return reply;
-        }
-    }
-    if !info.is_resource && api.config.profiling && info.path.starts_with("/debug/") {
-        let reply = debug_page(head, body, info).await;
-        return match reply {
-            Ok(Some(reply)) => reply,
-            Ok(None) => reply::page_not_found(),
-            Err(status) => refuse(&head.headers, query, &status),
-        };
-    }
-    if info.path.starts_with(cluster::admin::PATHS) {
-        return cluster::admin::answer(api, head, query, body).await;
-    }
-    if !info.is_resource {
-        return match paths::answer(api, head, query, info).await {
-            Ok(reply) => reply,
-            Err(status) => refuse(&head.headers, query, &status),
-        };
-    }
-    resource(api, head, body, query, info, user).await
-}
-
-async fn debug_page(
-    head: &http::request::Parts,
-    body: Incoming,
-    info: &RequestInfo,
-) -> Result<Option<Reply>, Status> {
-    let body = if debug::takes_body(&head.method, &info.path) {
-        body_limit::read(body).await?
-    } else {
-        bytes::Bytes::new()
-    };
-    Ok(debug::answer(&head.method, &info.path, &body))
-}
-
-fn forbidden(user: &User, info: &RequestInfo, why: &str) -> Status {
-    let why = Attributes::of(info).refusal(user, why);
-    Status::forbidden(
-        GroupResource {
-            group: &info.group,
-            resource: &info.resource,
-        },
-        &info.name,
-        why,
-    )
-}
-
-async fn resource(
-    api: &Arc<Api>,
-    head: &mut http::request::Parts,
-    body: Incoming,
-    query: &Query,
-    info: &RequestInfo,
-    user: User,
-) -> Reply {
-    if api
-        .endpoints
-        .get(&info.group, &info.version, &info.resource)
-        .is_none()
-        && !api.endpoints.serves_group(&info.group)
-    {
-        return reply::page_not_found();
-    }
-    let route = match routes::find(api, &head.method, info, &head.headers) {
-        Ok(route) => route,
-        Err(status) => return refuse(&head.headers, query, &status),
-    };
-    let body = if route.action.reads_body() {
-        match body_limit::read(body).await {
-            Ok(body) => body,
-            Err(status) => return refuse(&head.headers, query, &status),
-        }
-    } else {
-        bytes::Bytes::new()
-    };
-    let deprecation = route.endpoint.deprecation_warning();
-    let mut call = Call {
-        api: api.clone(),
-        endpoint: route.endpoint,
-        info: info.clone(),
-        query: query.clone(),
-        headers: std::mem::take(&mut head.headers),
-        user,
-        body,
-        warnings: Vec::new(),
-        patched: None,
-    };
-    let accept_headers = call.headers.clone();
-    let mut warnings: Vec<String> = deprecation.into_iter().collect();
-    let result = if route.action == Action::Watch {
-        routes::open_watch(call).await
-    } else {
-        let result = within(api, route.action, routes::dispatch(&mut call, route.action)).await;
-        warnings.append(&mut call.warnings);
-        result
-    };
-    head.headers = accept_headers;
-    let mut reply = result.unwrap_or_else(|status| refuse(&head.headers, query, &status));
-    warnings.dedup();
-    for warning in &warnings {
-        reply::add_warning(&mut reply, warning);
-    }
-    debug_assert!(
-        reply.headers().get_all(WARNING).iter().count() == warnings.len() || warnings.is_empty()
-    );
-    reply
-}
-
-/// Bounds a request's time; what it has done by then may have happened.
-async fn within(
-    api: &Api,
-    action: Action,
-    work: impl Future<Output = Result<Reply, Status>>,
-) -> Result<Reply, Status> {
-    match tokio::time::timeout(api.config.request_timeout, work).await {
-        Ok(result) => result,
-        Err(_) => {
-            tracing::warn!(?action, "a request took longer than --request-timeout");
-            Err(Status::timeout(
-                "request did not complete within the allotted timeout",
-                0,
-            ))
-        }
-    }
-}
-
-/// A status in the form the client takes, else as indented JSON.
-fn refuse(headers: &HeaderMap, query: &Query, status: &Status) -> Reply {
-    match accept(headers, query, Offer::Plain) {
-        Ok(accepted) => reply::status(
-            status,
-            &Accepted {
-                convert: None,
-                ..accepted
-            },
-        ),
-        Err(_) => reply::raw_status(status),
-    }
-}
-
-fn audit_id(headers: &HeaderMap) -> HeaderValue {
-    let given = headers
-        .get(&AUDIT_ID)
-        .filter(|value| !value.is_empty())
-        .and_then(|value| value.to_str().ok());
-    given
-        .and_then(|text| HeaderValue::from_str(&text[..text.len().min(AUDIT_ID_MAX)]).ok())
-        .unwrap_or_else(|| {
-            HeaderValue::from_str(&uuid::Uuid::new_v4().to_string())
-                .unwrap_or(HeaderValue::from_static("none"))
-        })
-}
-
-fn count(api: &Api, info: &RequestInfo, code: u16, started: Instant) {
-    let Some(endpoint) = api
-        .endpoints
-        .get(&info.group, &info.version, &info.resource)
-    else {
-        return;
-    };
-    let resource = endpoint.resource;
-    let verb = match info.verb.as_str() {
-        "get" => "GET",
-        "list" => "LIST",
-        "watch" => "WATCH",
-        "create" => "POST",
-        "update" => "PUT",
-        "patch" => "PATCH",
-        "delete" => "DELETE",
-        "deletecollection" => "DELETECOLLECTION",
-        _ => "other",
-    };
-    let scope = if !info.name.is_empty() {
-        "resource"
-    } else if !info.namespace.is_empty() {
-        "namespace"
-    } else {
-        "cluster"
-    };
-    let labels = Labels {
-        verb,
-        group: &resource.group,
-        version: &resource.version,
-        resource: &resource.plural,
-        scope,
-    };
-    api.metrics
-        .request(labels, code, started.elapsed(), verb == "WATCH");
-}
-
-/// Whether a method changes something, for the gauge of requests in flight.
-pub(crate) fn mutating(method: &Method) -> bool {
-    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }

@@ -1,6 +1,8 @@
 //! A server in a test's own process: the whole of it but the listener, on empty data of its own. Requests go the way of the
 //! controllers' own, and are therefore admitted, validated and stored like any client's.
 
+pub(crate) mod loopback;
+
 use crate::api::Api;
 use crate::bootstrap;
 use crate::cacher::Feed;

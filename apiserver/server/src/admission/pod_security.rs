@@ -24,6 +24,9 @@ use policy::{Level, Policy, Standard};
 /// Pods that are looked at when a namespace asks for more than before, and how long that may take.
 const MOST_PODS: usize = 3000;
 const LOOK_LIMIT: Duration = Duration::from_secs(1);
+/// Keys of audit annotations (k8s.io/pod-security-admission api/constants.go; the prefix is the plugin's).
+const ENFORCED: &str = "pod-security.kubernetes.io/enforce-policy";
+const VIOLATIONS: &str = "pod-security.kubernetes.io/audit-violations";
 /// These do not change what a pod may do. Any other may, even one that is not known here.
 const HARMLESS_SUBRESOURCES: [&str; 8] = [
     "exec",
@@ -63,6 +66,7 @@ impl Plugin for PodSecurity {
             _ if main => {
                 if let Some(template) = template(resource, object) {
                     let policy = self.policy(&attributes.namespace);
+                    note(attributes, &policy, &template);
                     warn(policy.warn, &template, warnings);
                 }
                 Ok(())
@@ -95,7 +99,10 @@ impl PodSecurity {
             metadata: &object["metadata"],
             spec: &object["spec"],
         };
-        let violations = evaluate(policy.enforce, &pod);
+        let enforced = policy.enforce;
+        attributes.trail.annotate(ENFORCED, enforced.to_string());
+        note(attributes, &policy, &pod);
+        let violations = evaluate(enforced, &pod);
         if !violations.is_empty() {
             let what = detailed(&violations);
             let why = format!("violates PodSecurity \"{}\": {what}", policy.enforce);
@@ -200,6 +207,19 @@ fn named_after_the_first((reasons, pods): (&String, &BTreeSet<&str>)) -> String 
         0 => format!("{first}: {reasons}"),
         1 => format!("{first} (and 1 other pod): {reasons}"),
         others => format!("{first} (and {others} other pods): {reasons}"),
+    }
+}
+
+/// What would be against the standard that is only looked for, for those who read audit events.
+fn note(attributes: &Attributes, policy: &Policy, pod: &Pod<'_>) {
+    if !attributes.trail.is_on() {
+        return;
+    }
+    let violations = evaluate(policy.audit, pod);
+    if !violations.is_empty() {
+        let (standard, what) = (policy.audit, detailed(&violations));
+        let why = format!("would violate PodSecurity \"{standard}\": {what}");
+        attributes.trail.annotate(VIOLATIONS, why);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Admission policies: expressions, kept as objects, that change and refuse others (apiserver
 //! pkg/admission/plugin/policy/generic). Compiled from the caches' snapshots, and again when one has moved on.
 
+mod findings;
 mod mutating;
 mod params;
 mod validating;

@@ -31,6 +31,8 @@ const TIMEOUT_SECONDS: u64 = 10;
 
 struct Webhook {
     name: String,
+    /// The name of the object that it stands in.
+    configuration: String,
     /// Unique among all: its configuration's name, its place and its own name.
     key: String,
     criteria: Criteria,
@@ -54,6 +56,7 @@ impl Webhook {
             .flatten();
         Webhook {
             name: text("name").to_owned(),
+            configuration: meta::name(configuration).to_owned(),
             key: format!("{}/{at}/{}", meta::name(configuration), text("name")),
             criteria: Criteria::of_webhook(hook),
             conditions: Conditions::read(&hook["matchConditions"], &Compiler::plain(), false),
@@ -168,7 +171,11 @@ impl Webhooks {
             .call(&self.lookup, review, hook.timeout)
             .await
             .map_err(Trouble::Failed)?;
-        review::read(&hook.name, &uid, &answer, mutating, warnings)
+        let heard = review::Heard {
+            warnings,
+            trail: &subject.at.trail,
+        };
+        review::read(&hook.name, &uid, &answer, mutating, heard)
     }
 }
 

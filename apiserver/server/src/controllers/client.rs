@@ -2,17 +2,20 @@
 //! those of any client. Authentication and authorization have nothing to add: the caller is the server itself.
 
 use crate::api::Api;
+use crate::audit::{Asked, Trail};
 use crate::endpoint::Endpoint;
 use crate::filters::request_info::RequestInfo;
 use crate::handlers::Call;
 use crate::query::Query;
 use crate::registry::Registry;
+use crate::reply;
 use crate::routes::{self, Action};
 use crate::user::{AUTHENTICATED, MASTERS, User};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use triad_machinery::status::Status;
 
@@ -142,8 +145,12 @@ impl Client {
             body: Bytes::from(body.to_string()),
             warnings: Vec::new(),
             patched: None,
+            trail: Trail::default(),
         };
-        routes::dispatch(&mut call, action).await.map(drop)
+        if self.api.audit.is_none() {
+            return routes::dispatch(&mut call, action).await.map(drop);
+        }
+        audited(call, action, query).await
     }
 
     /// An endpoint of the registry: that of the storage version where it is served.
@@ -156,6 +163,48 @@ impl Client {
             .cloned()
             .ok_or_else(Status::no_such_resource)
     }
+}
+
+/// Carries out a request that leaves events as any client's does.
+async fn audited(mut call: Call, action: Action, query: &str) -> Result<(), Status> {
+    let id = uuid::Uuid::new_v4().to_string();
+    let asked = Asked {
+        user: Some(&call.user),
+        info: &call.info,
+        uri: || uri(&call.info, query),
+        headers: &call.headers,
+        peer: Ipv4Addr::LOCALHOST.into(),
+        id: &id,
+    };
+    let trail = Trail::begin(call.api.audit.as_ref(), asked);
+    call.trail = trail.clone();
+    if !trail.received().await {
+        return Err(Status::internal("failed to store audit event"));
+    }
+    if matches!(action, Action::Patch | Action::Delete) {
+        trail.sent_body(&call.headers, &call.info, &call.body);
+    }
+    let result = routes::dispatch(&mut call, action).await;
+    let (mut reply, result) = match result {
+        Ok(reply) => (reply, Ok(())),
+        Err(status) => (reply::raw_status(&status), Err(status)),
+    };
+    trail.answered(&mut reply).await;
+    result
+}
+
+/// The path and query that the request would have had.
+fn uri(info: &RequestInfo, query: &str) -> String {
+    let group = match info.group.as_str() {
+        "" => format!("/api/{}", info.version),
+        group => format!("/apis/{group}/{}", info.version),
+    };
+    let namespace = match info.namespace.as_str() {
+        "" => String::new(),
+        namespace => format!("/namespaces/{namespace}"),
+    };
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("{group}{namespace}/{}{mark}{query}", info.parts.join("/"))
 }
 
 fn info(endpoint: &Endpoint, target: &Target<'_>, action: Action) -> RequestInfo {

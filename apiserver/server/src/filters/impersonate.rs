@@ -5,12 +5,12 @@ use crate::user::{AUTHENTICATED, UNAUTHENTICATED, User};
 use http::HeaderMap;
 use triad_machinery::status::{GroupResource, Status};
 
-/// The user that the request acts as: the caller, or whom the Impersonate-* headers name.
+/// The user that the request acts as, where the Impersonate-* headers name one.
 pub(crate) fn impersonate(
     authorizer: &Authorizer,
-    caller: User,
+    caller: &User,
     headers: &HeaderMap,
-) -> Result<User, Status> {
+) -> Result<Option<User>, Status> {
     let all = |name: &str| -> Vec<String> {
         headers
             .get_all(name)
@@ -40,7 +40,7 @@ pub(crate) fn impersonate(
         .collect();
     if name.is_empty() {
         if groups.is_empty() && extra.is_empty() && uid.is_empty() {
-            return Ok(caller);
+            return Ok(None);
         }
         return Err(Status::internal(
             "requested impersonation without impersonating a user",
@@ -57,12 +57,12 @@ pub(crate) fn impersonate(
             name: name.to_owned(),
             ..Attributes::default()
         };
-        match authorizer.authorize(&caller, &asked) {
+        match authorizer.authorize(caller, &asked) {
             Decision::Allow(_) => Ok(()),
             Decision::Deny(why) | Decision::NoOpinion(why) => Err(Status::forbidden(
                 GroupResource { group, resource },
                 name,
-                asked.refusal(&caller, &why),
+                asked.refusal(caller, &why),
             )),
         }
     };
@@ -105,5 +105,5 @@ pub(crate) fn impersonate(
     } else if !user.in_group(AUTHENTICATED) && !user.in_group(UNAUTHENTICATED) {
         user.groups.push(AUTHENTICATED.to_owned());
     }
-    Ok(user)
+    Ok(Some(user))
 }

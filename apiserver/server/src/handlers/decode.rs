@@ -56,6 +56,7 @@ impl Call {
         }
         self.normalise(&mut object);
         apply_defaults_at(&mut object, expected.ty, &crate::clock::Clock.now());
+        self.trail.sent(&object, expected.ty);
         Ok(object)
     }
 
@@ -129,7 +130,9 @@ impl Call {
             also,
         };
         let body = self.body.clone();
-        self.decode_body(&body, &expected, validation)
+        let object = self.decode_body(&body, &expected, validation)?;
+        self.trail.sent(&object, ty);
+        Ok(object)
     }
 
     fn check_kind(&self, found: &TypeMeta, expected: &Expected<'_>) -> Result<(), Status> {

@@ -51,6 +51,7 @@ pub(crate) async fn update(call: &mut Call) -> Result<Reply, Status> {
     let options = WriteOptions::parse(&call.query, "UpdateOptions", false)?;
     let body = call.body.clone();
     let scale = call.decode_body(&body, &expected(), options.validation)?;
+    call.trail.sent(&scale, expected().ty);
     match_place(call, &scale)?;
     let change = |_: &mut Call, _: &Value| Ok(scale.clone());
     write(call, &options, accepted, How::Replaced, change).await

@@ -1,5 +1,6 @@
 //! The validated configuration that the server is built from. Every relation between flags is checked here.
 
+use super::audit::Audit;
 use super::backups::Backups;
 use super::controllers::Controllers;
 use super::{Exit, Flags};
@@ -60,6 +61,7 @@ pub struct Config {
     /// What the watch cache keeps of recent changes.
     pub event_ring_bytes: usize,
     pub backups: Backups,
+    pub audit: Audit,
     pub verbosity: i64,
 }
 
@@ -238,6 +240,7 @@ impl Config {
             history_max_bytes: flags.integer("history-max-bytes").max(0) as u64,
             event_ring_bytes: flags.integer("event-ring-bytes").max(0) as usize,
             backups: Backups::new(flags)?,
+            audit: Audit::new(flags)?,
             verbosity: flags.integer("v"),
         })
     }

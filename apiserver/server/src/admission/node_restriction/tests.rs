@@ -30,6 +30,7 @@ impl Case<'_> {
                 ..User::default()
             },
             asked: crate::admission::Asked::default(),
+            trail: crate::audit::Trail::default(),
         }
     }
 

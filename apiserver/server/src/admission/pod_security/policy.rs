@@ -72,10 +72,11 @@ impl fmt::Display for Standard {
     }
 }
 
-/// What a namespace asks of its pods: what is refused, and what is warned of.
+/// What a namespace asks of its pods: what is refused, what is noted for audits, and what is warned of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Policy {
     pub(super) enforce: Standard,
+    pub(super) audit: Standard,
     pub(super) warn: Standard,
 }
 
@@ -99,14 +100,17 @@ impl Policy {
             (level.map(|read| read.unwrap_or(wrong)), level, version)
         };
         let (enforce_level, asked, enforce_version) = standard("enforce", Level::Restricted);
-        // What is only written to the audit log has to be right as well.
-        let _ = standard("audit", Level::Privileged);
+        let (audit_level, _, audit_version) = standard("audit", Level::Privileged);
         let (warn_level, _, warn_version) = standard("warn", Level::Privileged);
         let latest =
             |version: Option<Option<Version>>| version.flatten().unwrap_or(Version::Latest);
         let enforce = Standard {
             level: enforce_level.unwrap_or(Level::Privileged),
             version: latest(enforce_version),
+        };
+        let audit = Standard {
+            level: audit_level.unwrap_or(Level::Privileged),
+            version: latest(audit_version),
         };
         let mut warn = Standard {
             level: warn_level.unwrap_or(Standard::PRIVILEGED.level),
@@ -120,7 +124,12 @@ impl Policy {
                 warn.version = enforce.version;
             }
         }
-        (Self { enforce, warn }, errors)
+        let policy = Self {
+            enforce,
+            audit,
+            warn,
+        };
+        (policy, errors)
     }
 }
 

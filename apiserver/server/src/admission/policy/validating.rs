@@ -1,5 +1,6 @@
 //! ValidatingAdmissionPolicy (apiserver pkg/admission/plugin/policy/validating).
 
+use super::findings::Findings;
 use super::{Binding, Invocation, Policies, Policy, exempt, invocations, refused};
 use crate::admission::Lookup;
 use crate::admission::dynamic::Subject;
@@ -8,6 +9,7 @@ use crate::filters::authorize::Authorizer;
 use serde_json::Value;
 use std::sync::Arc;
 use triad_cel::environments::policy::{Compiler, Wanted};
+use triad_cel::eval::Value as Evaluated;
 use triad_machinery::status::{Cause, Status, reason};
 
 /// A message that an expression makes is at most this long.
@@ -19,7 +21,7 @@ pub(in crate::admission) struct Validating {
     policies: Policies<Body>,
 }
 
-struct Body {
+pub(super) struct Body {
     validations: Vec<Validation>,
     /// By their keys.
     annotations: Vec<(String, Expression)>,
@@ -62,9 +64,21 @@ impl Body {
 }
 
 /// Something that a policy says against a request.
-struct Objection {
-    why: String,
+pub(super) struct Objection {
+    /// The number of the validation that says it.
+    pub(super) index: usize,
+    pub(super) why: String,
     reason: String,
+}
+
+/// What a policy makes of a request with one parameter.
+#[derive(Default)]
+struct Judgement {
+    objections: Vec<Objection>,
+    /// Audit annotations.
+    said: Vec<(String, String)>,
+    /// What went wrong with these: refused, whatever the binding does about objections.
+    wrong: Vec<String>,
 }
 
 /// The first reason to refuse.
@@ -101,6 +115,7 @@ impl Validating {
                 policy: &misconfigured.policy.name,
                 binding: misconfigured.binding.map(|binding| binding.name.as_str()),
                 objection: Objection {
+                    index: 0,
                     why: misconfigured.why.clone(),
                     reason: String::new(),
                 },
@@ -111,11 +126,28 @@ impl Validating {
         } else {
             subject.home(&self.lookup)?
         };
+        let mut found = Findings::default();
         for invocation in &invoked {
-            for objection in self.judge(invocation, subject, home.as_ref()) {
+            let judgement = self.judge(invocation, subject, home.as_ref());
+            let Invocation {
+                policy, binding, ..
+            } = invocation;
+            found.note(&policy.name, judgement.said);
+            for objection in judgement.objections {
+                found.audit(invocation, &objection);
                 act(invocation, objection, &mut denied, warnings);
             }
+            denied.extend(judgement.wrong.into_iter().map(|why| Denied {
+                policy: &policy.name,
+                binding: Some(&binding.name),
+                objection: Objection {
+                    index: 0,
+                    why,
+                    reason: String::new(),
+                },
+            }));
         }
+        found.publish(&subject.at.trail);
         denied
             .into_iter()
             .next()
@@ -127,49 +159,55 @@ impl Validating {
         invocation: &Invocation<'_, Body>,
         subject: Subject<'_>,
         home: Option<&Value>,
-    ) -> Vec<Objection> {
+    ) -> Judgement {
         let policy = invocation.policy;
         let mut scene = Scene::new(subject, invocation.matched, home);
         scene.params = invocation.param.clone();
         let running = Running::new(&scene, &policy.variables, &self.authorizer, subject);
-        let failed = |why: String| match policy.ignores_failure {
-            true => None,
-            false => Some(Objection {
+        let mut judgement = Judgement::default();
+        let counts = |why: String| (!policy.ignores_failure).then_some(why);
+        let failed = |index: usize, why: String| {
+            counts(why).map(|why| Objection {
+                index,
                 why,
                 reason: String::new(),
-            }),
+            })
         };
         match policy.conditions.hold(&running) {
             Ok(true) => {}
-            Ok(false) => return Vec::new(),
-            Err(why) => return failed(why).into_iter().collect(),
+            Ok(false) => return judgement,
+            Err(why) => {
+                judgement.objections.extend(failed(0, why));
+                return judgement;
+            }
         }
-        let mut objections = Vec::new();
-        for validation in &policy.body.validations {
+        for (index, validation) in policy.body.validations.iter().enumerate() {
             match running.run(&validation.expression) {
-                Ok(triad_cel::eval::Value::Bool(true)) => {}
-                Ok(_) => objections.push(validation.objection(&running)),
-                Err(why) => objections.extend(failed(why)),
+                Ok(Evaluated::Bool(true)) => {}
+                Ok(_) => {
+                    let objection = validation.objection(index, &running);
+                    judgement.objections.push(objection);
+                }
+                Err(why) => judgement.objections.extend(failed(index, why)),
             }
         }
         for (key, expression) in &policy.body.annotations {
             match running.run(expression) {
-                // Who audits is told from here.
-                Ok(value) => tracing::trace!(
-                    policy = policy.name,
-                    key,
-                    value = value.as_text(),
-                    "audit annotation"
-                ),
-                Err(why) => objections.extend(failed(why)),
+                Ok(value) => {
+                    let said = value.as_text().map(str::trim).unwrap_or_default();
+                    if !said.is_empty() {
+                        judgement.said.push((key.clone(), said.to_owned()));
+                    }
+                }
+                Err(why) => judgement.wrong.extend(counts(why)),
             }
         }
-        objections
+        judgement
     }
 }
 
 impl Validation {
-    fn objection(&self, running: &Running<'_>) -> Objection {
+    fn objection(&self, index: usize, running: &Running<'_>) -> Objection {
         let made = self.message_expression.as_ref().and_then(|expression| {
             let value = running.run(expression).ok()?;
             let text = value.as_text()?.trim().to_owned();
@@ -181,6 +219,7 @@ impl Validation {
             .or(written)
             .unwrap_or_else(|| format!("failed expression: {}", self.expression.text.trim()));
         Objection {
+            index,
             why,
             reason: self.reason.clone(),
         }

@@ -3,8 +3,9 @@
 use super::{Trouble, Webhook, Webhooks, exempt, failed};
 use crate::admission::dynamic::Subject;
 use crate::admission::{Attributes, Lookup};
+use crate::audit::{Level, Trail};
 use crate::filters::authorize::Authorizer;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::HashSet;
 use std::sync::Arc;
 use triad_machinery::codec::Strictness;
@@ -42,7 +43,7 @@ impl Mutating {
             return Ok(false);
         }
         let mut changed = false;
-        for hook in &current.1 {
+        for (number, hook) in current.1.iter().enumerate() {
             let subject = Subject {
                 at,
                 object: Some(object),
@@ -55,15 +56,32 @@ impl Mutating {
             if second && !round.again.contains(&hook.key) {
                 continue;
             }
-            let patch = self.allowed(hook, subject, matched, warnings).await?;
-            if let Some(patch) = patch {
-                let made = patched(subject, matched, patch)?;
-                let before = object.clone();
-                *object = at.restored(&before, made, matched);
-                if before != *object {
-                    changed = true;
-                    round.again.extend(round.invoked.drain(..));
+            let note = Note {
+                hook,
+                trail: &at.trail,
+                place: format!("round_{}_index_{number}", u8::from(second)),
+            };
+            let mut mutated = false;
+            match self.allowed(&note, subject, matched, warnings).await {
+                Err(status) => {
+                    note.mutated(false);
+                    return Err(status);
                 }
+                Ok(None) => {}
+                Ok(Some(patch)) => {
+                    if !content_is_secret(at) {
+                        note.patch(&patch);
+                    }
+                    let made = patched(subject, matched, patch)?;
+                    let before = object.clone();
+                    *object = at.restored(&before, made, matched);
+                    mutated = before != *object;
+                }
+            }
+            note.mutated(mutated);
+            if mutated {
+                changed = true;
+                round.again.extend(round.invoked.drain(..));
             }
             if hook.reinvoked {
                 round.invoked.push(hook.key.clone());
@@ -82,9 +100,15 @@ impl Mutating {
         if exempt(subject.at) {
             return Ok(());
         }
-        for hook in &current.1 {
+        for (number, hook) in current.1.iter().enumerate() {
             if let Some(matched) = self.0.called(hook, subject)? {
-                self.allowed(hook, subject, matched, warnings).await?;
+                let note = Note {
+                    hook,
+                    trail: &subject.at.trail,
+                    place: format!("round_0_index_{number}"),
+                };
+                note.mutated(false);
+                self.allowed(&note, subject, matched, warnings).await?;
             }
         }
         Ok(())
@@ -92,11 +116,12 @@ impl Mutating {
 
     async fn allowed(
         &self,
-        hook: &Webhook,
+        note: &Note<'_>,
         subject: Subject<'_>,
         matched: &'static Resource,
         warnings: &mut Vec<String>,
     ) -> Result<Option<Value>, Status> {
+        let hook = note.hook;
         match self.0.call(hook, subject, matched, true, warnings).await {
             Ok(patch) => Ok(patch),
             Err(Trouble::Rejected(status) | Trouble::Refused(status)) => Err(status),
@@ -106,10 +131,64 @@ impl Mutating {
                     why,
                     "failed calling a webhook, which does not count"
                 );
+                note.failed_open();
                 Ok(None)
             }
             Err(Trouble::Failed(why)) => Err(Status::internal(failed(hook, &why))),
         }
+    }
+}
+
+/// Patches of these would tell what they hold.
+fn content_is_secret(at: &Attributes) -> bool {
+    at.is("", "secrets")
+}
+
+/// What audit events say of a call.
+struct Note<'a> {
+    hook: &'a Webhook,
+    trail: &'a Trail,
+    /// The round and the webhook's number.
+    place: String,
+}
+
+impl Note<'_> {
+    fn mutated(&self, mutated: bool) {
+        if self.trail.is_on() {
+            let mut said = self.who();
+            said.insert("mutated".to_owned(), mutated.into());
+            let key = format!("mutation.webhook.admission.k8s.io/{}", self.place);
+            self.trail.annotate(&key, Value::Object(said).to_string());
+        }
+    }
+
+    fn patch(&self, patch: &Value) {
+        if self.trail.is_on() {
+            let mut said = self.who();
+            said.insert("patch".to_owned(), patch.clone());
+            said.insert("patchType".to_owned(), "JSONPatch".into());
+            let key = format!("patch.webhook.admission.k8s.io/{}", self.place);
+            let said = Value::Object(said).to_string();
+            self.trail.annotate_from(Level::Request, &key, said);
+        }
+    }
+
+    fn failed_open(&self) {
+        let key = format!(
+            "failed-open.mutation.webhook.admission.k8s.io/{}",
+            self.place
+        );
+        self.trail.annotate(&key, self.hook.name.as_str());
+    }
+
+    fn who(&self) -> Map<String, Value> {
+        let mut who = Map::new();
+        who.insert(
+            "configuration".to_owned(),
+            self.hook.configuration.as_str().into(),
+        );
+        who.insert("webhook".to_owned(), self.hook.name.as_str().into());
+        who
     }
 }
 

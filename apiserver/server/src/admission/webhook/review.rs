@@ -2,6 +2,7 @@
 
 use super::Trouble;
 use crate::admission::dynamic::Subject;
+use crate::audit::Trail;
 use serde_json::{Value, json};
 use triad_machinery::scheme::Resource;
 use triad_machinery::status::Status;
@@ -29,18 +30,30 @@ pub(super) fn ask(
     Ok((uid, review.to_string().into_bytes()))
 }
 
+/// Who else is told what a webhook says.
+pub(super) struct Heard<'a> {
+    pub(super) warnings: &'a mut Vec<String>,
+    pub(super) trail: &'a Trail,
+}
+
 /// What the answer says: the patch that it allows with, if any.
 pub(super) fn read(
     name: &str,
     uid: &str,
     answer: &Value,
     mutating: bool,
-    warnings: &mut Vec<String>,
+    heard: Heard<'_>,
 ) -> Result<Option<Value>, Trouble> {
     let response = check(uid, answer, mutating)
         .map_err(|why| Trouble::Failed(format!("received invalid webhook response: {why}")))?;
     let texts = response["warnings"].as_array().into_iter().flatten();
-    warnings.extend(texts.filter_map(Value::as_str).map(str::to_owned));
+    let texts = texts.filter_map(Value::as_str);
+    heard.warnings.extend(texts.map(str::to_owned));
+    let annotations = response["auditAnnotations"].as_object();
+    for (key, value) in annotations.into_iter().flatten() {
+        let value = value.as_str().unwrap_or_default();
+        heard.trail.annotate(&format!("{name}/{key}"), value);
+    }
     if response["allowed"] != true {
         return Err(Trouble::Rejected(rejection(name, &response["status"])));
     }

@@ -1,18 +1,14 @@
 //! Webhooks over a whole server, called on loopback over TLS.
 
 use crate::testing::Server;
+use crate::testing::loopback::Loopback;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
 use parking_lot::Mutex;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
 /// A server that answers reviews by their path, and remembers them.
 struct Hook {
@@ -23,39 +19,12 @@ struct Hook {
 
 impl Hook {
     async fn start() -> Self {
-        let made =
-            rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions();
-        let config = config.expect("versions").with_no_client_auth();
-        let config = config
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .expect("a pair");
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("an address").port();
         let seen: Arc<Mutex<Vec<Value>>> = Arc::default();
         let remembered = seen.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, seen) = (acceptor.clone(), remembered.clone());
-                tokio::spawn(async move {
-                    let Ok(tls) = acceptor.accept(stream).await else {
-                        return;
-                    };
-                    let service = service_fn(move |request| answer(request, seen.clone()));
-                    let served = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(tls), service);
-                    // The caller ends the connection as it likes.
-                    let _ = served.await;
-                });
-            }
-        });
+        let server = Loopback::tls(move |path, body| answer(path, body, remembered.clone())).await;
         Hook {
-            port,
-            ca: STANDARD.encode(made.cert.pem()),
+            port: server.port,
+            ca: STANDARD.encode(server.ca_pem),
             seen,
         }
     }
@@ -66,11 +35,11 @@ impl Hook {
 }
 
 async fn answer(
-    request: http::Request<hyper::body::Incoming>,
+    path: String,
+    body: Bytes,
     seen: Arc<Mutex<Vec<Value>>>,
-) -> Result<http::Response<Full<Bytes>>, hyper::Error> {
-    let path = request.uri().path().trim_matches('/').to_owned();
-    let body = request.into_body().collect().await?.to_bytes();
+) -> http::Response<Full<Bytes>> {
+    let path = path.trim_matches('/').to_owned();
     let review: Value = serde_json::from_slice(&body).expect("a review");
     let mut response = json!({"uid": review["request"]["uid"], "allowed": path != "deny"});
     let patch = match path.as_str() {
@@ -88,7 +57,7 @@ async fn answer(
             let moved = http::Response::builder()
                 .status(302)
                 .header("location", "https://127.0.0.1:1/");
-            return Ok(moved.body(Full::default()).expect("a response"));
+            return moved.body(Full::default()).expect("a response");
         }
         "slow" => {
             tokio::time::sleep(std::time::Duration::from_secs(20)).await;
@@ -102,7 +71,7 @@ async fn answer(
     }
     seen.lock().push(review);
     let document = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response});
-    Ok(http::Response::new(Full::new(document.to_string().into())))
+    http::Response::new(Full::new(document.to_string().into()))
 }
 
 async fn configure(server: &Server, kind: &str, plural: &str, hooks: Vec<(&str, Value, Value)>) {

@@ -43,7 +43,8 @@ impl Validating {
             (result, warned)
         });
         let mut objection = None;
-        for ((result, warned), (hook, _)) in join_all(calls).await.into_iter().zip(&called) {
+        let answers = join_all(calls).await.into_iter().zip(&called);
+        for (number, ((result, warned), (hook, _))) in answers.enumerate() {
             warnings.extend(warned);
             let status = match result {
                 Ok(_) => continue,
@@ -54,6 +55,10 @@ impl Validating {
                         why,
                         "failed calling a webhook, which does not count"
                     );
+                    let key = format!(
+                        "failed-open.validating.webhook.admission.k8s.io/round_0_index_{number}"
+                    );
+                    subject.at.trail.annotate(&key, hook.name.as_str());
                     continue;
                 }
                 Err(Trouble::Failed(why)) => Status::internal(failed(hook, &why)),

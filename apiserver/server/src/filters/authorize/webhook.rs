@@ -2,25 +2,23 @@
 //! plugin/pkg/authorizer/webhook).
 
 use super::{Attributes, Decision};
-use crate::egress::{self, Target};
+use crate::egress::{Patience, Target, post_patiently};
+use crate::filters::kept::Kept;
 use crate::user::User;
-use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use triad_cel::check::Checked;
 use triad_cel::environments::access;
 use triad_cel::eval::{Value as Evaluated, evaluate};
 use triad_machinery::selector::label::Operator;
 
-/// Answers kept; when full, those that are over go first, then all.
+/// Answers kept.
 const KEPT: usize = 8192;
 /// Questions longer than this are not kept.
 const LONGEST_KEPT: usize = 10_000;
 /// What a condition may cost.
 const BUDGET: u64 = 10_000_000;
-/// A server that is overloaded or failed is asked this often, the pauses growing by half.
-const ATTEMPTS: u32 = 5;
+/// Before a server that is overloaded or failed is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
 
 pub(super) struct Settings {
@@ -38,7 +36,7 @@ pub(super) struct Settings {
 
 pub(super) struct Webhook {
     settings: Settings,
-    kept: Mutex<HashMap<String, (Instant, Decision)>>,
+    kept: Kept<String, Decision>,
 }
 
 /// Compiles a condition on requests.
@@ -50,7 +48,7 @@ impl Webhook {
     pub(super) fn new(settings: Settings) -> Self {
         Webhook {
             settings,
-            kept: Mutex::default(),
+            kept: Kept::new(KEPT),
         }
     }
 
@@ -62,7 +60,7 @@ impl Webhook {
             Err(why) => return self.failed(&why),
         }
         let key = spec.to_string();
-        if let Some(decision) = self.known(&key) {
+        if let Some(decision) = self.kept.get(&key) {
             return decision;
         }
         match self.ask(&spec).await {
@@ -101,29 +99,14 @@ impl Webhook {
         failed.map_or(Ok(true), Err)
     }
 
-    fn known(&self, key: &str) -> Option<Decision> {
-        let kept = self.kept.lock();
-        let (until, decision) = kept.get(key)?;
-        (Instant::now() < *until).then(|| decision.clone())
-    }
-
     fn keep(&self, key: String, decision: &Decision) {
         let ttl = match decision {
             Decision::Allow(_) => self.settings.authorized_ttl,
             _ => self.settings.unauthorized_ttl,
         };
-        if ttl.is_zero() || key.len() > LONGEST_KEPT {
-            return;
+        if key.len() <= LONGEST_KEPT {
+            self.kept.put(key, decision.clone(), ttl);
         }
-        let now = Instant::now();
-        let mut kept = self.kept.lock();
-        if kept.len() >= KEPT {
-            kept.retain(|_, (until, _)| *until > now);
-        }
-        if kept.len() >= KEPT {
-            kept.clear();
-        }
-        kept.insert(key, (now + ttl, decision.clone()));
     }
 
     async fn ask(&self, spec: &Value) -> Result<Decision, String> {
@@ -143,23 +126,15 @@ impl Webhook {
         }
         let review = json!({"kind": "SubjectAccessReview", "apiVersion": format!("authorization.k8s.io/{version}"),
             "metadata": {}, "spec": shown, "status": {"allowed": false}});
-        let mut pause = PAUSE;
-        for attempt in 1.. {
-            let answer =
-                egress::post(target, "", review.to_string().into_bytes(), *timeout).await?;
-            let again = (answer.code == 429 || answer.code == 500) && attempt < ATTEMPTS;
-            if (200..300).contains(&answer.code) {
-                let answer: Value = serde_json::from_slice(&answer.body)
-                    .map_err(|error| format!("the answer is no review: {error}"))?;
-                return Ok(decision(&answer["status"]));
-            }
-            if !again {
-                return Err(format!("the webhook answered {}", answer.code));
-            }
-            tokio::time::sleep(pause).await;
-            pause = pause * 3 / 2;
-        }
-        Err("the webhook gave no answer".to_owned())
+        let patience = Patience {
+            first_pause: PAUSE,
+            whatever: false,
+        };
+        let body = review.to_string().into_bytes();
+        let answer = post_patiently(target, body, *timeout, patience).await?;
+        let answer: Value = serde_json::from_slice(&answer.body)
+            .map_err(|error| format!("the answer is no review: {error}"))?;
+        Ok(decision(&answer["status"]))
     }
 }
 

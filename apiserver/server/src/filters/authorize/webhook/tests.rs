@@ -2,52 +2,31 @@
 
 use crate::filters::authorize::{Attributes, Decision};
 use crate::testing::Server;
+use crate::testing::loopback::Loopback;
 use crate::user::User;
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 
 /// Answers by the user's name, and remembers the questions.
 async fn start(seen: Arc<Mutex<Vec<Value>>>) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let seen = seen.clone();
-            tokio::spawn(async move {
-                let service = service_fn(move |request| answer(request, seen.clone()));
-                let served = hyper::server::conn::http1::Builder::new()
-                    .serve_connection(TokioIo::new(stream), service);
-                // The caller ends the connection as it likes.
-                let _ = served.await;
-            });
-        }
-    });
-    port
+    let server = Loopback::plain(move |_, body| answer(body, seen.clone())).await;
+    server.port
 }
 
-async fn answer(
-    request: http::Request<hyper::body::Incoming>,
-    seen: Arc<Mutex<Vec<Value>>>,
-) -> Result<http::Response<Full<Bytes>>, hyper::Error> {
-    let body = request.into_body().collect().await?.to_bytes();
+async fn answer(body: Bytes, seen: Arc<Mutex<Vec<Value>>>) -> http::Response<Full<Bytes>> {
     let review: Value = serde_json::from_slice(&body).expect("a review");
     let status = match review["spec"]["user"].as_str() {
         Some("yes") => json!({"allowed": true, "reason": "because"}),
         Some("no") => json!({"allowed": false, "denied": true, "reason": "never"}),
-        Some("garbage") => return Ok(http::Response::new(Full::new("garbage".into()))),
+        Some("garbage") => return http::Response::new(Full::new("garbage".into())),
         _ => json!({"allowed": false, "reason": "who?"}),
     };
     seen.lock().push(review);
-    Ok(http::Response::new(Full::new(
-        json!({"status": status}).to_string().into(),
-    )))
+    http::Response::new(Full::new(json!({"status": status}).to_string().into()))
 }
 
 fn write(dir: &Path, port: u16, more: &str) -> String {

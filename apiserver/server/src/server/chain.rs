@@ -1,0 +1,380 @@
+//! What a request goes through, read top-down: the filters, and what answers it.
+
+use crate::api::Api;
+use crate::audit::{self, Trail};
+use crate::cluster::join;
+use crate::filters::authenticate::{Peer, Unauthorized};
+use crate::filters::authorize::{Attributes, Decision};
+use crate::filters::impersonate::impersonate;
+use crate::filters::request_info::RequestInfo;
+use crate::handlers::Call;
+use crate::metrics::Labels;
+use crate::negotiate::{Accepted, Offer, accept};
+use crate::query::Query;
+use crate::reply::{self, Reply};
+use crate::routes::{self, Action};
+use crate::user::User;
+use crate::{body_limit, cluster, debug, paths};
+use anyhow::Result;
+use futures_util::FutureExt as _;
+use http::header::{CACHE_CONTROL, WARNING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use hyper::body::Incoming;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+use triad_machinery::goformat::quote;
+use triad_machinery::status::{GroupResource, Status};
+
+const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
+/// An Audit-Id given by the client is cut to this many bytes.
+const AUDIT_ID_MAX: usize = 64;
+/// What audit events say of authorization (apiserver pkg/endpoints/filters/authorization.go).
+const DECISION: &str = "authorization.k8s.io/decision";
+const REASON: &str = "authorization.k8s.io/reason";
+
+/// One request from its head to its answer.
+pub(crate) async fn handle(api: Arc<Api>, peer: Arc<Peer>, request: Request<Incoming>) -> Reply {
+    let (mut head, body) = request.into_parts();
+    let started = Instant::now();
+    let query = Query::parse(head.uri.query().unwrap_or(""));
+    let info = RequestInfo::new(head.method.as_str(), head.uri.path(), &query);
+    let audit_id = audit_id(&head.headers);
+    let mut extra = HeaderMap::new();
+    let mut asking = Asking {
+        api: &api,
+        peer: &peer,
+        query: &query,
+        info: &info,
+        audit_id: &audit_id,
+        trail: Trail::default(),
+    };
+    let answering = AssertUnwindSafe(chain(&mut asking, &mut head, body, &mut extra));
+    let mut reply = match answering.catch_unwind().await {
+        Ok(reply) => reply,
+        Err(panic) => {
+            asking.trail.panicked(said(&panic)).await;
+            resume_unwind(panic)
+        }
+    };
+    asking.trail.answered(&mut reply).await;
+    reply::compress(&head.headers, &mut reply);
+    if head.method == Method::HEAD {
+        reply::headers_only(&mut reply);
+    }
+    let headers = reply.headers_mut();
+    headers.insert(AUDIT_ID, audit_id);
+    headers.extend(extra);
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    }
+    count(&api, &info, reply.status().as_u16(), started);
+    reply
+}
+
+/// What a panic says.
+fn said(panic: &Box<dyn Any + Send>) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default()
+}
+
+/// A request, as far as its head says what it is.
+struct Asking<'a> {
+    api: &'a Arc<Api>,
+    peer: &'a Peer,
+    query: &'a Query,
+    info: &'a RequestInfo,
+    audit_id: &'a HeaderValue,
+    trail: Trail,
+}
+
+impl Asking<'_> {
+    fn begin_trail(&mut self, user: Option<&User>, head: &http::request::Parts) {
+        let asked = audit::Asked {
+            user,
+            info: self.info,
+            uri: || {
+                let path = head.uri.path_and_query();
+                path.map_or_else(|| head.uri.path().to_owned(), |path| path.to_string())
+            },
+            headers: &head.headers,
+            peer: self.peer.address.ip(),
+            id: self.audit_id.to_str().unwrap_or_default(),
+        };
+        self.trail = Trail::begin(self.api.audit.as_ref(), asked);
+    }
+}
+
+/// The filters in order. Who: authentication. What is kept of it: audit. As whom: impersonation. How much: flow control. May
+/// they: authorization. The body is read only after that.
+async fn chain(
+    asking: &mut Asking<'_>,
+    head: &mut http::request::Parts,
+    body: Incoming,
+    extra: &mut HeaderMap,
+) -> Reply {
+    let Asking {
+        api, query, info, ..
+    } = *asking;
+    if info.path.starts_with(join::PATHS) {
+        // Nobody can be authenticated who has nothing of the cluster yet: the token is the proof.
+        asking.begin_trail(None, head);
+        return join::answer(api, head, body).await;
+    }
+    let caller = match who(api, asking.peer, head) {
+        Ok(user) => user,
+        Err(Unauthorized) => {
+            asking.begin_trail(None, head);
+            return refuse(&head.headers, query, &Status::unauthorized());
+        }
+    };
+    asking.begin_trail(Some(&caller), head);
+    let trail = &asking.trail;
+    if !trail.received().await {
+        let path = quote(&info.path);
+        let why = format!("Internal Server Error: {path}: failed to store audit event\n");
+        return reply::text(500, why);
+    }
+    let acting = impersonate(&api.authorizer, &caller, &head.headers);
+    let user = match acting {
+        Ok(None) => caller,
+        Ok(Some(user)) => {
+            trail.impersonated(&user);
+            user
+        }
+        Err(status) => return refuse(&head.headers, query, &status),
+    };
+    api.flow.classify(&user, info, extra);
+    match api.authorizer.decide(&user, &Attributes::of(info)).await {
+        Decision::Allow(why) => {
+            trail.annotate(DECISION, "allow");
+            trail.annotate(REASON, why);
+        }
+        Decision::Deny(why) | Decision::NoOpinion(why) => {
+            trail.annotate(DECISION, "forbid");
+            trail.annotate(REASON, why.as_str());
+            let mut reply = refuse(&head.headers, query, &forbidden(&user, info, &why));
+            reply.headers_mut().insert(
+                "x-content-type-options",
+                HeaderValue::from_static("nosniff"),
+            );
+            return reply;
+        }
+    }
+    if !info.is_resource && api.config.profiling && info.path.starts_with("/debug/") {
+        let reply = debug_page(head, body, info).await;
+        return match reply {
+            Ok(Some(reply)) => reply,
+            Ok(None) => reply::page_not_found(),
+            Err(status) => refuse(&head.headers, query, &status),
+        };
+    }
+    if info.path.starts_with(cluster::admin::PATHS) {
+        return cluster::admin::answer(api, head, query, body).await;
+    }
+    if !info.is_resource {
+        return match paths::answer(api, head, query, info).await {
+            Ok(reply) => reply,
+            Err(status) => refuse(&head.headers, query, &status),
+        };
+    }
+    resource(asking, head, body, user).await
+}
+
+/// Who the request is from, by the connection and what it shows.
+fn who(api: &Api, peer: &Peer, head: &mut http::request::Parts) -> Result<User, Unauthorized> {
+    if !peer.trusted {
+        return api.authenticator.authenticate(peer, &mut head.headers);
+    }
+    Ok(User {
+        name: "system:unsecured".to_owned(),
+        groups: vec![
+            crate::user::MASTERS.to_owned(),
+            crate::user::AUTHENTICATED.to_owned(),
+        ],
+        ..User::default()
+    })
+}
+
+async fn debug_page(
+    head: &http::request::Parts,
+    body: Incoming,
+    info: &RequestInfo,
+) -> Result<Option<Reply>, Status> {
+    let body = if debug::takes_body(&head.method, &info.path) {
+        body_limit::read(body).await?
+    } else {
+        bytes::Bytes::new()
+    };
+    Ok(debug::answer(&head.method, &info.path, &body))
+}
+
+fn forbidden(user: &User, info: &RequestInfo, why: &str) -> Status {
+    let why = Attributes::of(info).refusal(user, why);
+    Status::forbidden(
+        GroupResource {
+            group: &info.group,
+            resource: &info.resource,
+        },
+        &info.name,
+        why,
+    )
+}
+
+async fn resource(
+    asking: &Asking<'_>,
+    head: &mut http::request::Parts,
+    body: Incoming,
+    user: User,
+) -> Reply {
+    let Asking {
+        api, query, info, ..
+    } = *asking;
+    if api
+        .endpoints
+        .get(&info.group, &info.version, &info.resource)
+        .is_none()
+        && !api.endpoints.serves_group(&info.group)
+    {
+        return reply::page_not_found();
+    }
+    let route = match routes::find(api, &head.method, info, &head.headers) {
+        Ok(route) => route,
+        Err(status) => return refuse(&head.headers, query, &status),
+    };
+    let body = if route.action.reads_body() {
+        match body_limit::read(body).await {
+            Ok(body) => body,
+            Err(status) => return refuse(&head.headers, query, &status),
+        }
+    } else {
+        bytes::Bytes::new()
+    };
+    if matches!(
+        route.action,
+        Action::Patch | Action::Delete | Action::DeleteCollection
+    ) {
+        asking.trail.sent_body(&head.headers, info, &body);
+    }
+    let deprecation = route.endpoint.deprecation_warning();
+    let mut call = Call {
+        api: api.clone(),
+        endpoint: route.endpoint,
+        info: info.clone(),
+        query: query.clone(),
+        headers: std::mem::take(&mut head.headers),
+        user,
+        body,
+        warnings: Vec::new(),
+        patched: None,
+        trail: asking.trail.clone(),
+    };
+    let accept_headers = call.headers.clone();
+    let mut warnings: Vec<String> = deprecation.into_iter().collect();
+    let result = if route.action == Action::Watch {
+        routes::open_watch(call).await
+    } else {
+        let result = within(api, route.action, routes::dispatch(&mut call, route.action)).await;
+        warnings.append(&mut call.warnings);
+        result
+    };
+    head.headers = accept_headers;
+    let mut reply = result.unwrap_or_else(|status| refuse(&head.headers, query, &status));
+    warnings.dedup();
+    for warning in &warnings {
+        reply::add_warning(&mut reply, warning);
+    }
+    debug_assert!(
+        reply.headers().get_all(WARNING).iter().count() == warnings.len() || warnings.is_empty()
+    );
+    reply
+}
+
+/// Bounds a request's time; what it has done by then may have happened.
+async fn within(
+    api: &Api,
+    action: Action,
+    work: impl Future<Output = Result<Reply, Status>>,
+) -> Result<Reply, Status> {
+    match tokio::time::timeout(api.config.request_timeout, work).await {
+        Ok(result) => result,
+        Err(_) => {
+            tracing::warn!(?action, "a request took longer than --request-timeout");
+            Err(Status::timeout(
+                "request did not complete within the allotted timeout",
+                0,
+            ))
+        }
+    }
+}
+
+/// A status in the form the client takes, else as indented JSON.
+fn refuse(headers: &HeaderMap, query: &Query, status: &Status) -> Reply {
+    match accept(headers, query, Offer::Plain) {
+        Ok(accepted) => reply::status(
+            status,
+            &Accepted {
+                convert: None,
+                ..accepted
+            },
+        ),
+        Err(_) => reply::raw_status(status),
+    }
+}
+
+fn audit_id(headers: &HeaderMap) -> HeaderValue {
+    let given = headers
+        .get(&AUDIT_ID)
+        .filter(|value| !value.is_empty())
+        .and_then(|value| value.to_str().ok());
+    given
+        .and_then(|text| HeaderValue::from_str(&text[..text.len().min(AUDIT_ID_MAX)]).ok())
+        .unwrap_or_else(|| {
+            HeaderValue::from_str(&uuid::Uuid::new_v4().to_string())
+                .unwrap_or(HeaderValue::from_static("none"))
+        })
+}
+
+fn count(api: &Api, info: &RequestInfo, code: u16, started: Instant) {
+    let Some(endpoint) = api
+        .endpoints
+        .get(&info.group, &info.version, &info.resource)
+    else {
+        return;
+    };
+    let resource = endpoint.resource;
+    let verb = match info.verb.as_str() {
+        "get" => "GET",
+        "list" => "LIST",
+        "watch" => "WATCH",
+        "create" => "POST",
+        "update" => "PUT",
+        "patch" => "PATCH",
+        "delete" => "DELETE",
+        "deletecollection" => "DELETECOLLECTION",
+        _ => "other",
+    };
+    let scope = if !info.name.is_empty() {
+        "resource"
+    } else if !info.namespace.is_empty() {
+        "namespace"
+    } else {
+        "cluster"
+    };
+    let labels = Labels {
+        verb,
+        group: &resource.group,
+        version: &resource.version,
+        resource: &resource.plural,
+        scope,
+    };
+    api.metrics
+        .request(labels, code, started.elapsed(), verb == "WATCH");
+}
+
+/// Whether a method changes something, for the gauge of requests in flight.
+pub(crate) fn mutating(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
