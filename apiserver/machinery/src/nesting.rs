@@ -6,7 +6,7 @@ use serde_json::Value;
 /// Nesting that is never exceeded: what bodies may have, and what a patch may make.
 pub(crate) const MAX_NESTING: usize = 10_000;
 /// Nesting that any thread's stack is good for.
-const SHALLOW: usize = 200;
+pub(crate) const SHALLOW: usize = 200;
 /// Address space, touched only as far as the nesting goes.
 const LARGE_STACK_BYTES: usize = 256 << 20;
 

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::PatchError;
-use crate::nesting::{MAX_NESTING, nesting};
+use crate::nesting::{MAX_NESTING, SHALLOW, guarded, nesting};
 
 /// Operations in one patch.
 pub const MAX_OPERATIONS: usize = 10_000;
@@ -79,9 +79,14 @@ impl JsonPatch {
             copied_bytes: 0,
             nesting: nesting(&document, MAX_NESTING),
         };
-        for operation in &self.operations {
-            step(&mut document, operation, &mut limits)?;
-            limits.check_nesting(&document, operation)?;
+        let mut rest = &self.operations[..];
+        while let [operation, later @ ..] = rest {
+            if limits.may_get_deep(&document, operation) {
+                // No document from here on is every stack's business, one that is thrown away neither.
+                return guarded(true, move || limits.carry_out(document, rest));
+            }
+            document = limits.carry_out(document, std::slice::from_ref(operation))?;
+            rest = later;
         }
         Ok(document)
     }
@@ -95,6 +100,27 @@ struct Limits {
 }
 
 impl Limits {
+    fn carry_out(
+        &mut self,
+        mut document: Value,
+        operations: &[Map<String, Value>],
+    ) -> Result<Value, PatchError> {
+        for operation in operations {
+            step(&mut document, operation, self)?;
+            self.check_nesting(&document, operation)?;
+        }
+        Ok(document)
+    }
+
+    /// Whether an operation may make a document that is nested more than any thread's stack is good for, or meets one.
+    fn may_get_deep(&mut self, document: &Value, operation: &Map<String, Value>) -> bool {
+        let growth = growth(operation);
+        if self.nesting + growth > SHALLOW {
+            self.nesting = nesting(document, MAX_NESTING);
+        }
+        self.nesting + growth > SHALLOW
+    }
+
     fn count_copied(&mut self, value: &Value) -> Result<(), PatchError> {
         self.copied_bytes += value.to_string().len();
         if self.copied_bytes > MAX_COPIED_BYTES {
@@ -111,11 +137,7 @@ impl Limits {
         document: &Value,
         operation: &Map<String, Value>,
     ) -> Result<(), PatchError> {
-        let path = operation.get("path").and_then(Value::as_str).unwrap_or("");
-        self.nesting += path.split('/').count();
-        if let Some(value) = operation.get("value") {
-            self.nesting += nesting(value, MAX_NESTING);
-        }
+        self.nesting += growth(operation);
         if self.nesting >= MAX_NESTING {
             self.nesting = nesting(document, MAX_NESTING);
         }
@@ -125,6 +147,13 @@ impl Limits {
         }
         Ok(())
     }
+}
+
+/// By how much an operation may nest a document deeper.
+fn growth(operation: &Map<String, Value>) -> usize {
+    let path = operation.get("path").and_then(Value::as_str).unwrap_or("");
+    let value = operation.get("value");
+    path.split('/').count() + value.map_or(0, |value| nesting(value, MAX_NESTING))
 }
 
 fn step(

@@ -1,6 +1,7 @@
 //! JSON Patch: the operations, the corners where evanphx/json-patch leaves the RFC, and the limits.
 
 use super::*;
+use crate::codec::Strictness;
 use serde_json::json;
 
 fn run(document: Value, patch: Value) -> Result<Value, PatchError> {
@@ -198,6 +199,34 @@ fn copies_into_themselves_stay_shallow_enough() {
         result,
         Err(PatchError::DoesNotApply("exceeded max depth".to_owned()))
     );
+}
+
+/// Whatever thread carries them out: operations that bring something deep, that meet it and that leave it behind.
+#[test]
+fn deep_documents_are_patched_on_a_small_stack() {
+    let deep = r#"{"a":["#.repeat(2_500) + "1" + &"]}".repeat(2_500);
+    let read = |text: &str| {
+        let decoded = crate::codec::json::decode_untyped(text.as_bytes(), Strictness::Ignore);
+        decoded.expect("JSON").value
+    };
+    let bring = format!(r#"[{{"op":"add","path":"/x","value":{deep}}},"#);
+    let copy = r#"{"op":"copy","from":"/x","path":"/y"},{"op":"remove","path":"/x"},{"op":"test","path":"/y","value":1}]"#;
+    let brings = JsonPatch::from_value(read(&(bring + copy)), true).expect("a patch");
+    let meets = JsonPatch::from_value(read(&format!("[{copy}")), true).expect("a patch");
+    let there = json!({"x": [read(&deep)]});
+    let apply = |patch: &JsonPatch, document: &Value| {
+        let document = document.clone();
+        let patched = std::thread::scope(|scope| {
+            let small = std::thread::Builder::new().stack_size(128 << 10);
+            let applied = small.spawn_scoped(scope, || patch.apply(document));
+            applied.expect("a thread").join().expect("no overrun")
+        });
+        assert!(
+            matches!(patched, Err(PatchError::DoesNotApply(why)) if why.ends_with(TEST_FAILED))
+        );
+    };
+    apply(&brings, &json!({}));
+    apply(&meets, &there);
 }
 
 #[test]
