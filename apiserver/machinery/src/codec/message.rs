@@ -5,12 +5,16 @@
 
 mod json;
 mod order;
+mod records;
+mod revised;
+mod scalars;
 
-use super::protobuf::{Cursor, Tag};
+use self::records::{Value, bytes, entry, single, skip, values};
+use super::protobuf::Cursor;
 use crate::schema::{Field, FieldType, ProtoSlot, Schema, Struct, TypeId, schema};
 
-pub use json::{Known, Revised};
-pub(crate) use json::{is_plain, quantity};
+pub use revised::{Known, Revised};
+pub(crate) use scalars::{is_plain, quantity};
 
 /// Fields of most structs; those with more take memory of their own.
 const FEW: usize = 48;
@@ -31,14 +35,6 @@ pub struct Message<'a> {
     many: Vec<Span>,
     /// The places that have records, as far as there are bits for them.
     present: u128,
-}
-
-/// What a record holds, by its wire type.
-#[derive(Clone, Copy)]
-enum Value<'a> {
-    Int(u64),
-    Double(f64),
-    Bytes(&'a [u8]),
 }
 
 impl<'a> Message<'a> {
@@ -244,7 +240,7 @@ impl<'a> Message<'a> {
     /// Whether a tree of it would have the field: it is there, and not as the zero value of what is no pointer.
     pub(crate) fn says(&self, name: &str) -> Option<bool> {
         let (field, records) = self.find(name)?;
-        json::says(field, records)
+        scalars::says(field, records)
     }
 
     /// The keys of a map, in the order that they stand in.
@@ -266,7 +262,7 @@ impl<'a> Message<'a> {
     /// A number, or a text.
     pub(crate) fn int_or_string(&self, name: &str) -> Option<(i32, Option<&'a str>)> {
         let (_, records) = self.find(name)?;
-        match json::int_or_string(bytes(records)?)? {
+        match scalars::int_or_string(bytes(records)?)? {
             (true, _, text) => Some((0, Some(std::str::from_utf8(text).ok()?))),
             (false, number, _) => Some((number, None)),
         }
@@ -358,91 +354,11 @@ impl<'a> Message<'a> {
     pub fn time(&self, name: &str) -> Option<String> {
         let (field, records) = self.find(name)?;
         match bytes(records) {
-            Some(bytes) if field.ty == FieldType::Time => json::time_text(bytes),
+            Some(bytes) if field.ty == FieldType::Time => scalars::time_text(bytes),
             None if records.is_empty() => Some(String::new()),
             _ => None,
         }
     }
-}
-
-/// Passes over a value of a type, if it is one.
-#[inline]
-fn skip(cursor: &mut Cursor<'_>, tag: Tag, ty: &FieldType) -> Option<()> {
-    (tag.wire_type == wire_type(ty)).then_some(())?;
-    cursor.skip(tag).ok()
-}
-
-/// The wire type of a type's records.
-#[inline]
-fn wire_type(ty: &FieldType) -> u8 {
-    let element = match ty {
-        FieldType::List(element) => element,
-        ty => ty,
-    };
-    match element {
-        FieldType::Bool | FieldType::Int32 | FieldType::Int64 => 0,
-        FieldType::Float64 => 1,
-        _ => 2,
-    }
-}
-
-/// The value behind a tag.
-#[inline]
-fn value<'a>(cursor: &mut Cursor<'a>, tag: Tag) -> Option<Value<'a>> {
-    Some(match tag.wire_type {
-        0 => Value::Int(cursor.varint().ok()?),
-        1 => Value::Double(f64::from_le_bytes(cursor.fixed().ok()?)),
-        _ => Value::Bytes(cursor.bytes().ok()?),
-    })
-}
-
-/// The values of records that were passed over before.
-fn values(records: &[u8]) -> impl Iterator<Item = Value<'_>> {
-    let mut cursor = Cursor::new(records);
-    std::iter::from_fn(move || {
-        if cursor.is_empty() {
-            return None;
-        }
-        let tag = cursor.tag("").ok()?;
-        value(&mut cursor, tag)
-    })
-}
-
-/// The value of a field that is there once.
-#[inline]
-fn single(records: &[u8]) -> Option<Value<'_>> {
-    let mut cursor = Cursor::new(records);
-    if cursor.is_empty() {
-        return None;
-    }
-    let tag = cursor.tag("").ok()?;
-    value(&mut cursor, tag)
-}
-
-fn bytes(records: &[u8]) -> Option<&[u8]> {
-    match single(records)? {
-        Value::Bytes(bytes) => Some(bytes),
-        _ => None,
-    }
-}
-
-/// Key and value of a map's entry.
-fn entry(data: &[u8]) -> Option<(&[u8], Option<Value<'_>>)> {
-    let mut cursor = Cursor::new(data);
-    let (mut key, mut value) = (None, None);
-    while !cursor.is_empty() {
-        let tag = cursor.tag("").ok()?;
-        match (tag.number, tag.wire_type) {
-            (1, 2) if key.is_none() && value.is_none() => key = Some(cursor.bytes().ok()?),
-            (2, 0) if value.is_none() => value = Some(Value::Int(cursor.varint().ok()?)),
-            (2, 1) if value.is_none() => {
-                value = Some(Value::Double(f64::from_le_bytes(cursor.fixed().ok()?)));
-            }
-            (2, 2) if value.is_none() => value = Some(Value::Bytes(cursor.bytes().ok()?)),
-            _ => return None,
-        }
-    }
-    Some((key?, value))
 }
 
 #[cfg(test)]

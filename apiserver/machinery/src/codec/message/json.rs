@@ -1,145 +1,18 @@
 //! A message to JSON without a tree between: the bytes that the tree would be written as, or nothing.
 
 use super::order::{Order, Step};
-use super::{FEW, Message, Value, entry, values};
+use super::records::{Value, entry, single, skip, value, values, wire_type};
+use super::revised::{Known, METADATA_DEPTH, object_meta};
+use super::scalars::{bytes_field, instant, int_field, int_or_string, is_zero, quantity};
+use super::{FEW, Message};
 use crate::codec::duration;
 use crate::codec::json::{self, Gvk, write_float, write_int, write_string, write_text};
-use crate::codec::protobuf::{Cursor, put_bytes, put_varint};
-use crate::codec::time::{Instant, Precision, ZERO};
-use crate::quantity::Quantity;
+use crate::codec::protobuf::Cursor;
+use crate::codec::time::Precision;
 use crate::schema::{Field, FieldType, ProtoSlot, TypeId};
 
 /// Deeper than any built-in object but a CRD's schema, which is read as a tree.
 const MAX_DEPTH: usize = 64;
-
-/// An object's stored message, shown with the resourceVersion that it does not carry.
-pub struct Revised<'a> {
-    pub message: &'a Message<'a>,
-    pub resource_version: &'a str,
-}
-
-/// What is known of a message that was written before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Known {
-    #[default]
-    Nothing,
-    /// Its texts are good UTF-8.
-    Texts,
-    /// And its raw JSON is written as it stands.
-    All,
-}
-
-impl Revised<'_> {
-    /// Appends compact JSON without a newline, kind and apiVersion in front where given; what is known of the message after
-    /// that. None: read it as a tree; what was appended by then is to be dropped.
-    #[must_use]
-    pub fn json(&self, out: &mut Vec<u8>, gvk: Option<Gvk<'_>>, known: Known) -> Option<Known> {
-        let mut writer = Writer {
-            out,
-            resource_version: self.resource_version,
-            known,
-            raw_as_is: true,
-        };
-        writer.object(self.message.data, self.message.id, 0, gvk)?;
-        Some(writer.known_now())
-    }
-
-    /// Appends the object's metadata as compact JSON; what is known of the metadata after that. None as for `json`.
-    #[must_use]
-    pub fn metadata_json(&self, out: &mut Vec<u8>, known: Known) -> Option<Known> {
-        let (_, records) = self.message.find("metadata")?;
-        let mut writer = Writer {
-            out,
-            resource_version: self.resource_version,
-            known,
-            raw_as_is: true,
-        };
-        writer.object(super::bytes(records)?, object_meta(), METADATA_DEPTH, None)?;
-        Some(writer.known_now())
-    }
-
-    /// The message of a PartialObjectMetadata: of the object the metadata alone.
-    #[must_use]
-    pub fn metadata_protobuf(&self) -> Option<Vec<u8>> {
-        let place = self.cut()?;
-        let mut out = Vec::with_capacity(place.metadata_len + 6);
-        place.put_metadata(&mut out, self.resource_version);
-        Some(out)
-    }
-
-    /// The bare message.
-    #[must_use]
-    pub fn protobuf(&self) -> Option<Vec<u8>> {
-        let place = self.cut()?;
-        let mut out = Vec::with_capacity(place.shown_len);
-        out.extend_from_slice(place.before);
-        place.put_metadata(&mut out, self.resource_version);
-        out.extend_from_slice(place.after);
-        Some(out)
-    }
-
-    /// How long that is.
-    #[must_use]
-    pub fn protobuf_len(&self) -> Option<usize> {
-        self.cut().map(|cut| cut.shown_len)
-    }
-
-    /// Where the version goes. None where no empty text keeps its place, as all writers leave it.
-    fn cut(&self) -> Option<Cut<'_>> {
-        let message = self.message;
-        let (_, records) = message.find("metadata")?;
-        let metadata = message.message("metadata")?;
-        let (_, version) = metadata.find("resourceVersion")?;
-        (!version.is_empty() && metadata.id == object_meta()).then_some(())?;
-        let inside = metadata.data;
-        let within = |part: &[u8], whole: &[u8]| part.as_ptr() as usize - whole.as_ptr() as usize;
-        let (at, start) = (within(version, inside), within(records, message.data));
-        let field_len = 2 + self.resource_version.len();
-        let metadata_len = inside.len() - version.len() + field_len;
-        let (before, after) = (
-            &message.data[..start],
-            &message.data[start + records.len()..],
-        );
-        Some(Cut {
-            before,
-            tag: records[0],
-            metadata_len,
-            metadata: (&inside[..at], &inside[at + version.len()..]),
-            after,
-            shown_len: before.len() + 1 + varint_len(metadata_len) + metadata_len + after.len(),
-        })
-    }
-}
-
-/// How deep an object's own metadata lies in it.
-const METADATA_DEPTH: usize = 1;
-
-/// `resourceVersion` in ObjectMeta.
-const VERSION_NUMBER: u32 = 6;
-
-/// The parts of an object's message around its resourceVersion.
-struct Cut<'a> {
-    before: &'a [u8],
-    tag: u8,
-    metadata_len: usize,
-    metadata: (&'a [u8], &'a [u8]),
-    after: &'a [u8],
-    shown_len: usize,
-}
-
-impl Cut<'_> {
-    fn put_metadata(&self, out: &mut Vec<u8>, resource_version: &str) {
-        out.push(self.tag);
-        put_varint(out, self.metadata_len as u64);
-        out.extend_from_slice(self.metadata.0);
-        put_bytes(out, VERSION_NUMBER, resource_version.as_bytes());
-        out.extend_from_slice(self.metadata.1);
-    }
-}
-
-fn varint_len(number: usize) -> usize {
-    (usize::BITS - (number | 1).leading_zeros()).div_ceil(7) as usize
-}
 
 /// The struct being written.
 struct Place {
@@ -151,7 +24,7 @@ struct Place {
     versioned: bool,
 }
 
-struct Writer<'o> {
+pub(super) struct Writer<'o> {
     out: &'o mut Vec<u8>,
     resource_version: &'o str,
     known: Known,
@@ -159,16 +32,26 @@ struct Writer<'o> {
     raw_as_is: bool,
 }
 
-impl Writer<'_> {
+impl<'o> Writer<'o> {
+    pub(super) fn new(out: &'o mut Vec<u8>, resource_version: &'o str, known: Known) -> Self {
+        Writer {
+            out,
+            resource_version,
+            known,
+            raw_as_is: true,
+        }
+    }
+
     /// What is known of what it has written.
-    fn known_now(&self) -> Known {
+    pub(super) fn known_now(&self) -> Known {
         match (self.known, self.raw_as_is) {
             (Known::All, _) | (_, true) => Known::All,
             _ => Known::Texts,
         }
     }
 
-    fn object(
+    /// Writes a message that lies so deep in the object. None: read it as a tree.
+    pub(super) fn object(
         &mut self,
         data: &[u8],
         id: TypeId,
@@ -231,20 +114,20 @@ impl Writer<'_> {
                 self.step(place, absent, &[])?;
             }
             if matches!(ty, FieldType::List(_) | FieldType::Map(_)) {
-                super::skip(&mut cursor, tag, ty)?;
+                skip(&mut cursor, tag, ty)?;
                 let mut next = cursor;
                 while !next.is_empty() {
                     let again = next.tag("").ok()?;
                     if again.number != tag.number {
                         break;
                     }
-                    super::skip(&mut next, again, ty)?;
+                    skip(&mut next, again, ty)?;
                     cursor = next;
                 }
                 self.step(place, found, &data[start..data.len() - cursor.len()])?;
             } else {
-                (tag.wire_type == super::wire_type(ty)).then_some(())?;
-                let value = super::value(&mut cursor, tag)?;
+                (tag.wire_type == wire_type(ty)).then_some(())?;
+                let value = value(&mut cursor, tag)?;
                 self.present(place, found, value)?;
             }
             (position, at) = (found + 1, at + 1);
@@ -303,7 +186,7 @@ impl Writer<'_> {
                 self.out.extend_from_slice(&step.key);
                 self.map(element, records, place.depth)
             }
-            _ => self.present(place, position, super::single(records)?),
+            _ => self.present(place, position, single(records)?),
         }
     }
 
@@ -403,8 +286,8 @@ impl Writer<'_> {
             if number.is_some_and(|number| number != tag.number) {
                 return None;
             }
-            (tag.wire_type == super::wire_type(element)).then_some(())?;
-            let value = super::value(&mut cursor, tag)?;
+            (tag.wire_type == wire_type(element)).then_some(())?;
+            let value = value(&mut cursor, tag)?;
             if !std::mem::take(&mut first) {
                 self.out.push(b',');
             }
@@ -459,136 +342,6 @@ impl Writer<'_> {
         }
         Some(())
     }
-}
-
-fn object_meta() -> TypeId {
-    static ID: std::sync::OnceLock<TypeId> = std::sync::OnceLock::new();
-    *ID.get_or_init(|| {
-        let id = crate::schema::schema().type_named("meta/v1.ObjectMeta");
-        id.unwrap_or_else(|| panic!("the schema table has no ObjectMeta"))
-    })
-}
-
-/// Whether a value that is no pointer says nothing.
-fn is_zero(ty: &FieldType, value: Value<'_>) -> Option<bool> {
-    Some(match (ty, value) {
-        (_, Value::Int(number)) => match ty {
-            FieldType::Int32 => number as i32 == 0,
-            _ => number == 0,
-        },
-        (_, Value::Double(number)) => number == 0.0 && !number.is_sign_negative(),
-        (FieldType::String, Value::Bytes(bytes)) => bytes.is_empty(),
-        (FieldType::Struct(id), Value::Bytes(bytes)) => is_empty(&Message::open(bytes, *id)?)?,
-        (FieldType::Time | FieldType::MicroTime, Value::Bytes(bytes)) => instant(bytes)?.is_none(),
-        (FieldType::Quantity, Value::Bytes(bytes)) => quantity(bytes)? == "0",
-        (FieldType::IntOrString, Value::Bytes(bytes)) => {
-            matches!(int_or_string(bytes)?, (false, 0, _))
-        }
-        (FieldType::Duration, Value::Bytes(bytes)) => int_field(bytes)? == 0,
-        (FieldType::Raw, Value::Bytes(b"")) => true,
-        // What may be empty and yet there: seldom seen, and read as a tree.
-        (FieldType::Bytes | FieldType::Wrapper(_), Value::Bytes(b"")) => return None,
-        (FieldType::Bytes | FieldType::Wrapper(_) | FieldType::Raw, _) => false,
-        _ => return None,
-    })
-}
-
-/// Whether a tree of the message would be empty.
-fn is_empty(message: &Message<'_>) -> Option<bool> {
-    for (position, field) in message.shape.fields.iter().enumerate() {
-        if says(field, message.records(position))? {
-            return Some(false);
-        }
-    }
-    Some(true)
-}
-
-/// Whether a tree would have the field that these records are of.
-pub(super) fn says(field: &Field, records: &[u8]) -> Option<bool> {
-    if records.is_empty() {
-        return Some(false);
-    }
-    let always = field.pointer || matches!(field.ty, FieldType::List(_) | FieldType::Map(_));
-    Some(always || !is_zero(&field.ty, values(records).next()?)?)
-}
-
-pub(super) fn time_text(data: &[u8]) -> Option<String> {
-    Some(instant(data)?.map_or_else(String::new, |i| i.format(Precision::Seconds)))
-}
-
-/// A time message; None inside is the zero time.
-fn instant(data: &[u8]) -> Option<Option<Instant>> {
-    if data.is_empty() {
-        return Some(None);
-    }
-    let mut cursor = Cursor::new(data);
-    let (mut seconds, mut nanos) = (0, 0);
-    while !cursor.is_empty() {
-        let tag = cursor.tag("").ok()?;
-        match (tag.number, tag.wire_type) {
-            (1, 0) => seconds = cursor.varint().ok()? as i64,
-            (2, 0) => nanos = u32::try_from(cursor.varint().ok()? as i64).ok()?,
-            _ => return None,
-        }
-    }
-    let instant = Instant { seconds, nanos };
-    // Fractions of the zero second are seldom enough for the tree.
-    if seconds == ZERO.seconds {
-        return (nanos == 0).then_some(None);
-    }
-    Some(Some(instant))
-}
-
-fn int_field(data: &[u8]) -> Option<i64> {
-    let mut cursor = Cursor::new(data);
-    if cursor.is_empty() {
-        return Some(0);
-    }
-    let tag = cursor.tag("").ok()?;
-    (tag.number == 1 && tag.wire_type == 0).then_some(())?;
-    let number = cursor.varint().ok()? as i64;
-    cursor.is_empty().then_some(number)
-}
-
-fn bytes_field(data: &[u8]) -> Option<&[u8]> {
-    let mut cursor = Cursor::new(data);
-    let tag = cursor.tag("").ok()?;
-    (tag.number == 1 && tag.wire_type == 2).then_some(())?;
-    let bytes = cursor.bytes().ok()?;
-    (cursor.is_empty() && !bytes.is_empty()).then_some(bytes)
-}
-
-/// Whether it is a text, the number, the text.
-pub(super) fn int_or_string(data: &[u8]) -> Option<(bool, i32, &[u8])> {
-    let mut cursor = Cursor::new(data);
-    let (mut kind, mut number, mut text) = (0, 0, &[][..]);
-    while !cursor.is_empty() {
-        let tag = cursor.tag("").ok()?;
-        match (tag.number, tag.wire_type) {
-            (1, 0) => kind = cursor.varint().ok()?,
-            (2, 0) => number = cursor.varint().ok()? as i32,
-            (3, 2) => text = cursor.bytes().ok()?,
-            _ => return None,
-        }
-    }
-    Some((kind == 1, number, text))
-}
-
-/// A quantity in its canonical form.
-pub(crate) fn quantity(data: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
-    let text = std::str::from_utf8(bytes_field(data)?).ok()?;
-    if is_plain(text) {
-        return Some(text.into());
-    }
-    Some(Quantity::parse(text).ok()?.to_string().into())
-}
-
-/// Whether a quantity is surely canonical and whole in thousandths: up to three digits and a common suffix.
-pub(crate) fn is_plain(text: &str) -> bool {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    (1..=3).contains(&digits)
-        && !text.starts_with('0')
-        && matches!(&text[digits..], "" | "m" | "Ki" | "Mi" | "Gi")
 }
 
 const _: () = assert!(
