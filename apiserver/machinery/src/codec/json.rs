@@ -32,7 +32,7 @@ pub(crate) use known_key::{field_key, name_in};
 pub(crate) use reader::mend;
 pub(crate) use text::{write_float, write_int, write_string, write_text};
 pub use writer::Gvk;
-pub(crate) use writer::{Slots, is_go_struct, sorted, write_raw, zero_text};
+pub(crate) use writer::{Slots, sorted, write_raw, zero_text};
 
 /// Decodes an object of a built-in type.
 pub fn decode(data: &[u8], root: TypeId, strictness: Strictness) -> Result<Decoded, DecodeError> {

@@ -109,6 +109,13 @@ impl Field {
         self.required || !(self.optional || self.omitempty || self.omitzero)
     }
 
+    /// Whether Go writes the field though it holds its zero value: neither `omitzero` nor `omitempty`, which has no say over structs,
+    /// leaves it out.
+    pub fn is_written_at_zero(&self) -> bool {
+        let structure = self.ty.is_go_struct() && !self.pointer;
+        !(self.omitzero || self.omitempty && !structure)
+    }
+
     /// Whether absence means a zero value (Go has no pointer, list or map here to tell nil from zero).
     pub fn absent_is_zero(&self) -> bool {
         !self.pointer

@@ -63,6 +63,13 @@ impl FieldType {
         matches!(self, String | Bool | Int32 | Int64 | Float64)
     }
 
+    /// Types that are structs in Go: `omitempty` never leaves them out.
+    pub fn is_go_struct(&self) -> bool {
+        !self.is_scalar()
+            && !self.is_list()
+            && !matches!(self, FieldType::Map(_) | FieldType::Bytes | FieldType::Any)
+    }
+
     /// The struct behind it, also behind a list or a map.
     pub fn struct_inside(&self) -> Option<TypeId> {
         match self {

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::writer::null_counts;
+use super::writer::is_left_out;
 use crate::schema::{Field, FieldType, Schema, TypeId};
 
 /// The filled form of a struct value; keys that the schema does not know stay as they are.
@@ -17,15 +17,8 @@ pub(crate) fn filled(value: &Value, schema: &Schema, id: TypeId) -> Value {
     }
     for field in &fields.fields {
         let given = map.get(field.name.as_ref());
-        if given.is_some_and(Value::is_null) && null_counts(field) {
-            out.put(&field.name, Value::Null);
-            continue;
-        }
-        let value = filled_field(given, field, schema);
-        let left_out =
-            field.omitempty && is_empty(&value, field) || field.omitzero && is_zero(&value);
-        if !left_out {
-            out.put(&field.name, value);
+        if !is_left_out(field, given) {
+            out.put(&field.name, filled_field(given, field, schema));
         }
     }
     Value::Object(out)
@@ -118,39 +111,54 @@ fn zero(ty: &FieldType, schema: &Schema) -> Value {
     }
 }
 
-/// Go's `omitempty`: structs are never empty.
-fn is_empty(value: &Value, field: &Field) -> bool {
-    match value {
-        Value::Null => {
-            field.pointer
-                || !matches!(
-                    field.ty,
-                    FieldType::Time | FieldType::MicroTime | FieldType::Raw
-                )
-        }
-        _ if field.pointer => false,
-        Value::String(text) => {
-            text.is_empty()
-                && !matches!(
-                    field.ty,
-                    FieldType::Quantity | FieldType::Duration | FieldType::IntOrString
-                )
-        }
-        Value::Number(number) => number.as_f64() == Some(0.0) && field.ty != FieldType::IntOrString,
-        Value::Bool(flag) => !flag,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(map) => map.is_empty() && matches!(field.ty, FieldType::Map(_)),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::json::{decode_untyped, encode};
+    use crate::codec::{Strictness, normal::zero_element};
+    use crate::schema::schema;
+    use serde_json::json;
 
-/// Go's `omitzero`, as far as values made here can be zero.
-fn is_zero(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::Bool(flag) => !flag,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(map) => map.values().all(is_zero),
+    /// What a field of a type may hold that says little.
+    fn little(ty: &FieldType) -> Vec<Value> {
+        match ty {
+            FieldType::List(element) | FieldType::Wrapper(element) => {
+                vec![json!([]), json!([zero_element(element)])]
+            }
+            FieldType::Map(element) => vec![json!({}), json!({"k": zero_element(element)})],
+            FieldType::Bytes => vec!["".into()],
+            FieldType::Any => vec![json!(""), json!(0), json!(false), json!([]), json!({})],
+            FieldType::Raw => vec![json!({}), json!(0)],
+            FieldType::IntOrString => vec![json!(0), json!("")],
+            FieldType::Time => vec!["2026-01-01T00:00:00Z".into()],
+            FieldType::MicroTime => vec!["2026-01-01T00:00:00.000000Z".into()],
+            FieldType::Unknown | FieldType::SchemaOrList(_) | FieldType::SchemaOrStrings(_) => {
+                vec![json!({})]
+            }
+            ty => vec![zero_element(ty)],
+        }
+    }
+
+    /// Of every type of the table: the empty object, and one with each field that says little.
+    #[test]
+    fn what_is_filled_in_is_what_is_written() {
+        let schema = schema();
+        let check = |object: Value, id: TypeId| {
+            let text = encode(&object, id, None);
+            let written = decode_untyped(&text, Strictness::Ignore).expect("JSON");
+            let (filled, name) = (filled(&object, schema, id), &schema.get(id).go_name);
+            assert_eq!(filled, written.value, "{name} {object}");
+        };
+        for id in schema.type_ids() {
+            let Some(shape) = schema.struct_of(id) else {
+                continue;
+            };
+            check(json!({}), id);
+            for field in &shape.fields {
+                for value in little(&field.ty) {
+                    check(json!({(field.name.as_ref()): value}), id);
+                }
+            }
+        }
     }
 }

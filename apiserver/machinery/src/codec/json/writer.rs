@@ -62,10 +62,7 @@ impl<'a> Writer<'a> {
             if skip_meta && matches!(field.name.as_ref(), "kind" | "apiVersion") {
                 continue;
             }
-            match slots.get(position) {
-                Some(value) => self.field(&mut first, field, value),
-                None => self.absent(&mut first, field),
-            }
+            self.field(&mut first, field, slots.get(position));
         }
         self.out.push(b'}');
     }
@@ -80,29 +77,15 @@ impl<'a> Writer<'a> {
         self.out.extend_from_slice(b"\":");
     }
 
-    fn field(&mut self, first: &mut bool, field: &Field, value: &Value) {
-        if value.is_null() && !null_counts(field) {
-            return self.absent(first, field);
-        }
-        let dropped = field.omitempty && !is_go_struct(&field.ty) || field.omitzero;
-        if dropped && !field.pointer && is_zero(&field.ty, value) {
+    fn field(&mut self, first: &mut bool, field: &Field, value: Option<&Value>) {
+        if is_left_out(field, value) {
             return;
         }
         self.key(first, &field.name);
-        self.value(&field.ty, value);
-    }
-
-    /// What Go writes for a field that holds its zero value.
-    fn absent(&mut self, first: &mut bool, field: &Field) {
-        let empty_struct = is_go_struct(&field.ty) && !field.pointer;
-        if field.omitzero || field.omitempty && !empty_struct {
-            return;
-        }
-        self.key(first, &field.name);
-        if field.pointer {
-            self.out.extend_from_slice(b"null");
-        } else {
-            self.zero(&field.ty);
+        match value.filter(|value| !value.is_null()) {
+            Some(value) => self.value(&field.ty, value),
+            None if field.pointer => self.out.extend_from_slice(b"null"),
+            None => self.zero(&field.ty),
         }
     }
 
@@ -229,6 +212,16 @@ pub(super) fn null_counts(field: &Field) -> bool {
         )
 }
 
+/// Whether Go leaves the field out when it holds this, or nothing.
+pub(super) fn is_left_out(field: &Field, value: Option<&Value>) -> bool {
+    let zero = match value {
+        None => true,
+        Some(Value::Null) => !null_counts(field),
+        Some(value) => !field.pointer && is_zero(&field.ty, value),
+    };
+    zero && !field.is_written_at_zero()
+}
+
 /// Entries with their keys in byte order.
 pub(crate) fn sorted(map: &Map<String, Value>) -> Vec<(&Key, &Value)> {
     let mut entries: Vec<_> = map.iter().collect();
@@ -246,13 +239,6 @@ pub(crate) fn zero_text(ty: &FieldType) -> &'static [u8] {
         FieldType::Duration => b"\"0s\"",
         _ => b"null",
     }
-}
-
-/// Types that are structs in Go: `omitempty` never leaves them out.
-pub(crate) fn is_go_struct(ty: &FieldType) -> bool {
-    !ty.is_scalar()
-        && !ty.is_list()
-        && !matches!(ty, FieldType::Map(_) | FieldType::Bytes | FieldType::Any)
 }
 
 /// How trees without a schema are written.

@@ -1,7 +1,6 @@
 //! What writing a struct as JSON needs to know of it, worked out at its first use: the keys as they are written, and whether
 //! records come in the order of the JSON fields, as those of most structs do.
 
-use crate::codec::json::is_go_struct;
 use crate::schema::{Field, ProtoSlot, Struct, TypeId, schema};
 use std::sync::OnceLock;
 
@@ -92,10 +91,9 @@ impl Order {
 }
 
 fn step(field: &Field) -> Step {
-    let empty_struct = is_go_struct(&field.ty) && !field.pointer;
     Step {
         key: format!(",\"{}\":", field.name).into_bytes().into(),
-        speaks: !(field.omitzero || field.omitempty && !empty_struct),
+        speaks: field.is_written_at_zero(),
         of_type: matches!(field.name.as_ref(), "kind" | "apiVersion"),
     }
 }
