@@ -10,9 +10,10 @@ use super::compare::with_named_parents;
 use super::entries::{Entry, Managed, Manager, Operation};
 use super::field_set::FieldSet;
 use super::merge::merge;
+use super::narrowed::fits;
 use super::path_element::{PathElement, path_text};
 use super::typed::Typed;
-use super::update::{losses, settle, tracked};
+use super::update::{losses, take, tracked};
 use super::{Context, last_applied, reconcile, stripped};
 use crate::meta;
 use crate::nesting::{guarded, is_deep};
@@ -68,9 +69,9 @@ fn applied(
             ApplyError::Unfit(format!("failed to create manager for existing fields: {e}"))
         })?;
     }
-    let result = merged(live, config, managed.clone(), context, force);
-    let (mut object, managed) = match result {
-        Err(ApplyError::Conflicts(found)) if context.manager == last_applied::KUBECTL => {
+    let before = (context.manager == last_applied::KUBECTL).then(|| managed.clone());
+    let (mut object, managed) = match (merged(live, config, managed, context, force), before) {
+        (Err(ApplyError::Conflicts(found)), Some(managed)) => {
             let Some(allowed) = last_applied::allowed(live, context) else {
                 return Err(ApplyError::Conflicts(found));
             };
@@ -83,7 +84,7 @@ fn applied(
             }
             merged(live, config, managed, context, true)?
         }
-        other => other?,
+        (result, _) => result?,
     };
     last_applied::refresh(&mut object, config, context);
     managed.store(&mut object);
@@ -124,10 +125,12 @@ fn merged(
         title(&config.value)
     )))?;
     let typed = Typed::filled(live, context);
-    typed.validate(true).map_err(unfit(&format!(
-        "failed to create typed live object ({})",
-        title(&typed.value)
-    )))?;
+    if !fits(live, typed.shape) {
+        typed.validate(true).map_err(unfit(&format!(
+            "failed to create typed live object ({})",
+            title(&typed.value)
+        )))?;
+    }
     let mut managed = reconcile::reconcile(&typed, managed, context).map_err(ApplyError::Unfit)?;
     let value =
         merge(&typed.value, &config.value, typed.shape).map_err(unfit("failed to merge config"))?;
@@ -153,11 +156,11 @@ fn merged(
             time,
         },
     );
-    let object = prune(object, &managed, before.as_ref(), context);
+    let object = prune(object, &managed, (&me, before.as_ref()), context);
 
+    let (losses, _) =
+        losses(&typed, &object, &mut managed, Some(&me), context).map_err(ApplyError::Unfit)?;
     if !force {
-        let (losses, _) = losses(&typed, &object, &mut managed.clone(), Some(&me), context)
-            .map_err(ApplyError::Unfit)?;
         let found: Vec<Conflict> = losses
             .iter()
             .flat_map(|loss| listed(&loss.manager, &loss.changed))
@@ -166,11 +169,15 @@ fn merged(
             return Err(ApplyError::Conflicts(found));
         }
     }
-    let (mut managed, _) =
-        settle(&typed, &object, managed, Some(&me), context).map_err(ApplyError::Unfit)?;
+    take(&mut managed, losses);
     let changed = !super::path_element::same(&typed.value, &object.value);
     if let Some(mut entry) = managed.0.remove(&me) {
-        entry.fields = stripped(entry.fields.into_set()).into();
+        let fields = stripped(entry.fields.into_set());
+        entry.fields = match before {
+            // What says so already need not be written anew.
+            Some(before) if *before.fields == fields => before.fields,
+            _ => fields.into(),
+        };
         if changed {
             entry.time = Some(context.now.into());
         }
@@ -217,15 +224,34 @@ fn title(object: &Value) -> String {
 }
 
 /// Takes out what the manager applied before and nobody owns now.
-fn prune<'a>(
+pub(super) fn prune<'a>(
     merged: Typed<'a>,
     managed: &Managed,
-    before: Option<&Entry>,
+    (me, before): (&Manager, Option<&Entry>),
     context: &Context<'a>,
 ) -> Typed<'a> {
     let Some(before) = before.filter(|entry| !entry.fields.is_empty()) else {
         return merged;
     };
+    let applied_still = |entry: &Entry| before.fields.is_within(&entry.fields);
+    let of_this_version = |entry: &Entry| entry.api_version == context.api_version;
+    if managed.0.get(me).is_some_and(applied_still)
+        && of_this_version(before)
+        && managed.0.values().all(of_this_version)
+    {
+        // Whatever would be taken out would be put back.
+        return merged;
+    }
+    pruned(merged, managed, before, context)
+}
+
+/// As `prune`, by taking out all that the manager applied before and putting back what is owned.
+pub(super) fn pruned<'a>(
+    merged: Typed<'a>,
+    managed: &Managed,
+    before: &Entry,
+    context: &Context<'a>,
+) -> Typed<'a> {
     let Some(merged_then) = merged.convert(&before.api_version, context) else {
         return merged;
     };

@@ -19,11 +19,10 @@ fn pair(
     config: Option<&Value>,
     shape: Shape<'_>,
 ) -> Result<Option<Value>, String> {
-    let kind = if config.is_some() {
-        shape.kind(config)
-    } else {
-        shape.kind(live)
-    };
+    if config.is_none() {
+        return Ok(live.cloned());
+    }
+    let kind = shape.kind(config);
     let is_empty = |value: Option<&Value>| match (kind, value) {
         (Kind::Map, Some(Value::Object(map))) => map.is_empty(),
         (Kind::List, Some(Value::Array(items))) => items.is_empty(),
@@ -33,37 +32,45 @@ fn pair(
         return Ok(config.or(live).cloned());
     }
     if kind == Kind::Map {
-        let none = Map::new();
-        let live = live.and_then(Value::as_object).unwrap_or(&none);
-        return merge_maps(
-            live,
-            config.and_then(Value::as_object).unwrap_or(&none),
-            shape,
-        );
+        return merge_maps(live, config, shape);
     }
-    let items =
-        |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
-    merge_lists(&items(live), &items(config), shape)
+    merge_lists(items(live), items(config), shape)
 }
 
+fn items(value: Option<&Value>) -> &[Value] {
+    value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// What the configuration leaves as it is stays a copy of what the live object has.
 fn merge_maps(
-    live: &Map<String, Value>,
-    config: &Map<String, Value>,
+    live: Option<&Value>,
+    config: Option<&Value>,
     shape: Shape<'_>,
 ) -> Result<Option<Value>, String> {
-    let mut out = Map::new();
-    for key in live
-        .keys()
-        .chain(config.keys().filter(|key| !live.contains_key(*key)))
-    {
+    let mut out = live.and_then(Value::as_object).cloned().unwrap_or_default();
+    for (key, wanted) in config.and_then(Value::as_object).into_iter().flatten() {
         let inner = shape
             .field(key)
             .ok_or_else(|| format!(".{key}: field not declared in schema"))?;
-        if let Some(value) = pair(live.get(key), config.get(key), inner)? {
-            out.put(key, value);
+        match pair(out.get(key), Some(wanted), inner)? {
+            None => drop(out.shift_remove(key)),
+            Some(value) if out.get(key).is_some_and(|there| is_copy(there, &value)) => {}
+            Some(value) => drop(out.put(key, value)),
         }
     }
     Ok((!out.is_empty()).then_some(Value::Object(out)))
+}
+
+/// Whether two values are the same without a look into maps.
+fn is_copy(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Object(a), Value::Object(b)) => a.is_copy_of(b),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_copy(a, b))
+        }
+        (Value::Object(_) | Value::Array(_), _) | (_, Value::Object(_) | Value::Array(_)) => false,
+        _ => a == b,
+    }
 }
 
 fn merge_lists(

@@ -1,5 +1,6 @@
 //! Ownership: wire form, updates and applies on real kinds, conflicts, and properties over random objects.
 
+mod applied;
 mod unchanged;
 
 use proptest::prelude::*;

@@ -107,8 +107,9 @@ fn owned(
     name: &str,
     context: &Context<'_>,
 ) -> Result<Managed, String> {
-    let managed = reconcile::reconcile(live, managed, context)?;
-    let (mut managed, changes) = settle(live, new, managed, None, context)?;
+    let mut managed = reconcile::reconcile(live, managed, context)?;
+    let (losses, changes) = losses(live, new, &mut managed, None, context)?;
+    take(&mut managed, losses);
     // Without the fields that are reset: `losses` has left them out.
     let mut changed = changes.modified;
     changed.unite(changes.added);
@@ -147,15 +148,8 @@ pub(super) struct Loss {
     pub removed: FieldSet,
 }
 
-/// Takes from all managers but `own` what the write changes or removes.
-pub(super) fn settle(
-    live: &Typed<'_>,
-    new: &Typed<'_>,
-    mut managed: Managed,
-    own: Option<&Manager>,
-    context: &Context<'_>,
-) -> Result<(Managed, Comparison), String> {
-    let (losses, changes) = losses(live, new, &mut managed, own, context)?;
+/// Takes from the managers what they lose.
+pub(super) fn take(managed: &mut Managed, losses: Vec<Loss>) {
     for Loss {
         manager,
         changed,
@@ -168,7 +162,6 @@ pub(super) fn settle(
         }
     }
     managed.0.retain(|_, entry| !entry.fields.is_empty());
-    Ok((managed, changes))
 }
 
 /// What each manager but `own` loses. Entries of versions that are gone are dropped.

@@ -83,7 +83,10 @@ const PLACES: &[(&str, &[&str])] = &[
 ];
 
 /// An object with other things in some places.
-fn changed(mut object: Value, changes: &[(prop::sample::Index, prop::sample::Index)]) -> Value {
+pub(super) fn changed(
+    mut object: Value,
+    changes: &[(prop::sample::Index, prop::sample::Index)],
+) -> Value {
     for (place, what) in changes {
         let (pointer, values) = PLACES[place.index(PLACES.len())];
         let value: Value = serde_json::from_str(values[what.index(values.len())]).expect("JSON");
@@ -104,7 +107,8 @@ fn changed(mut object: Value, changes: &[(prop::sample::Index, prop::sample::Ind
     object
 }
 
-fn any_changes() -> impl Strategy<Value = Vec<(prop::sample::Index, prop::sample::Index)>> {
+pub(super) fn any_changes() -> impl Strategy<Value = Vec<(prop::sample::Index, prop::sample::Index)>>
+{
     prop::collection::vec(any::<(prop::sample::Index, prop::sample::Index)>(), 0..8)
 }
 
