@@ -18,6 +18,7 @@ mod shape;
 mod typed;
 mod update;
 mod validate;
+pub(crate) mod words;
 
 use std::sync::OnceLock;
 

@@ -232,6 +232,12 @@ impl Map<String, Value> {
         inner.reindex();
     }
 
+    /// A number that all copies of this map have, and nothing else for as long as one of them is there and unchanged. None when empty.
+    pub fn identity(&self) -> Option<usize> {
+        let inner = self.inner.as_ref().filter(|inner| !inner.list.is_empty())?;
+        Some(Arc::as_ptr(inner) as usize)
+    }
+
     /// Whether both are copies of one map, neither changed since.
     pub fn is_copy_of(&self, other: &Self) -> bool {
         match (&self.inner, &other.inner) {

@@ -29,7 +29,7 @@ pub use pretty::{Indenter, pretty};
 pub(crate) use compact::is_compact;
 pub(crate) use filled::filled;
 pub(crate) use known_key::{field_key, name_in};
-pub(crate) use reader::mend;
+pub(crate) use reader::text_of;
 pub(crate) use text::{write_float, write_int, write_string, write_text};
 pub use writer::Gvk;
 pub(crate) use writer::{Slots, sorted, write_raw, zero_text};

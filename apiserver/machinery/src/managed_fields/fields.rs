@@ -2,23 +2,29 @@
 //! are, which then need not be written anew.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::field_set::FieldSet;
+use super::words;
 
 /// A set that knows whether it still is what it was read from.
 #[derive(Clone, Debug, Default)]
 pub struct Fields {
-    set: FieldSet,
+    set: Arc<FieldSet>,
     read_from: Option<Value>,
 }
 
 impl Fields {
     /// Reads what an object in the store says; there it stands in the order that it is written in.
     pub(super) fn stored(fields_v1: &Value) -> Result<Self, String> {
+        let set = match words::of(fields_v1) {
+            Some(words) => words.set()?,
+            None => Arc::new(FieldSet::from_value(fields_v1)?),
+        };
         Ok(Self {
-            set: FieldSet::from_value(fields_v1)?,
+            set,
             read_from: Some(fields_v1.clone()),
         })
     }
@@ -36,7 +42,7 @@ impl Fields {
     pub(super) fn subtract(&mut self, other: &FieldSet) {
         if !self.set.intersection(other).is_empty() {
             self.read_from = None;
-            self.set.subtract(other, false);
+            Arc::make_mut(&mut self.set).subtract(other, false);
         }
     }
 
@@ -44,12 +50,12 @@ impl Fields {
     pub(super) fn unite(&mut self, other: FieldSet) {
         if !other.is_within(&self.set) {
             self.read_from = None;
-            self.set.unite(other);
+            Arc::make_mut(&mut self.set).unite(other);
         }
     }
 
     pub(super) fn into_set(self) -> FieldSet {
-        self.set
+        Arc::unwrap_or_clone(self.set)
     }
 
     /// The set written anew.
@@ -69,7 +75,7 @@ impl Fields {
 impl From<FieldSet> for Fields {
     fn from(set: FieldSet) -> Self {
         Self {
-            set,
+            set: Arc::new(set),
             read_from: None,
         }
     }

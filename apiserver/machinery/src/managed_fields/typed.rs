@@ -1,6 +1,6 @@
 //! A value together with its shape and version, the operand of all merging and comparing.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Context;
 use super::compare::all_fields;
@@ -21,10 +21,14 @@ pub(super) struct Typed<'a> {
 impl<'a> Typed<'a> {
     /// An object of the request's version in its filled form, without its own managed fields.
     pub(super) fn filled(object: &Value, context: &Context<'a>) -> Self {
-        let mut value = filled(object, context.schema, context.type_id);
-        if let Some(metadata) = meta::metadata_mut(&mut value) {
+        let mut bare = object.clone();
+        let tells = |metadata: &Map<String, Value>| metadata.contains_key("managedFields");
+        if meta::metadata(object).is_some_and(tells)
+            && let Some(metadata) = meta::metadata_mut(&mut bare)
+        {
             metadata.shift_remove("managedFields");
         }
+        let mut value = filled(&bare, context.schema, context.type_id);
         if let Value::Object(root) = &mut value {
             root.set("apiVersion", context.api_version.into());
             root.set("kind", context.kind.into());

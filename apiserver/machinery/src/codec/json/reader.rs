@@ -291,9 +291,15 @@ fn text(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
+/// The same as an owned string.
+#[inline]
+pub(crate) fn text_of(bytes: &[u8]) -> String {
+    text(bytes).into_owned()
+}
+
 /// Every byte that belongs to no UTF-8 sequence becomes one U+FFFD.
 #[cold]
-pub(crate) fn mend(mut bytes: &[u8]) -> String {
+fn mend(mut bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len() + 8);
     while !bytes.is_empty() {
         let valid = match std::str::from_utf8(bytes) {

@@ -10,6 +10,7 @@ use super::typed::{Decoder, Got, Target};
 use crate::codec::normal::zero_element;
 use crate::codec::time::{Instant, Precision, ZERO};
 use crate::codec::{base64, duration};
+use crate::managed_fields::words;
 use crate::quantity::Quantity;
 use crate::schema::{FieldType, TypeId};
 
@@ -22,6 +23,7 @@ impl<'s> Decoder<'_, 's> {
             FieldType::Time => self.time(next, Precision::Seconds),
             FieldType::MicroTime => self.time(next, Precision::Micros),
             FieldType::Duration => self.duration(next),
+            FieldType::Raw if target.field.name == "fieldsV1" => self.owned_fields(),
             FieldType::Raw | FieldType::Unknown => self.unreported(|d| d.any(true)).map(Got::Value),
             FieldType::SchemaOrBool(id) => self.schema_or_bool(*id, next),
             FieldType::SchemaOrList(id) => self.schema_or_list(*id, next),
@@ -39,6 +41,18 @@ impl<'s> Decoder<'_, 's> {
         let result = read(self);
         self.strict = strict;
         result
+    }
+
+    /// What a manager owns; read only where nobody has said so before.
+    fn owned_fields(&mut self) -> Result<Got, Fail> {
+        let start = self.reader.at;
+        let text = self.reader.skip(self.depth)?;
+        if let Some(value) = words::known(text) {
+            return Ok(Got::Value(value));
+        }
+        self.reader.at = start;
+        let value = self.unreported(|d| d.any(true))?;
+        Ok(Got::Value(words::learn(text, value)))
     }
 
     fn bytes(&mut self, target: Target<'s>, next: u8) -> Result<Got, Fail> {

@@ -5,10 +5,11 @@ use serde_json::{Map, Value};
 
 use super::Envelope;
 use super::pick::Pick;
+use super::special::owned_fields;
 use super::wire::{Cursor, Tag, WireError};
 use crate::codec::base64;
 use crate::codec::deep::at_depth;
-use crate::codec::json::mend;
+use crate::codec::json::text_of;
 use crate::codec::normal::{is_absent, zero_element};
 use crate::schema::{Field, FieldType, ProtoSlot, Schema, Struct, TypeId};
 
@@ -197,7 +198,7 @@ impl<'s> Decoder<'s> {
             FieldType::Int32 => Value::from(cursor.varint()? as i32),
             FieldType::Int64 => Value::from(cursor.varint()? as i64),
             FieldType::Float64 => Value::from(f64::from_le_bytes(cursor.fixed()?)),
-            FieldType::String => Value::String(mend(cursor.bytes()?)),
+            FieldType::String => Value::String(text_of(cursor.bytes()?)),
             FieldType::Bytes => Value::String(base64::encode(cursor.bytes()?)),
             FieldType::Struct(id) => {
                 let mut map = Map::new();
@@ -216,6 +217,7 @@ impl<'s> Decoder<'s> {
                 }
                 Value::Array(items)
             }
+            FieldType::Raw if field.name == "fieldsV1" => owned_fields(cursor.bytes()?)?,
             ty => self.special(ty, cursor.bytes()?)?,
         })
     }
@@ -231,7 +233,7 @@ impl<'s> Decoder<'s> {
         while !cursor.is_empty() {
             let tag = cursor.tag(&field.go_name)?;
             match (tag.number, tag.wire_type) {
-                (1, 2) => key = mend(cursor.bytes()?),
+                (1, 2) => key = text_of(cursor.bytes()?),
                 (2, _) if *self.pick == Pick::Count => {
                     cursor.skip(tag)?;
                     value = Some(Value::Null);
@@ -303,11 +305,11 @@ pub(super) fn envelope(data: &[u8]) -> Result<Envelope<'_>, WireError> {
                     match tag.number {
                         1 => {
                             envelope.type_meta.api_version =
-                                mend(delimited(&mut inner, tag, named("APIVersion"))?)
+                                text_of(delimited(&mut inner, tag, named("APIVersion"))?)
                         }
                         2 => {
                             envelope.type_meta.kind =
-                                mend(delimited(&mut inner, tag, named("Kind"))?)
+                                text_of(delimited(&mut inner, tag, named("Kind"))?)
                         }
                         _ => inner.skip(tag)?,
                     }
@@ -316,9 +318,11 @@ pub(super) fn envelope(data: &[u8]) -> Result<Envelope<'_>, WireError> {
             2 => envelope.raw = delimited(&mut cursor, tag, named("Raw"))?,
             3 => {
                 envelope.content_encoding =
-                    mend(delimited(&mut cursor, tag, named("ContentEncoding"))?)
+                    text_of(delimited(&mut cursor, tag, named("ContentEncoding"))?)
             }
-            4 => envelope.content_type = mend(delimited(&mut cursor, tag, named("ContentType"))?),
+            4 => {
+                envelope.content_type = text_of(delimited(&mut cursor, tag, named("ContentType"))?)
+            }
             _ => cursor.skip(tag)?,
         }
     }
