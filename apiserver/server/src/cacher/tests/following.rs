@@ -67,7 +67,8 @@ fn event(entry: &Entry, present: bool, revision: u64) -> Event {
         key: entry.key.clone(),
         revision: Revision(revision),
         entry: present.then_some(after),
-        previous: Some(entry.clone()),
+        deleted: (!present).then(|| entry.clone()),
+        previous: Some(entry.mod_revision),
     }
 }
 
@@ -284,6 +285,54 @@ fn a_stalled_watcher_costs_the_others_nothing_and_comes_back_through_the_store()
         let mut state = BTreeMap::new();
         follow(&mut stalled, &mut state, last).await;
         assert_eq!(state, content(&cache.snapshot()));
+    });
+    following.abort();
+}
+
+#[test]
+fn what_is_read_from_the_store_says_what_was_before() {
+    let bed = Bed::new(1 << 10);
+    let feed = {
+        let _inside = bed.runtime.enter();
+        Feed::load(bed.cacher.clone()).unwrap()
+    };
+    let following = bed.runtime.spawn(feed.run());
+    bed.runtime.block_on(async {
+        let (cacher, cache) = (bed.cacher.clone(), bed.cache("configmaps").clone());
+        let store = cacher.store();
+        let from = cacher.progress();
+        let made = put(store, "x", "made").await;
+        let changed = put(store, "x", "changed").await;
+        let key = layout("configmaps").key("n", "x").into();
+        let gone = change(store, Change::Delete { key }).await;
+        let last = put(store, "y", &"v".repeat(3000)).await;
+        within(cacher.wait_for(last)).await;
+        let mut watch = CacheWatch::new(cacher.clone(), cache.clone(), from).unwrap();
+        let lost = cache.ring.read().position(from).is_none();
+        assert!(lost, "the ring has moved on");
+        let mut seen = Vec::new();
+        while seen.len() < 4 {
+            seen.extend(within(watch.next()).await.expect("a watch that goes on"));
+        }
+        let told: Vec<_> = seen
+            .iter()
+            .map(|event| {
+                (
+                    event.kind,
+                    event.revision,
+                    event.previous.as_ref().map(|p| p.revision),
+                )
+            })
+            .collect();
+        let expected = [
+            (Kind::Put, made, None),
+            (Kind::Put, changed, Some(made)),
+            (Kind::Delete, gone, Some(changed)),
+            (Kind::Put, last, None),
+        ];
+        assert_eq!(told, expected);
+        // Shown as it last was, at the revision of its deletion.
+        assert_eq!(seen[2].object.revision, gone);
     });
     following.abort();
 }
