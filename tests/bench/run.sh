@@ -1,8 +1,8 @@
 #!/bin/bash
-# run.sh [start|store|failover|api|churn|cluster]: figures of triad beside those of the reference, which `make peers` builds. `start`: start-up time and idle memory
+# run.sh [start|store|failover|catchup|backup|api|churn|cluster]: figures of triad beside those of the reference, which `make peers` builds. `start`: start-up time and idle memory
 # (without the reference, triad's alone). `store`: the store beside etcd. `failover`: how long a cluster takes no writes when its leader
-# goes. `api`: every scenario of `triadctl bench` in turns with the reference (an hour), written to docs/benchmarks.md; `churn` and `cluster`
-# add their parts to it (ten to thirty minutes each). Without a word: the first three. TRIAD and TRIADCTL name the binaries, TRIAD_STORE_BENCH kv's bench.
+# goes. `catchup`: how long a member that was away takes to catch up. `backup`: what backups and restores take, and what writers notice. `api`: every scenario of `triadctl bench` in turns with the reference (an hour), written to docs/benchmarks.md; `churn` and `cluster`
+# add their parts to it (ten to thirty minutes each). Without a word: the first five. TRIAD and TRIADCTL name the binaries, TRIAD_STORE_BENCH kv's bench.
 set -eu
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 CACHE=${CACHE:-$HOME/.cache/triad}
@@ -27,6 +27,14 @@ failover() {
   python3 "$HERE/failover.py" "${TRIAD:?the triad binary}" "${TRIADCTL:?the triadctl binary}"
 }
 
+catchup() {
+  python3 "$HERE/catchup.py" "${TRIAD:?the triad binary}" "${TRIADCTL:?the triadctl binary}"
+}
+
+backup() {
+  python3 "$HERE/backup.py" "${TRIAD:?the triad binary}"
+}
+
 # api PART...: measures these parts and writes the page anew, of all that was measured of this commit.
 api() {
   local results commit
@@ -41,12 +49,16 @@ case "${1:-all}" in
 start) start ;;
 store) store ;;
 failover) failover ;;
+catchup) catchup ;;
+backup) backup ;;
 api) api ;;
 churn | cluster) api "$1" ;;
 all)
   start
   store
   failover
+  catchup
+  backup
   ;;
 *)
   echo "run.sh: there is no bench $1" >&2

@@ -14,7 +14,7 @@ use http::request::Parts;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
-use triad_kv::{Error, Identity, Member, Store, durable};
+use triad_kv::{Error, Identity, Member, Revision, Store, durable};
 
 pub(crate) const PATHS: &str = "/triad/v1/join";
 pub(super) const CA_PATH: &str = "/triad/v1/join/ca";
@@ -89,18 +89,18 @@ pub(crate) async fn become_member(config: &Config, store: &Store) -> Result<()> 
         }
         tokio::time::sleep(PAUSE).await;
     }
-    catch_up(store).await?;
+    catch_up(async || store.read_barrier().await).await?;
     tracing::info!("joined: this member votes");
     Ok(())
 }
 
 /// Whoever led may have gone meanwhile: the next leader is waited for, however long it takes.
-async fn catch_up(store: &Store) -> Result<()> {
-    while let Err(error) = store.read_barrier().await {
-        if !matches!(error, Error::Unavailable { .. }) {
+async fn catch_up(barrier: impl AsyncFn() -> Result<Revision, Error>) -> Result<()> {
+    while let Err(error) = barrier().await {
+        if !matches!(error, Error::Unavailable { .. } | Error::NotLeader { .. }) {
             return Err(error).context("this member has joined, and its store is down");
         }
-        tracing::warn!("this member votes, but nobody leads yet: {error}");
+        tracing::warn!("this member votes, but hears nothing from a leader yet: {error}");
         tokio::time::sleep(PAUSE).await;
     }
     Ok(())
@@ -200,4 +200,43 @@ async fn take_in(api: &Api, body: hyper::body::Incoming) -> Result<Value> {
     tracing::info!(name = %member.name, address = %member.address, "a member asks to be taken in");
     api.store.add_member(id, &member).await?;
     Ok(json!({"voter": true}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    /// What `catch_up` comes to when its barriers end like this, one after another, and how many it has asked for.
+    async fn after(barriers: Vec<Result<Revision, Error>>) -> (Result<()>, usize) {
+        let (all, left) = (barriers.len(), RefCell::new(barriers.into_iter()));
+        let barrier = async || left.borrow_mut().next().expect("no more than these");
+        let outcome = catch_up(barrier).await;
+        (outcome, all - left.into_inner().len())
+    }
+
+    fn unavailable() -> Result<Revision, Error> {
+        let why = "no majority".into();
+        Err(Error::Unavailable { why })
+    }
+
+    fn not_leader() -> Result<Revision, Error> {
+        let leader = Some("gone".into());
+        Err(Error::NotLeader { leader })
+    }
+
+    #[tokio::test]
+    async fn the_next_leader_is_waited_for() {
+        let (outcome, asked) = after(vec![not_leader(), unavailable(), Ok(Revision(7))]).await;
+        assert!(outcome.is_ok(), "{outcome:?}");
+        assert_eq!(asked, 3);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_down_is_not_waited_for() {
+        let (outcome, asked) = after(vec![unavailable(), Err(Error::Closed), unavailable()]).await;
+        let why = format!("{:#}", outcome.unwrap_err());
+        assert!(why.contains("its store is down"), "{why}");
+        assert_eq!(asked, 2);
+    }
 }
