@@ -63,6 +63,8 @@ pub(crate) fn start(api: &Arc<Api>) -> Running {
     tasks.spawn(crate::cluster::backup::on_schedule(api.clone()));
     tasks.spawn(crate::cluster::backup::archive(api.clone()));
     tasks.spawn(api.authorizer.clone().follow());
+    let following = api.clone();
+    tasks.spawn(async move { following.authenticator.follow().await });
     tasks.spawn(while_leading(api.clone()));
     Running(tasks)
 }

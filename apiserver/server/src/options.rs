@@ -4,6 +4,7 @@
 //! (options/config.rs) is what the server is built from. Binds nothing, opens nothing but the --config file.
 
 mod audit;
+mod authentication;
 mod backups;
 mod config;
 mod controllers;

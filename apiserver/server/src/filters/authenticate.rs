@@ -2,11 +2,19 @@
 //!
 //! A request with a certificate or token that proves nothing is 401; one without any is anonymous where that is on.
 
+pub(crate) mod configuration;
+mod jwt;
+mod token_file;
+pub(crate) mod webhook;
+
+use crate::filters::request_info::RequestInfo;
 use crate::options::{Config, RequestHeader};
 use crate::service_accounts::Tokens;
 use crate::tls::certificates;
 use crate::user::User;
 use anyhow::{Context, Result, anyhow};
+use arc_swap::ArcSwap;
+use configuration::Configured;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use parking_lot::RwLock;
@@ -17,6 +25,9 @@ use rustls::server::danger::ClientCertVerifier;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+use token_file::read_tokens;
+use webhook::Webhook;
 
 /// What the connection proved: its client certificate chain, and the user it stands for, worked out once.
 pub(crate) struct Peer {
@@ -51,8 +62,15 @@ pub(crate) struct Authenticator {
     front_proxy: Option<FrontProxy>,
     static_tokens: HashMap<String, User>,
     pub(crate) tokens: Tokens,
-    anonymous: bool,
+    options: configuration::Options,
+    configured: ArcSwap<Configured>,
+    webhook: Option<Webhook>,
+    /// The issuers of this server's own tokens.
+    own_issuers: Vec<String>,
 }
+
+/// How often the file of issuers is looked at.
+const LOOK_AT_FILE: Duration = Duration::from_secs(1);
 
 struct FrontProxy {
     verifier: Arc<dyn ClientCertVerifier>,
@@ -71,7 +89,26 @@ impl Authenticator {
             }),
             None => None,
         };
+        let options = config.authentication.clone();
+        let own_issuers = config.service_account_issuers.clone();
+        let configured = match &options.config_file {
+            None => configuration::of_flags(&options),
+            Some(file) => {
+                let text = std::fs::read(file).with_context(|| {
+                    format!("cannot read --authentication-config {}", file.display())
+                })?;
+                configuration::of_file(&text, &options, &own_issuers)
+            }
+        };
+        let configured = Arc::new(configured.map_err(|why| anyhow!(why))?);
+        configured.begin();
+        let webhook = config.token_webhook.as_ref().map(Webhook::new).transpose();
         Ok(Authenticator {
+            options,
+            configured: ArcSwap::new(configured),
+            webhook: webhook
+                .map_err(|why| anyhow!("--authentication-token-webhook-config-file: {why}"))?,
+            own_issuers,
             client_ca: Some(verifier(client_ca)?),
             front_proxy,
             tokens,
@@ -81,14 +118,46 @@ impl Authenticator {
                 .map(read_tokens)
                 .transpose()?
                 .unwrap_or_default(),
-            anonymous: config.anonymous_auth,
         })
     }
 
-    pub(crate) fn authenticate(
+    /// Follows the file of issuers, if there is one. What is wrong with a new text leaves what was in force in place.
+    pub(crate) async fn follow(&self) {
+        let Some(file) = self.options.config_file.clone() else {
+            return;
+        };
+        let mut known = tokio::fs::read(&file).await.unwrap_or_default();
+        loop {
+            tokio::time::sleep(LOOK_AT_FILE).await;
+            let text = match tokio::fs::read(&file).await {
+                Ok(text) if text == known => continue,
+                Ok(text) => text,
+                Err(error) => {
+                    tracing::error!(%error, file = %file.display(), "cannot read the authentication configuration; the one before stays");
+                    continue;
+                }
+            };
+            match configuration::of_file(&text, &self.options, &self.own_issuers) {
+                Ok(configured) => {
+                    let configured = Arc::new(configured);
+                    configured.begin();
+                    self.configured.store(configured);
+                    tracing::info!(file = %file.display(), "reloaded the authentication configuration");
+                }
+                Err(error) => {
+                    tracing::error!(error, file = %file.display(), "the new authentication configuration is wrong; the one before stays")
+                }
+            }
+            known = text;
+        }
+    }
+
+    /// Waits for other servers, where tokens are theirs.
+    pub(crate) async fn authenticate(
         &self,
         peer: &Peer,
         headers: &mut HeaderMap,
+        info: &RequestInfo,
     ) -> Result<User, Unauthorized> {
         if let Some(user) = self.by_front_proxy(peer, headers) {
             return Ok(user.authenticated());
@@ -106,51 +175,71 @@ impl Authenticator {
         if let Some(token) = bearer {
             // The token goes no further than this: neither handlers nor logs see it.
             headers.remove(AUTHORIZATION);
-            return self.by_token(&token).ok_or(Unauthorized);
+            let reviewed = self.review_token(&token, &[]).await;
+            return reviewed.map(|(user, _)| user).map_err(|_| Unauthorized);
         }
         if !peer.chain.is_empty() && !self.front_proxy_trusts(peer) {
             return Err(Unauthorized);
         }
-        if self.anonymous {
+        if self.configured.load().anonymous.allows(info) {
             Ok(User::anonymous())
         } else {
             Err(Unauthorized)
         }
     }
 
-    /// The user that a bearer token stands for.
-    pub(crate) fn by_token(&self, token: &str) -> Option<User> {
-        self.review_token(token, &[]).ok().map(|(user, _)| user)
-    }
-
-    /// The same for given audiences (none: this server's own), with those that fit. The error says what is wrong.
-    pub(crate) fn review_token(
+    /// The user that a bearer token stands for, for given audiences (none: this server's own), with those that fit. The error says
+    /// what is wrong. The order is upstream's: the file, this server's own tokens, other issuers, the webhook.
+    pub(crate) async fn review_token(
         &self,
         token: &str,
         audiences: &[String],
     ) -> Result<(User, Vec<String>), String> {
-        const INVALID: &str = "invalid bearer token";
-        if let Some(user) = self.static_tokens.get(token) {
-            let own = self.tokens.audiences();
-            let matching: Vec<String> = match audiences {
-                [] => own.to_vec(),
-                asked => asked
-                    .iter()
-                    .filter(|audience| own.contains(audience))
-                    .cloned()
-                    .collect(),
-            };
-            return if matching.is_empty() {
-                Err(INVALID.to_owned())
-            } else {
-                Ok((user.clone().authenticated(), matching))
-            };
+        let mut errors = vec!["invalid bearer token".to_owned()];
+        if let Some(user) = self.static_tokens.get(token)
+            && let Some(matching) = self.agnostic(audiences)
+        {
+            return Ok((user.clone().authenticated(), matching));
         }
         match self.tokens.check(token, audiences) {
-            Some(Ok((user, matching))) => Ok((user.authenticated(), matching)),
-            Some(Err(why)) => Err(format!("[{INVALID}, {why}]")),
-            None => Err(INVALID.to_owned()),
+            Some(Ok((user, matching))) => return Ok((user.authenticated(), matching)),
+            Some(Err(why)) => errors.push(why),
+            None => {}
         }
+        let configured = self.configured.load_full();
+        for issuer in &configured.issuers {
+            match (issuer.check(token).await, self.agnostic(audiences)) {
+                (Some(Ok(user)), Some(matching)) => return Ok((user.authenticated(), matching)),
+                (Some(Err(why)), _) => errors.push(why),
+                _ => {}
+            }
+        }
+        if let Some(webhook) = &self.webhook {
+            match webhook.check(token, self.wanted(audiences)).await {
+                Ok(Some((user, matching))) => return Ok((user.authenticated(), matching)),
+                Ok(None) => {}
+                Err(why) => errors.push(why),
+            }
+        }
+        Err(match errors.as_slice() {
+            [one] => one.clone(),
+            several => format!("[{}]", several.join(", ")),
+        })
+    }
+
+    fn wanted<'a>(&'a self, audiences: &'a [String]) -> &'a [String] {
+        match audiences {
+            [] => self.tokens.audiences(),
+            asked => asked,
+        }
+    }
+
+    /// The audiences of a token that names none of this server's: it is for all of them.
+    fn agnostic(&self, audiences: &[String]) -> Option<Vec<String>> {
+        let own = self.tokens.audiences();
+        let matching = self.wanted(audiences).iter();
+        let matching: Vec<String> = matching.filter(|one| own.contains(one)).cloned().collect();
+        (!matching.is_empty() || own.is_empty()).then_some(matching)
     }
 
     fn by_certificate(&self, peer: &Peer) -> Option<User> {
@@ -280,97 +369,5 @@ fn bearer_token(header: &str) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-/// Reads a token file: token,user,uid[,"group1,group2"] a line (apiserver pkg/authentication/token/tokenfile).
-fn read_tokens(path: &Path) -> Result<HashMap<String, User>> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read --token-auth-file {}", path.display()))?;
-    let mut tokens = HashMap::new();
-    for (number, line) in text
-        .lines()
-        .enumerate()
-        .map(|(n, line)| (n + 1, line.trim()))
-    {
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let fields = csv_fields(line);
-        if fields.len() < 3 {
-            return Err(anyhow!(
-                "--token-auth-file {} line {number}: expected at least 3 columns (token, user name, user uid), found {}",
-                path.display(),
-                fields.len()
-            ));
-        }
-        if fields[0].is_empty() {
-            return Err(anyhow!(
-                "--token-auth-file {} line {number}: empty token",
-                path.display()
-            ));
-        }
-        let groups = fields.get(3).map_or_else(Vec::new, |groups| {
-            groups
-                .split(',')
-                .map(str::trim)
-                .filter(|g| !g.is_empty())
-                .map(str::to_owned)
-                .collect()
-        });
-        tokens.insert(
-            fields[0].clone(),
-            User {
-                name: fields[1].clone(),
-                uid: fields[2].clone(),
-                groups,
-                ..User::default()
-            },
-        );
-    }
-    Ok(tokens)
-}
-
-fn csv_fields(line: &str) -> Vec<String> {
-    let mut fields = vec![String::new()];
-    let mut quoted = false;
-    let mut chars = line.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' if quoted && chars.peek() == Some(&'"') => {
-                chars.next();
-                push(&mut fields, '"');
-            }
-            '"' => quoted = !quoted,
-            ',' if !quoted => fields.push(String::new()),
-            c => push(&mut fields, c),
-        }
-    }
-    fields.iter().map(|field| field.trim().to_owned()).collect()
-}
-
-fn push(fields: &mut [String], c: char) {
-    if let Some(field) = fields.last_mut() {
-        field.push(c);
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn token_lines() {
-        assert_eq!(
-            csv_fields(r#"t,alice,uid,"a,b""#),
-            ["t", "alice", "uid", "a,b"]
-        );
-        assert_eq!(csv_fields(r#"t, "x ""y""",u"#), ["t", r#"x "y""#, "u"]);
-    }
-
-    #[test]
-    fn bearer() {
-        assert_eq!(bearer_token("Bearer abc"), Some("abc"));
-        assert_eq!(bearer_token("bearer abc"), Some("abc"));
-        assert_eq!(bearer_token("Basic abc"), None);
-        assert_eq!(bearer_token("Bearer "), None);
-        assert_eq!(bearer_token("Bearer"), None);
-    }
-}
+mod tests;

@@ -1,9 +1,12 @@
 //! The validated configuration that the server is built from. Every relation between flags is checked here.
 
 use super::audit::Audit;
+use super::authentication;
 use super::backups::Backups;
 use super::controllers::Controllers;
 use super::{Exit, Flags};
+use crate::filters::authenticate::configuration::Options as Authentication;
+use crate::filters::authenticate::webhook::Options as TokenWebhook;
 use crate::filters::authorize::configuration::Options as Authorization;
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -33,7 +36,8 @@ pub struct Config {
     pub http2_max_streams: u32,
     pub client_ca_file: Option<PathBuf>,
     pub token_auth_file: Option<PathBuf>,
-    pub anonymous_auth: bool,
+    pub authentication: Authentication,
+    pub token_webhook: Option<TokenWebhook>,
     pub request_header: Option<RequestHeader>,
     pub service_account_issuers: Vec<String>,
     pub service_account_key_files: Vec<PathBuf>,
@@ -185,7 +189,8 @@ impl Config {
                 .unwrap_or(100),
             client_ca_file: flags.text("client-ca-file").map(Into::into),
             token_auth_file: flags.text("token-auth-file").map(Into::into),
-            anonymous_auth: flags.flag("anonymous-auth"),
+            authentication: authentication::options(flags)?,
+            token_webhook: authentication::webhook(flags)?,
             request_header: flags
                 .text("requestheader-client-ca-file")
                 .map(|ca| RequestHeader {

@@ -123,7 +123,7 @@ async fn chain(
         asking.begin_trail(None, head);
         return join::answer(api, head, body).await;
     }
-    let caller = match who(api, asking.peer, head) {
+    let caller = match who(asking, head).await {
         Ok(user) => user,
         Err(Unauthorized) => {
             asking.begin_trail(None, head);
@@ -184,9 +184,14 @@ async fn chain(
 }
 
 /// Who the request is from, by the connection and what it shows.
-fn who(api: &Api, peer: &Peer, head: &mut http::request::Parts) -> Result<User, Unauthorized> {
+async fn who(asking: &Asking<'_>, head: &mut http::request::Parts) -> Result<User, Unauthorized> {
+    let Asking {
+        api, peer, info, ..
+    } = *asking;
     if !peer.trusted {
-        return api.authenticator.authenticate(peer, &mut head.headers);
+        let authenticator = &api.authenticator;
+        let headers = &mut head.headers;
+        return authenticator.authenticate(peer, headers, info).await;
     }
     Ok(User {
         name: "system:unsecured".to_owned(),

@@ -63,7 +63,7 @@ impl Keys {
         })
     }
 
-    pub(super) fn sign(&self, claims: &Value) -> Result<String, String> {
+    pub(crate) fn sign(&self, claims: &Value) -> Result<String, String> {
         jsonwebtoken::encode(&self.header, claims, &self.signing).map_err(|error| error.to_string())
     }
 

@@ -1,0 +1,184 @@
+//! The keys that an issuer publishes: found by its discovery document, fetched again when a token names one that is not known, and
+//! asked for in the background until they are there (github.com/coreos/go-oidc oidc/jwks.go).
+
+use crate::egress::{self, Target};
+use arc_swap::ArcSwapOption;
+use jsonwebtoken::jwk::{Jwk, JwkSet};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde_json::Value;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+
+/// Between two attempts at an issuer that was not reached yet.
+const PAUSE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Tokens with unknown keys make an issuer be asked no more often than this.
+const ASKED_AGAIN: Duration = Duration::from_secs(1);
+const WELL_KNOWN: &str = "/.well-known/openid-configuration";
+
+pub(in crate::filters::authenticate) struct IssuerKeys {
+    issuer: String,
+    /// How the discovery document is asked for; the keys are asked for with the same trust.
+    discovery: Target,
+    known: ArcSwapOption<Known>,
+    asked: Mutex<Option<Instant>>,
+}
+
+struct Known {
+    at: String,
+    keys: Vec<Jwk>,
+}
+
+impl IssuerKeys {
+    /// `discovery` is where the document lies, if not at the issuer.
+    pub(in crate::filters::authenticate) fn new(
+        issuer: &str,
+        discovery: Option<&str>,
+        tls: Arc<rustls::ClientConfig>,
+    ) -> Arc<Self> {
+        let url = match discovery {
+            Some(url) => url.to_owned(),
+            None => format!("{}{WELL_KNOWN}", issuer.trim_end_matches('/')),
+        };
+        Arc::new(IssuerKeys {
+            issuer: issuer.to_owned(),
+            discovery: Target {
+                url,
+                dialled: None,
+                tls,
+                bearer: None,
+            },
+            known: ArcSwapOption::empty(),
+            asked: Mutex::new(None),
+        })
+    }
+
+    /// Asks until the keys are there, or nobody wants them any more.
+    pub(in crate::filters::authenticate) async fn find(keys: Weak<Self>) {
+        while let Some(wanted) = keys.upgrade() {
+            match wanted.discover().await {
+                Ok(known) => return wanted.known.store(Some(Arc::new(known))),
+                Err(error) => {
+                    let issuer = &wanted.issuer;
+                    tracing::error!(issuer, error, "cannot get the keys of an issuer of tokens");
+                }
+            }
+            drop(wanted);
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn discover(&self) -> Result<Known, String> {
+        let document = document(&self.discovery).await?;
+        let text = |field: &str| document[field].as_str().unwrap_or_default().to_owned();
+        let found = text("issuer");
+        if found != self.issuer {
+            return Err(format!(
+                "oidc: issuer did not match the issuer returned by provider, expected {:?} got {found:?}",
+                self.issuer
+            ));
+        }
+        let at = text("jwks_uri");
+        if at.is_empty() {
+            return Err("provider did not return JWKS URL".to_owned());
+        }
+        self.fetch(at).await
+    }
+
+    async fn fetch(&self, at: String) -> Result<Known, String> {
+        let target = Target {
+            url: at.clone(),
+            ..self.discovery.clone()
+        };
+        let set = document(&target).await?;
+        let listed = set["keys"].as_array().cloned().unwrap_or_default();
+        // One that is of a kind that is not known here is no reason to forget the others.
+        let keys = listed
+            .iter()
+            .filter_map(|key| serde_json::from_str(&key.to_string()).ok());
+        let set = JwkSet {
+            keys: keys.collect(),
+        };
+        Ok(Known { at, keys: set.keys })
+    }
+
+    /// The claims of a token that one of the keys has signed.
+    pub(super) async fn verified(
+        &self,
+        token: &str,
+        algorithms: &[Algorithm],
+    ) -> Result<Value, String> {
+        let known = self.known.load_full();
+        let known = known.ok_or("authenticator not initialized")?;
+        let header = jsonwebtoken::decode_header(token)
+            .map_err(|error| format!("verify token: oidc: malformed jwt: {error}"))?;
+        if !algorithms.contains(&header.alg) {
+            return Err(format!(
+                "verify token: oidc: id token signed with unsupported algorithm, expected {algorithms:?} got {:?}",
+                header.alg
+            ));
+        }
+        let id = header.kid.as_deref();
+        if let Some(claims) = known.verify(token, header.alg, id) {
+            return Ok(claims);
+        }
+        let again = self.ask_again(&known).await?;
+        let claims = again.and_then(|known| known.verify(token, header.alg, id));
+        claims.ok_or_else(|| {
+            "verify token: failed to verify signature: failed to verify id token signature"
+                .to_owned()
+        })
+    }
+
+    /// The keys as they are now, unless that was asked just before.
+    async fn ask_again(&self, known: &Arc<Known>) -> Result<Option<Arc<Known>>, String> {
+        let mut asked = self.asked.lock().await;
+        let current = self.known.load_full();
+        if let Some(current) = current.filter(|current| !Arc::ptr_eq(current, known)) {
+            return Ok(Some(current));
+        }
+        if asked.is_some_and(|at| at.elapsed() < ASKED_AGAIN) {
+            return Ok(None);
+        }
+        *asked = Some(Instant::now());
+        let fetched = self.fetch(known.at.clone()).await.map_err(|why| {
+            format!("verify token: failed to verify signature: fetching keys {why}")
+        })?;
+        let fetched = Arc::new(fetched);
+        self.known.store(Some(fetched.clone()));
+        Ok(Some(fetched))
+    }
+}
+
+impl Known {
+    /// By the key that the token names, or by any where it names none.
+    fn verify(&self, token: &str, algorithm: Algorithm, id: Option<&str>) -> Option<Value> {
+        let named = |key: &&Jwk| match (id, &key.common.key_id) {
+            (Some(id), own) => own.as_deref() == Some(id),
+            (None, _) => true,
+        };
+        self.keys.iter().filter(named).find_map(|key| {
+            let key = DecodingKey::from_jwk(key).ok()?;
+            let mut validation = Validation::new(algorithm);
+            // What the claims say is judged in the issuer's order and words.
+            validation.validate_aud = false;
+            validation.validate_exp = false;
+            validation.required_spec_claims.clear();
+            let decoded = jsonwebtoken::decode::<Value>(token, &key, &validation);
+            decoded.ok().map(|decoded| decoded.claims)
+        })
+    }
+}
+
+async fn document(target: &Target) -> Result<Value, String> {
+    let answer = egress::get(target, TIMEOUT).await?;
+    if answer.code != 200 {
+        return Err(format!(
+            "{}: the server answered {}",
+            target.url, answer.code
+        ));
+    }
+    serde_json::from_slice(&answer.body)
+        .map_err(|error| format!("{}: the answer is no JSON: {error}", target.url))
+}
