@@ -7,20 +7,27 @@ pub(crate) mod certificates;
 mod chain;
 mod default_toleration_seconds;
 mod dynamic;
+mod ingress_class;
 mod known;
 mod limit_ranger;
 mod lookup;
+mod namespace_exists;
 mod namespace_lifecycle;
 mod node_restriction;
+mod ownership;
+mod pod_rules;
 mod pod_security;
 mod policy;
 mod priority;
 pub(crate) mod resource_quota;
+#[cfg(test)]
+mod rules_tests;
 mod runtime_class;
 mod service_account;
 mod storage_classes;
 mod storage_in_use;
 mod taint_nodes;
+mod topology_labels;
 mod webhook;
 
 pub(crate) use asked::Asked;

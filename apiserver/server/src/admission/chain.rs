@@ -2,9 +2,10 @@
 //! --disable-admission-plugins choose among them by upstream's names (kubernetes pkg/kubeapiserver/options/plugins.go).
 
 use super::{
-    Attributes, Lookup, Plugin, certificates, default_toleration_seconds, dynamic, limit_ranger,
-    namespace_lifecycle, node_restriction, pod_security, policy, priority, resource_quota,
-    runtime_class, service_account, storage_classes, storage_in_use, taint_nodes, webhook,
+    Attributes, Lookup, Plugin, certificates, default_toleration_seconds, dynamic, ingress_class,
+    limit_ranger, namespace_exists, namespace_lifecycle, node_restriction, ownership, pod_rules,
+    pod_security, policy, priority, resource_quota, runtime_class, service_account,
+    storage_classes, storage_in_use, taint_nodes, topology_labels, webhook,
 };
 use crate::filters::authorize::Authorizer;
 use crate::options::{Config, Exit};
@@ -65,7 +66,18 @@ const BEHIND: [&str; 4] = [
 ];
 
 /// Those that are on only where --enable-admission-plugins names them (kubernetes pkg/kubeapiserver/options/plugins.go).
-const OFF_BY_DEFAULT: [&str; 1] = ["NodeRestriction"];
+const OFF_BY_DEFAULT: [&str; 10] = [
+    "AlwaysAdmit",
+    "NamespaceExists",
+    "LimitPodHardAntiAffinityTopology",
+    "NodeRestriction",
+    "AlwaysPullImages",
+    "PodNodeSelector",
+    "ExtendedResourceToleration",
+    "OwnerReferencesPermissionEnforcement",
+    "DenyServiceExternalIPs",
+    "AlwaysDeny",
+];
 
 pub(crate) struct Chain {
     plugins: Vec<Box<dyn Plugin>>,
@@ -118,9 +130,14 @@ impl Chain {
         let validating_webhooks = on("ValidatingAdmissionWebhook")
             .then(|| webhook::Validating::new(&lookup, &authorizer));
         let all: Vec<Box<dyn Plugin>> = vec![
+            Box::new(ownership::AlwaysAdmit),
             Box::new(namespace_lifecycle::NamespaceLifecycle {
                 lookup: lookup.clone(),
             }),
+            Box::new(namespace_exists::NamespaceExists {
+                lookup: lookup.clone(),
+            }),
+            Box::new(pod_rules::LimitPodHardAntiAffinityTopology),
             Box::new(limit_ranger::LimitRanger {
                 lookup: lookup.clone(),
             }),
@@ -132,7 +149,11 @@ impl Chain {
                 authorizer: authorizer.clone(),
             }),
             Box::new(taint_nodes::TaintNodesByCondition),
+            Box::new(pod_rules::AlwaysPullImages),
             Box::new(pod_security::PodSecurity {
+                lookup: lookup.clone(),
+            }),
+            Box::new(pod_rules::PodNodeSelector {
                 lookup: lookup.clone(),
             }),
             Box::new(priority::Priority {
@@ -142,19 +163,29 @@ impl Chain {
                 not_ready: config.toleration_seconds.0,
                 unreachable: config.toleration_seconds.1,
             }),
+            Box::new(pod_rules::ExtendedResourceToleration),
             Box::new(storage_classes::DefaultStorageClass {
                 lookup: lookup.clone(),
             }),
             Box::new(storage_in_use::StorageObjectInUseProtection),
+            Box::new(ownership::OwnerReferences(authorizer.clone())),
             Box::new(storage_classes::PersistentVolumeClaimResize {
                 lookup: lookup.clone(),
             }),
-            Box::new(runtime_class::RuntimeClass { lookup }),
+            Box::new(runtime_class::RuntimeClass {
+                lookup: lookup.clone(),
+            }),
             Box::new(certificates::Approval(authorizer.clone())),
             Box::new(certificates::Signing(authorizer.clone())),
             Box::new(certificates::TrustBundleAttest(authorizer)),
             Box::new(certificates::SubjectRestriction),
+            Box::new(ingress_class::DefaultIngressClass {
+                lookup: lookup.clone(),
+            }),
+            Box::new(ownership::DenyServiceExternalIps),
+            Box::new(topology_labels::PodTopologyLabels { lookup }),
             Box::new(resource_quota::ResourceQuota),
+            Box::new(ownership::AlwaysDeny),
         ];
         for name in &config.enabled_admission {
             if !all.iter().any(|plugin| plugin.name() == name) && !BEHIND.contains(&name.as_str()) {
