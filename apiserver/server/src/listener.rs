@@ -155,3 +155,6 @@ pub(crate) async fn drained(api: &Api) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
+
+#[cfg(test)]
+mod attacks;
