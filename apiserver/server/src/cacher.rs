@@ -28,7 +28,7 @@ use ring::Ring;
 use sleepers::Sleepers;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::watch as signal;
 use triad_kv::{Revision, Store};
 
@@ -119,6 +119,8 @@ impl ResourceCache {
 
 /// About how many bytes of recent events are kept in memory, of all resources together.
 pub(crate) const RING_BYTES: usize = 64 << 20;
+/// What part of it is made free whenever it is full.
+const SPARE: usize = 64;
 
 /// All resource caches and how far they are.
 pub(crate) struct Cacher {
@@ -126,8 +128,10 @@ pub(crate) struct Cacher {
     resources: Vec<Arc<ResourceCache>>,
     /// Every change up to this revision is in the caches.
     progress: signal::Sender<Revision>,
-    /// What the rings of all resources may hold.
+    /// What the rings of all resources may hold,
     ring_bytes: usize,
+    /// and what they hold. Only the feed changes them.
+    rings_hold: AtomicUsize,
 }
 
 impl Cacher {
@@ -142,6 +146,7 @@ impl Cacher {
             resources,
             progress: signal::channel(Revision(0)).0,
             ring_bytes: RING_BYTES,
+            rings_hold: AtomicUsize::new(0),
         }
     }
 
@@ -150,15 +155,23 @@ impl Cacher {
         Cacher { ring_bytes, ..self }
     }
 
-    /// Keeps the rings of all resources within their bytes. The largest gives: one busy resource costs the quiet ones nothing.
-    fn bound_rings(&self) {
-        let size = |cache: &Arc<ResourceCache>| cache.ring.read().bytes();
-        while self.resources.iter().map(size).sum::<usize>() > self.ring_bytes {
-            let Some(largest) = self.resources.iter().max_by_key(|cache| size(cache)) else {
-                return;
-            };
-            largest.ring.write().drop_oldest();
+    /// A resource's ring has grown, or lost old events for new ones. Keeps all rings within their bytes.
+    fn ring_changed(&self, before: usize, after: usize) {
+        let grown = after.wrapping_sub(before);
+        let held = self.rings_hold.fetch_add(grown, Ordering::Relaxed);
+        if held.wrapping_add(grown) > self.ring_bytes {
+            self.bound_rings();
         }
+    }
+
+    /// The largest rings give: one busy resource costs the quiet ones nothing. Somewhat more goes than must, so that not every change
+    /// looks at all rings.
+    fn bound_rings(&self) {
+        let sizes = self.resources.iter().map(|cache| cache.ring.read().bytes());
+        let level = ring::level(sizes.collect(), self.ring_bytes - self.ring_bytes / SPARE);
+        let keep = |cache: &Arc<ResourceCache>| cache.ring.write().keep(level);
+        let held = self.resources.iter().map(keep).sum();
+        self.rings_hold.store(held, Ordering::Relaxed);
     }
 
     pub(crate) fn progress(&self) -> Revision {

@@ -165,12 +165,13 @@ pub(super) fn apply(cacher: &Cacher, batch: triad_kv::Batch) {
         }
     }
     for (cache, events) in per_cache.into_values() {
-        apply_to(cache, events);
+        let (before, after) = apply_to(cache, events);
+        cacher.ring_changed(before, after);
     }
-    cacher.bound_rings();
 }
 
-fn apply_to(cache: &ResourceCache, events: Vec<triad_kv::Event>) {
+/// What the ring held before and holds after it is returned.
+fn apply_to(cache: &ResourceCache, events: Vec<triad_kv::Event>) -> (usize, usize) {
     let before = cache.snapshot();
     let mut objects = before.objects.clone();
     let mut revision = before.revision;
@@ -184,11 +185,14 @@ fn apply_to(cache: &ResourceCache, events: Vec<triad_kv::Event>) {
     cache
         .snapshot
         .store(Arc::new(Snapshot { revision, objects }));
-    {
+    let held = {
         let mut ring = cache.ring.write();
+        let before = ring.bytes();
         published.into_iter().for_each(|event| ring.push(event));
-    }
+        (before, ring.bytes())
+    };
     cache.sleepers.wake_all();
+    held
 }
 
 fn change(cache: &ResourceCache, objects: &mut Objects, event: triad_kv::Event) -> Option<Event> {

@@ -64,8 +64,16 @@ impl Ring {
         self.bytes
     }
 
+    /// Drops the oldest events until at most so many bytes are left; how many are.
+    pub(super) fn keep(&mut self, bytes: usize) -> usize {
+        while self.bytes > bytes {
+            self.drop_oldest();
+        }
+        self.bytes
+    }
+
     /// Drops the oldest event and the rest of its transaction, so that the ring never starts inside one.
-    pub(super) fn drop_oldest(&mut self) {
+    fn drop_oldest(&mut self) {
         let Some(oldest) = self.events.front().map(|event| event.revision) else {
             return;
         };
@@ -104,5 +112,47 @@ impl Ring {
         let skip = skip.min(end);
         out.extend(self.events.range(skip..end).cloned());
         Some(end - skip)
+    }
+}
+
+/// How much each ring may keep when all of them, of these sizes, are to keep within `most` bytes. Those that have less keep it all.
+pub(super) fn level(mut sizes: Vec<usize>, most: usize) -> usize {
+    sizes.sort_unstable();
+    let (mut rest, mut rings) = (most, sizes.len());
+    for size in sizes {
+        if size > rest / rings {
+            return rest / rings;
+        }
+        rest -= size;
+        rings -= 1;
+    }
+    most
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_largest_give() {
+        assert_eq!(level(vec![10, 0, 90, 5], 60), 45);
+        assert_eq!(level(vec![50, 10, 50], 60), 25);
+        assert_eq!(level(vec![7; 9], 3), 0);
+        assert_eq!(level(vec![1, 2, 3], 6), 6);
+        assert_eq!(level(Vec::new(), 6), 6);
+    }
+
+    proptest! {
+        /// All together stay within the bound, and none gives before a larger one has come down to it.
+        #[test]
+        fn all_keep_within_what_they_may(sizes in prop::collection::vec(0..1000usize, 0..90), most in 0..20_000usize) {
+            let level = level(sizes.clone(), most);
+            let kept: usize = sizes.iter().map(|size| (*size).min(level)).sum();
+            prop_assert!(kept <= most);
+            // No more goes than must, but for what does not divide.
+            let gone = sizes.iter().sum::<usize>() - kept;
+            prop_assert!(gone == 0 || most - kept < sizes.len());
+        }
     }
 }

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use triad_kv::{Batch, Change, Entry, Event, Revision, Store, StoreOptions, Txn, TxnOutcome};
 
@@ -152,6 +153,7 @@ proptest! {
             apply(&bed.cacher, batch(vec![event(&entry, true, revision)]));
             let held: usize = plurals.iter().map(|plural| bed.cache(plural).ring.read().bytes()).sum();
             prop_assert!(held <= BYTES);
+            prop_assert_eq!(bed.cacher.rings_hold.load(Ordering::Relaxed), held, "what is counted is what is there");
         }
         for plural in plurals {
             let ring = bed.cache(plural).ring.read();
