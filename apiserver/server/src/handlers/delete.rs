@@ -4,11 +4,12 @@ use super::list::select;
 use super::params::{DeleteOptions, ListOptions};
 use super::{Call, list};
 use crate::admission::Attributes;
+use crate::cacher::Cached;
 use crate::negotiate::{Media, Offer, content};
-use crate::registry::Registry;
 use crate::registry::delete::Deletion;
+use crate::registry::{Registry, Stored};
 use crate::reply::{Reply, named};
-use futures_util::stream::{self, StreamExt as _};
+use futures_util::stream::{self, Stream, StreamExt as _};
 use std::sync::Arc;
 use triad_machinery::codec::{DecodeError, Strictness, json, protobuf, yaml};
 use triad_machinery::goformat::quote;
@@ -51,28 +52,18 @@ pub(crate) async fn delete_collection(call: &mut Call) -> Result<Reply, Status> 
     warn(call, &registry, &options);
     admit(call, &options).await?;
     let selected = select(call, &mut selection).await?;
-    let attributes = Arc::new(Attributes::deleting(call, &options));
+    let attributes = Attributes::deleting(call, &options);
+    let judged = judged(call, attributes, registry.clone(), selected.items.clone());
     let options = Arc::new(options);
-    let api = call.api.clone();
-    let reading = registry.clone();
-    // Each is judged after the one before it, as the reference does with its one worker.
-    let judged = stream::iter(selected.items.clone()).then(move |item| {
-        let (registry, api, attributes) = (reading.clone(), api.clone(), attributes.clone());
-        async move {
-            let Some(old) = registry.get_local(&item.namespace, &item.name)? else {
-                return Ok(None);
-            };
-            let judges = &api.admission;
-            let warnings = judges
-                .validate(&attributes, None, Some(&old.object))
-                .await?;
-            Ok::<_, Status>(Some((item, old, warnings)))
-        }
-    });
     let deletions = judged.map(move |judged| {
         let (registry, options) = (registry.clone(), options.clone());
         async move {
-            let Some((item, old, warnings)) = judged? else {
+            let Some(Judged {
+                item,
+                old,
+                warnings,
+            }) = judged?
+            else {
                 return Ok(Vec::new());
             };
             registry
@@ -86,6 +77,39 @@ pub(crate) async fn delete_collection(call: &mut Call) -> Result<Reply, Status> 
         call.warnings.extend(deleted?);
     }
     list::write(call, selected, &accepted)
+}
+
+/// An object of a collection that may be deleted, as it was read for that.
+struct Judged {
+    item: Arc<Cached>,
+    old: Stored,
+    warnings: Vec<String>,
+}
+
+/// Has admission judge the objects of a list, each after the one before it, as the reference does with its one worker. None stands for
+/// one that has gone.
+fn judged(
+    call: &Call,
+    attributes: Attributes,
+    registry: Arc<Registry>,
+    items: Vec<Arc<Cached>>,
+) -> impl Stream<Item = Result<Option<Judged>, Status>> + Send + 'static {
+    let (api, attributes) = (call.api.clone(), Arc::new(attributes));
+    stream::iter(items).then(move |item| {
+        let (registry, api, attributes) = (registry.clone(), api.clone(), attributes.clone());
+        async move {
+            let Some(old) = registry.get_local(&item.namespace, &item.name)? else {
+                return Ok(None);
+            };
+            let judge = api.admission.validate(&attributes, None, Some(&old.object));
+            let warnings = judge.await?;
+            Ok(Some(Judged {
+                item,
+                old,
+                warnings,
+            }))
+        }
+    })
 }
 
 fn warn(call: &mut Call, registry: &Registry, options: &DeleteOptions) {
