@@ -36,8 +36,16 @@ const FORMS: [(&str, Form); 4] = [
     ("application/apply-patch+yaml", Form::Apply),
 ];
 
+/// A patch as a request wants it applied.
+pub(super) struct Request {
+    patch: Patch,
+    validation: FieldValidation,
+    /// What strict decoding found wrong with the patch itself.
+    strict_errors: Vec<String>,
+}
+
 /// A decoded patch.
-pub(super) enum Patch {
+enum Patch {
     Json(JsonPatch),
     Merge(Value),
     Strategic(Value),
@@ -51,11 +59,11 @@ pub(crate) async fn patch(call: &mut Call, part: Part<'_>) -> Result<Reply, Stat
     if form == Form::Apply {
         return apply(call, part, &options, &accepted).await;
     }
-    let (patch, strict_errors) = decode(call, form, options.validation)?;
+    let request = decode(call, form, options.validation)?;
     let subresource = if let Part::Sub(name) = part { name } else { "" };
     let old = call.fetch().await?;
     let changed = modify(call, part, options.dry_run, false, old, |call, live| {
-        let mut object = patched(call, &patch, live, options.validation, &strict_errors)?;
+        let mut object = patched(call, &request, live)?;
         track(call, Some(live), &mut object, &manager, subresource);
         Ok(object)
     })
@@ -89,7 +97,7 @@ pub(super) fn decode(
     call: &Call,
     form: Form,
     validation: FieldValidation,
-) -> Result<(Patch, Vec<String>), Status> {
+) -> Result<Request, Status> {
     let typed = validation != FieldValidation::Ignore;
     let decoded = json_codec::decode_untyped(&call.body, strictness(typed))
         .map_err(|_| Status::bad_request("invalid JSON patch"))?;
@@ -105,38 +113,46 @@ pub(super) fn decode(
         Form::Merge => Patch::Merge(decoded.value),
         Form::Strategic | Form::Apply => Patch::Strategic(decoded.value),
     };
-    Ok((patch, strict_errors))
+    Ok(Request {
+        patch,
+        validation,
+        strict_errors,
+    })
 }
 
 /// Applies a patch to the live object, which stays what it is and gets its defaults.
-fn patched(
-    call: &mut Call,
-    patch: &Patch,
-    live: &Value,
-    validation: FieldValidation,
-    strict_errors: &[String],
-) -> Result<Value, Status> {
+fn patched(call: &mut Call, request: &Request, live: &Value) -> Result<Value, Status> {
     let expected = call.expected();
-    let mut object = patched_as(&expected, call, patch, live, validation, strict_errors)?;
-    if let Patch::Strategic(_) = patch {
+    let mut object = patched_as(&expected, call, request, live)?;
+    if let Patch::Strategic(_) = request.patch {
         // The patched document is read as what the live object is, whatever it says.
         meta::set_type(&mut object, &expected.api_version(), expected.kind);
     }
-    check_identity(call, &mut object)?;
-    call.normalise(&mut object);
-    apply_defaults_at(&mut object, expected.ty, &crate::clock::Clock.now());
+    complete(call, &mut object)?;
     Ok(object)
+}
+
+/// What follows once a patch of whichever form has been applied: the object is still itself, and gets its defaults.
+fn complete(call: &Call, object: &mut Value) -> Result<(), Status> {
+    check_identity(call, object)?;
+    call.normalise(object);
+    apply_defaults_at(object, call.expected().ty, &crate::clock::Clock.now());
+    Ok(())
 }
 
 /// Applies a patch to an object: the JSON that Go would write, patched, then decoded again.
 pub(super) fn patched_as(
     expected: &Expected<'_>,
     call: &mut Call,
-    patch: &Patch,
+    request: &Request,
     live: &Value,
-    validation: FieldValidation,
-    strict_errors: &[String],
 ) -> Result<Value, Status> {
+    let Request {
+        patch,
+        validation,
+        strict_errors,
+    } = request;
+    let validation = *validation;
     let original = to_json_value(live, expected.ty);
     let document = original.clone();
     let typed = validation != FieldValidation::Ignore;
@@ -170,7 +186,7 @@ pub(super) fn patched_as(
     let decoded = reread
         .decode(strictness(typed))
         .map_err(|error| refuse(error.to_string()))?;
-    let mut errors = strict_errors.to_vec();
+    let mut errors = strict_errors.clone();
     errors.extend(decoded.strict_errors);
     if validation == FieldValidation::Strict && !errors.is_empty() {
         return Err(refuse(format!(
@@ -321,9 +337,7 @@ async fn apply(
             }
             let mut object = applied(call, None)?;
             judge(call)?;
-            check_identity(call, &mut object)?;
-            call.normalise(&mut object);
-            apply_defaults_at(&mut object, expected.ty, &crate::clock::Clock.now());
+            complete(call, &mut object)?;
             let created = insert(call, object, options.dry_run).await?;
             return call.answer_outcome(201, created, accepted);
         }
@@ -332,9 +346,7 @@ async fn apply(
     let changed = modify(call, part, options.dry_run, false, old, |call, live| {
         let mut object = applied(call, Some(live))?;
         judge(call)?;
-        check_identity(call, &mut object)?;
-        call.normalise(&mut object);
-        apply_defaults_at(&mut object, expected.ty, &crate::clock::Clock.now());
+        complete(call, &mut object)?;
         Ok(object)
     })
     .await?;

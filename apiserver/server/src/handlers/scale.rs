@@ -64,12 +64,10 @@ pub(crate) async fn patch(call: &mut Call) -> Result<Reply, Status> {
         return apply(call, accepted).await;
     }
     let options = WriteOptions::parse(&call.query, "PatchOptions", false)?;
-    let validation = options.validation;
-    let (patch, strict_errors) = patch::decode(call, form, validation)?;
+    let request = patch::decode(call, form, options.validation)?;
     let change = |call: &mut Call, current: &Value| {
         let expected = expected();
-        let scale =
-            patch::patched_as(&expected, call, &patch, current, validation, &strict_errors)?;
+        let scale = patch::patched_as(&expected, call, &request, current)?;
         if meta::name(&scale).is_empty() {
             return Err(patch::nameless(call.name()));
         }
