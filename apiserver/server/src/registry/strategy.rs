@@ -7,8 +7,9 @@ use super::{
 };
 use crate::api::Api;
 use crate::user::User;
+use bytes::Bytes;
 use serde_json::Value;
-use triad_kv::{Change, Compare, Txn};
+use triad_kv::{Change, Compare, Condition, Txn};
 use triad_machinery::scheme::Resource;
 use triad_machinery::status::{FieldError, Status};
 
@@ -26,6 +27,24 @@ pub(crate) struct Extra {
 impl Extra {
     pub(super) fn is_empty(&self) -> bool {
         self.changes.is_empty()
+    }
+
+    /// Takes a key that nobody must have.
+    pub(super) fn take(&mut self, key: Bytes, value: Bytes) {
+        self.compares.push(Compare {
+            key: key.clone(),
+            condition: Condition::Absent,
+        });
+        self.changes.push(Change::Put {
+            key,
+            value,
+            ttl_seconds: None,
+        });
+    }
+
+    /// Gives a key back.
+    pub(super) fn release(&mut self, key: Bytes) {
+        self.changes.push(Change::Delete { key });
     }
 
     pub(super) fn join(self, txn: &mut Txn) {

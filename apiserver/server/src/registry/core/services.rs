@@ -87,6 +87,11 @@ fn needs_health_check(service: &Value) -> bool {
     text(service, "type") == "LoadBalancer" && text(service, "externalTrafficPolicy") == "Local"
 }
 
+/// What a service had and no longer has.
+fn lost<T: PartialEq>(held: Vec<T>, kept: &[T]) -> impl Iterator<Item = T> {
+    held.into_iter().filter(|one| !kept.contains(one))
+}
+
 fn same(a: &Value, b: &Value, field: &str) -> bool {
     a["spec"].get(field) == b["spec"].get(field)
 }

@@ -2,7 +2,7 @@
 //! pkg/registry/core/service/ipallocator).
 
 use super::band::Band;
-use super::{families, invalid, needs_address, text, texts};
+use super::{families, invalid, lost, needs_address, text, texts};
 use crate::api::Api;
 use crate::handlers::create::in_context;
 use crate::registry::strategy::Extra;
@@ -11,7 +11,6 @@ use bytes::Bytes;
 use ipnet::IpNet;
 use serde_json::{Value, json};
 use std::net::IpAddr;
-use triad_kv::{Change, Compare, Condition};
 use triad_machinery::status::{FieldError, Status};
 use triad_machinery::{managed_fields, meta};
 
@@ -36,10 +35,12 @@ pub(super) fn of(service: &Value) -> Vec<String> {
 
 pub(super) fn release(addresses: impl IntoIterator<Item = String>, extra: &mut Extra) {
     for address in addresses {
-        extra.changes.push(Change::Delete {
-            key: Bytes::from(format!("{PREFIX}{address}")),
-        });
+        extra.release(key(&address));
     }
+}
+
+fn key(address: &str) -> Bytes {
+    Bytes::from(format!("{PREFIX}{address}"))
 }
 
 /// Takes the addresses that a service asks for or lacks, gives back those that it no longer has.
@@ -73,11 +74,7 @@ pub(super) fn allocate(
             object["spec"]["clusterIPs"] = json!(all);
         }
     }
-    let kept = of(object);
-    release(
-        held.into_iter().filter(|address| !kept.contains(address)),
-        extra,
-    );
+    release(lost(held, &of(object)), extra);
     Ok(())
 }
 
@@ -113,16 +110,7 @@ fn take(
     registry
         .before_create(registry.resource(), &mut ip)
         .map_err(|status| refuse(object, format!("failed to allocate IP: {}", status.message)))?;
-    let key = Bytes::from(format!("{PREFIX}{address}"));
-    extra.compares.push(Compare {
-        key: key.clone(),
-        condition: Condition::Absent,
-    });
-    extra.changes.push(Change::Put {
-        key,
-        value: registry.layout.encode(&mut ip),
-        ttl_seconds: None,
-    });
+    extra.take(key(address), registry.layout.encode(&mut ip));
     Ok(())
 }
 
@@ -147,7 +135,7 @@ pub(super) fn is_managed(ip: &Value) -> bool {
 }
 
 fn is_free(api: &Api, address: &str) -> Result<bool, Status> {
-    let entry = api.store.get(format!("{PREFIX}{address}").as_bytes(), None);
+    let entry = api.store.get(&key(address), None);
     Ok(entry.map_err(|error| unavailable(&error))?.is_none())
 }
 

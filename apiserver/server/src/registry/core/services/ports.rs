@@ -2,13 +2,12 @@
 //! pkg/registry/core/service/portallocator).
 
 use super::band::Band;
-use super::{invalid, needs_health_check, needs_node_port, text};
+use super::{invalid, lost, needs_health_check, needs_node_port, text};
 use crate::api::Api;
 use crate::registry::strategy::Extra;
 use crate::registry::unavailable;
 use bytes::Bytes;
 use serde_json::Value;
-use triad_kv::{Change, Compare, Condition};
 use triad_machinery::meta;
 use triad_machinery::status::{FieldError, Status};
 
@@ -51,7 +50,7 @@ pub(super) fn of(service: &Value) -> Vec<i64> {
 
 pub(super) fn release(ports: impl IntoIterator<Item = i64>, extra: &mut Extra) {
     for port in ports {
-        extra.changes.push(Change::Delete { key: key(port) });
+        extra.release(key(port));
     }
 }
 
@@ -132,22 +131,12 @@ pub(super) fn allocate(
     if needs_health_check(object) {
         operation.fill_health_check(object, old)?;
     }
-    let kept = of(object);
-    let gone = operation.held.iter().copied();
-    release(gone.filter(|port| !kept.contains(port)), extra);
+    release(lost(operation.held, &of(object)), extra);
     if dry_run {
         return Ok(());
     }
     for port in operation.taken {
-        extra.compares.push(Compare {
-            key: key(port),
-            condition: Condition::Absent,
-        });
-        extra.changes.push(Change::Put {
-            key: key(port),
-            value: owner(object),
-            ttl_seconds: None,
-        });
+        extra.take(key(port), owner(object));
     }
     Ok(())
 }
