@@ -89,13 +89,16 @@ pub(crate) async fn become_member(config: &Config, store: &Store) -> Result<()> 
         }
         tokio::time::sleep(PAUSE).await;
     }
-    catch_up(async || store.read_barrier().await).await?;
+    catch_up(|| store.read_barrier()).await?;
     tracing::info!("joined: this member votes");
     Ok(())
 }
 
 /// Whoever led may have gone meanwhile: the next leader is waited for, however long it takes.
-async fn catch_up(barrier: impl AsyncFn() -> Result<Revision, Error>) -> Result<()> {
+async fn catch_up<B>(barrier: impl Fn() -> B) -> Result<()>
+where
+    B: Future<Output = Result<Revision, Error>>,
+{
     while let Err(error) = barrier().await {
         if !matches!(error, Error::Unavailable { .. } | Error::NotLeader { .. }) {
             return Err(error).context("this member has joined, and its store is down");
@@ -210,7 +213,8 @@ mod tests {
     /// What `catch_up` comes to when its barriers end like this, one after another, and how many it has asked for.
     async fn after(barriers: Vec<Result<Revision, Error>>) -> (Result<()>, usize) {
         let (all, left) = (barriers.len(), RefCell::new(barriers.into_iter()));
-        let barrier = async || left.borrow_mut().next().expect("no more than these");
+        let next = || left.borrow_mut().next().expect("no more than these");
+        let barrier = || std::future::ready(next());
         let outcome = catch_up(barrier).await;
         (outcome, all - left.into_inner().len())
     }
