@@ -13,7 +13,7 @@ mod lists;
 mod meter;
 mod operators;
 mod quantities;
-mod regexes;
+pub(crate) mod regexes;
 mod semver;
 mod strings;
 mod times;

@@ -22,3 +22,5 @@ pub mod time;
 pub mod types;
 mod unify;
 mod validate;
+
+pub use eval::regexes::regex;

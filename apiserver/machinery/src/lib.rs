@@ -3,6 +3,7 @@
 
 pub mod codec;
 pub mod conversion;
+pub mod custom;
 pub mod defaults;
 pub mod duration;
 pub mod features;

@@ -32,6 +32,7 @@ pub use path_element::{PathElement, path_text};
 pub use reset::{ResetFields, custom_reset_fields, kept_metadata, reset_fields};
 pub use update::update;
 
+use crate::custom;
 use crate::goformat::is_printable;
 use crate::meta;
 use crate::schema::{Schema, TypeId};
@@ -56,6 +57,17 @@ pub struct Context<'a> {
     /// Fields that the strategy overwrites, which nobody can own this way; see [`reset_fields`].
     pub reset_fields: &'a ResetFields,
     pub versions: &'a dyn Versions,
+    /// What a custom resource is; then `type_id` says nothing of it.
+    pub custom: Option<&'a custom::Schema>,
+}
+
+impl<'a> Context<'a> {
+    fn shape(&self) -> shape::Shape<'a> {
+        match self.custom {
+            Some(custom) => shape::Shape::custom(self.schema, custom),
+            None => shape::Shape::root(self.schema, self.type_id),
+        }
+    }
 }
 
 /// Whether an object as a request wrote it asks to forget all managers: its list is empty, or holds one empty entry.
@@ -75,6 +87,15 @@ pub fn ask_to_forget(object: &mut Value) {
 pub trait Versions: Sync {
     /// The object in that version with its type; none when the version is not known.
     fn convert(&self, object: &Value, api_version: &str) -> Option<(Value, TypeId)>;
+
+    /// The same of a custom resource, with its schema there.
+    fn convert_custom(
+        &self,
+        _object: &Value,
+        _api_version: &str,
+    ) -> Option<(Value, &custom::Schema)> {
+        None
+    }
 }
 
 /// For kinds with one version.

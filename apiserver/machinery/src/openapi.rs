@@ -2,6 +2,7 @@
 //! from the schema, the scheme and the descriptions (upstream: kube-openapi's builder and builder3 and the generator of types).
 //! Keys stand in the order in which upstream writes them. Nothing is kept here; `protobuf` turns a document into gnostic's form.
 
+mod custom;
 mod definitions;
 mod descriptions;
 mod discovery;
@@ -21,9 +22,12 @@ mod v3;
 #[cfg(test)]
 mod tests;
 
+pub use custom::{Shown as ShownCustom, add_to_v2 as add_customs_to_v2, v3_document as custom_v3};
 pub use descriptions::Descriptions;
 pub use documents::Documents;
 pub use gnostic::{v2_protobuf, v3_protobuf};
+
+use serde_json::{Value, json};
 
 /// Which of the two languages a schema is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,4 +36,25 @@ pub(crate) enum Form {
     V2,
     /// OpenAPI 3.0: a `$ref` with anything beside it is wrapped in `allOf`.
     V3,
+}
+
+impl Form {
+    fn place(self) -> &'static str {
+        match self {
+            Form::V2 => "#/definitions/",
+            Form::V3 => "#/components/schemas/",
+        }
+    }
+
+    /// A reference to a named schema, with what it is for here.
+    fn reference(self, name: &str, description: Option<String>) -> Value {
+        let reference = json!({"$ref": format!("{}{name}", self.place())});
+        match (description, self) {
+            (None, _) => reference,
+            (Some(text), Form::V2) => {
+                json!({"description": text, "$ref": reference["$ref"]})
+            }
+            (Some(text), Form::V3) => json!({"description": text, "allOf": [reference]}),
+        }
+    }
 }

@@ -72,6 +72,7 @@ use crate::status::FieldError;
 use at::{At, Errors};
 pub use declared::{declared, merged};
 pub use formats::strict_ip;
+pub(crate) use formats::{parse_cidr, parse_ip};
 pub use ordered::ordered;
 pub use pods::Settings;
 pub use warnings::warnings;

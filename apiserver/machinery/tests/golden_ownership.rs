@@ -156,6 +156,7 @@ impl<'a> Write<'a> {
             now: "<<time>>",
             reset_fields: reset,
             versions: &OneVersion,
+            custom: None,
         }
     }
 }

@@ -82,7 +82,7 @@ impl Seen {
             let custom =
                 answer["columnDefinitions"][1]["description"] == "Number of desired replicas";
             return Some(if custom {
-                custom_scale_columns()
+                custom_scale_columns().clone()
             } else {
                 columns_of("autoscaling", "Scale").clone()
             });

@@ -28,7 +28,7 @@ mod storage_classes;
 mod storage_in_use;
 mod taint_nodes;
 mod topology_labels;
-mod webhook;
+pub(crate) mod webhook;
 
 pub(crate) use asked::Asked;
 pub(crate) use chain::Chain;

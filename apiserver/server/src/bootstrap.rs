@@ -106,7 +106,7 @@ async fn create(api: &Arc<Api>, registry: &Registry, object: &mut Value) -> Resu
         } else {
             MANAGER
         };
-        in_context(endpoint, manager, "", |context| {
+        in_context(&endpoint, manager, "", |context| {
             managed_fields::update(None, object, context)
         });
     }

@@ -3,6 +3,7 @@
 //! Readers take a snapshot (an Arc) and walk it without a lock; watchers hold a cursor into one shared ring of events.
 //! Nothing here decides who may read, and nothing is written: the store is the truth, the cache follows it.
 
+mod adopted;
 mod cached;
 mod feed;
 mod fields;
@@ -21,6 +22,7 @@ pub(crate) use ring::{Event, Kind};
 pub(crate) use watch::{CacheWatch, WatchError};
 
 use crate::storage::Layout;
+use adopted::Adopted;
 use arc_swap::ArcSwap;
 use imbl::OrdMap;
 use parking_lot::RwLock;
@@ -28,7 +30,7 @@ use ring::Ring;
 use sleepers::Sleepers;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::watch as signal;
 use triad_kv::{Revision, Store};
 
@@ -68,6 +70,8 @@ pub(crate) struct ResourceCache {
     written: AtomicU64,
     /// Watchers that have seen all of the ring.
     sleepers: Sleepers,
+    /// The resource is no longer served: watches end.
+    over: AtomicBool,
 }
 
 impl ResourceCache {
@@ -81,7 +85,12 @@ impl ResourceCache {
             ring: RwLock::new(Ring::new()),
             written: AtomicU64::new(0),
             sleepers: Sleepers::default(),
+            over: AtomicBool::new(false),
         }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
     }
 
     /// Begins with what the store held at a revision.
@@ -126,11 +135,13 @@ const SPARE: usize = 64;
 pub(crate) struct Cacher {
     store: Store,
     resources: Vec<Arc<ResourceCache>>,
+    /// Those of custom resources, which come and go.
+    adopted: Adopted,
     /// Every change up to this revision is in the caches.
     progress: signal::Sender<Revision>,
     /// What the rings of all resources may hold,
     ring_bytes: usize,
-    /// and what they hold. Only the feed changes them.
+    /// and what they hold; those that were let go count until all are counted anew. Only the feed changes this.
     rings_hold: AtomicUsize,
 }
 
@@ -144,6 +155,7 @@ impl Cacher {
         Cacher {
             store,
             resources,
+            adopted: Adopted::default(),
             progress: signal::channel(Revision(0)).0,
             ring_bytes: RING_BYTES,
             rings_hold: AtomicUsize::new(0),
@@ -167,10 +179,12 @@ impl Cacher {
     /// The largest rings give: one busy resource costs the quiet ones nothing. Somewhat more goes than must, so that not every change
     /// looks at all rings.
     fn bound_rings(&self) {
-        let sizes = self.resources.iter().map(|cache| cache.ring.read().bytes());
+        let adopted = self.adopted.all();
+        let all = || self.resources.iter().chain(adopted.iter());
+        let sizes = all().map(|cache| cache.ring.read().bytes());
         let level = ring::level(sizes.collect(), self.ring_bytes - self.ring_bytes / SPARE);
         let keep = |cache: &Arc<ResourceCache>| cache.ring.write().keep(level);
-        let held = self.resources.iter().map(keep).sum();
+        let held = all().map(keep).sum();
         self.rings_hold.store(held, Ordering::Relaxed);
     }
 
@@ -179,13 +193,9 @@ impl Cacher {
     }
 
     /// The cache that owns a key. A key's prefix ends in `/`, so no resource can shadow another.
-    pub(crate) fn owner(&self, key: &str) -> Option<&Arc<ResourceCache>> {
-        let at = self
-            .resources
-            .partition_point(|cache| cache.layout.prefix.as_str() <= key);
-        at.checked_sub(1)
-            .map(|at| &self.resources[at])
-            .filter(|cache| key.starts_with(cache.layout.prefix.as_str()))
+    pub(crate) fn owner(&self, key: &str) -> Option<Arc<ResourceCache>> {
+        let built_in = owner_among(&self.resources, key).cloned();
+        built_in.or_else(|| owner_among(&self.adopted.all(), key).cloned())
     }
 
     pub(crate) fn by_prefix(&self, prefix: &str) -> Option<&Arc<ResourceCache>> {
@@ -196,7 +206,7 @@ impl Cacher {
 
     /// Has every watch looked at again, though nothing changed: its end has come, say.
     pub(crate) fn wake_watches(&self) {
-        for cache in &self.resources {
+        for cache in self.resources.iter().chain(self.adopted.all().iter()) {
             cache.sleepers.wake_all();
         }
     }
@@ -225,6 +235,13 @@ impl Cacher {
     pub(crate) fn store(&self) -> &Store {
         &self.store
     }
+}
+
+/// The cache that owns a key, among caches in the order of their prefixes.
+fn owner_among<'a>(caches: &'a [Arc<ResourceCache>], key: &str) -> Option<&'a Arc<ResourceCache>> {
+    let at = caches.partition_point(|cache| cache.layout.prefix.as_str() <= key);
+    let at = at.checked_sub(1)?;
+    Some(&caches[at]).filter(|cache| key.starts_with(cache.layout.prefix.as_str()))
 }
 
 #[cfg(test)]

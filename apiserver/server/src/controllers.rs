@@ -58,6 +58,8 @@ pub(crate) fn start(api: &Arc<Api>) -> Running {
     tasks.spawn(flow_schemas::run(api.clone()));
     tasks.spawn(api_services::run(api.clone()));
     tasks.spawn(definitions::run(api.clone()));
+    tasks.spawn(crate::custom::follow(api.clone()));
+    tasks.spawn(crate::custom::api_services::register(api.clone()));
     tasks.spawn(service_range::run(api.clone()));
     tasks.spawn(token_usage::run(api.clone()));
     tasks.spawn(crate::cluster::backup::on_schedule(api.clone()));

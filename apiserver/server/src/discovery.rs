@@ -1,28 +1,50 @@
-//! Discovery: what is served, in the old documents and the aggregated one (KEP-3352), made once from the resource table.
+//! Discovery: what is served, in the old documents and the aggregated one (KEP-3352): made once of the resource table, and anew when
+//! custom kinds come or go, by whoever asks next.
 
+mod customs;
+
+use crate::custom::Customs;
 use crate::endpoint::Endpoints;
 use crate::negotiate::{Accepted, MEDIA_TYPES, Media, Offer, accept, route_accepts};
 use crate::query::Query;
 use crate::reply::{self, Reply, named};
+use arc_swap::ArcSwap;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha512};
+use std::sync::Arc;
 use triad_machinery::schema::TypeId;
 use triad_machinery::scheme::{Group, Resource, scheme};
 use triad_machinery::status::Status;
 
-/// The documents of all groups that are served.
 pub(crate) struct Discovery {
-    groups: Vec<Served>,
-    aggregated: [Aggregated; 2],
+    built_in: Vec<Served>,
+    state: ArcSwap<State>,
     server_address: String,
 }
 
+/// The documents of all groups that are served.
+struct State {
+    /// Of the custom kinds in it.
+    generation: u64,
+    groups: Vec<Served>,
+    aggregated: [Aggregated; 2],
+}
+
 /// One group with the versions of it that are served, preferred first.
+#[derive(Clone)]
 struct Served {
-    name: &'static str,
-    versions: Vec<(&'static str, Value)>,
+    name: String,
+    versions: Vec<ServedVersion>,
+}
+
+#[derive(Clone)]
+struct ServedVersion {
+    name: String,
+    resources: Value,
+    /// The same as the aggregated document has it.
+    aggregated: Value,
 }
 
 /// The aggregated document of /api or /apis.
@@ -31,70 +53,93 @@ struct Aggregated {
     etag: HeaderValue,
 }
 
-impl Discovery {
-    pub(crate) fn new(endpoints: &Endpoints, server_address: String) -> Self {
-        let mut groups = Vec::new();
-        for group in scheme().groups() {
-            let versions: Vec<_> = group
-                .versions
-                .iter()
-                .filter(|version| endpoints.serves(&group.name, &version.name))
-                .map(|version| (&*version.name, resource_list(group, &version.name)))
-                .collect();
-            if !versions.is_empty() {
-                groups.push(Served {
-                    name: &group.name,
-                    versions,
-                });
-            }
-        }
+impl State {
+    fn new(groups: Vec<Served>, generation: u64) -> Self {
         let aggregated = [true, false].map(|core| {
-            let items: Vec<Value> = groups.iter().filter(|group| group.name.is_empty() == core).map(aggregated_group).collect();
+            let groups = groups.iter().filter(|group| group.name.is_empty() == core);
+            let items: Vec<Value> = groups.map(aggregated_group).collect();
             let document = json!({"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items});
             let digest: String = Sha512::digest(document.to_string()).iter().map(|byte| format!("{byte:02X}")).collect();
             let etag = HeaderValue::from_str(&format!("\"{digest}\"")).unwrap_or(HeaderValue::from_static("\"\""));
             Aggregated { document, etag }
         });
-        Discovery {
+        State {
+            generation,
             groups,
             aggregated,
+        }
+    }
+
+    fn group(&self, name: &str) -> Option<&Served> {
+        self.groups.iter().find(|group| group.name == name)
+    }
+}
+
+impl Discovery {
+    pub(crate) fn new(endpoints: &Endpoints, server_address: String) -> Self {
+        let mut groups = Vec::new();
+        for group in scheme().groups() {
+            let versions = group.versions.iter();
+            let versions: Vec<_> = versions
+                .filter(|version| endpoints.serves(&group.name, &version.name))
+                .map(|version| built_in_version(group, &version.name))
+                .collect();
+            if !versions.is_empty() {
+                groups.push(Served {
+                    name: group.name.to_string(),
+                    versions,
+                });
+            }
+        }
+        Discovery {
+            state: ArcSwap::from_pointee(State::new(groups.clone(), 0)),
+            built_in: groups,
             server_address,
         }
+    }
+
+    /// The documents of what is served now.
+    fn state(&self, customs: &Customs) -> Arc<State> {
+        let (state, generation) = (self.state.load_full(), customs.generation());
+        if state.generation == generation {
+            return state;
+        }
+        let groups = customs::with_customs(self.built_in.clone(), &customs.kinds());
+        let state = Arc::new(State::new(groups, generation));
+        self.state.store(state.clone());
+        state
     }
 
     /// Answers a discovery path; None when the path is none.
     pub(crate) fn answer(
         &self,
+        customs: &Customs,
         method: &Method,
         path: &str,
         headers: &HeaderMap,
         query: &Query,
     ) -> Option<Result<Reply, Status>> {
+        let state = self.state(customs);
         let trimmed = path.strip_suffix('/').unwrap_or(path);
         let parts: Vec<&str> = trimmed.split('/').skip(1).collect();
         match parts.as_slice() {
-            ["api"] => Some(self.root(true, method, headers, query)),
-            ["apis"] => Some(self.root(false, method, headers, query)),
-            ["api", version] => Some(self.resources("", version, method, headers, query)),
-            ["apis", group] => self
-                .groups
-                .iter()
-                .find(|g| g.name == *group && !group.is_empty())
-                .map(|group| {
-                    plain(
-                        headers,
-                        query,
-                        group_document(group, true),
-                        "meta/v1.APIGroup",
-                    )
-                }),
-            ["apis", group, version]
-                if self
-                    .groups
-                    .iter()
-                    .any(|g| g.name == *group && !group.is_empty()) =>
-            {
-                Some(self.resources(group, version, method, headers, query))
+            ["api"] => Some(self.root(&state, true, method, headers, query)),
+            ["apis"] => Some(self.root(&state, false, method, headers, query)),
+            ["api", version] => Some(resources(state.group(""), version, method, headers, query)),
+            ["apis", group] => {
+                let group = state.group(group).filter(|group| !group.name.is_empty())?;
+                let document = group_document(group, true);
+                Some(plain(headers, query, document, "meta/v1.APIGroup"))
+            }
+            ["apis", group, version] => {
+                let group = state.group(group).filter(|group| !group.name.is_empty())?;
+                // Behind no router, what is not there is no path.
+                let there = group.versions.iter().any(|known| known.name == *version);
+                let custom = !self.built_in.iter().any(|known| known.name == group.name);
+                if custom && !there {
+                    return None;
+                }
+                Some(resources(Some(group), version, method, headers, query))
             }
             _ => None,
         }
@@ -102,6 +147,7 @@ impl Discovery {
 
     fn root(
         &self,
+        state: &State,
         core: bool,
         method: &Method,
         headers: &HeaderMap,
@@ -112,20 +158,19 @@ impl Discovery {
             return Err(Status::method_not_allowed());
         }
         if let Some(accepted) = aggregated_form(headers, query) {
-            return Ok(self.aggregated[usize::from(!core)].answer(headers, &accepted));
+            return Ok(state.aggregated[usize::from(!core)].answer(headers, &accepted));
         }
         if core {
             route_accepts(headers, &MEDIA_TYPES)?;
-            let versions: Vec<&str> = self
-                .groups
-                .iter()
-                .filter(|g| g.name.is_empty())
-                .flat_map(|g| g.versions.iter().map(|(v, _)| *v))
+            let core = state.groups.iter().filter(|group| group.name.is_empty());
+            let versions: Vec<&str> = core
+                .flat_map(|group| &group.versions)
+                .map(|version| version.name.as_str())
                 .collect();
             let document = json!({"kind": "APIVersions", "versions": versions, "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": self.server_address}]});
             return plain(headers, query, document, "meta/v1.APIVersions");
         }
-        let groups: Vec<Value> = self
+        let groups: Vec<Value> = state
             .groups
             .iter()
             .filter(|g| !g.name.is_empty())
@@ -138,29 +183,29 @@ impl Discovery {
             "meta/v1.APIGroupList",
         )
     }
+}
 
-    fn resources(
-        &self,
-        group: &str,
-        version: &str,
-        method: &Method,
-        headers: &HeaderMap,
-        query: &Query,
-    ) -> Result<Reply, Status> {
-        let found = self
-            .groups
-            .iter()
-            .find(|g| g.name == group)
-            .and_then(|g| g.versions.iter().find(|(v, _)| *v == version));
-        let Some((_, document)) = found else {
-            return Err(Status::no_such_resource());
-        };
-        if *method != Method::GET {
-            return Err(Status::method_not_allowed());
-        }
-        route_accepts(headers, &MEDIA_TYPES)?;
-        plain(headers, query, document.clone(), "meta/v1.APIResourceList")
+fn resources(
+    group: Option<&Served>,
+    version: &str,
+    method: &Method,
+    headers: &HeaderMap,
+    query: &Query,
+) -> Result<Reply, Status> {
+    let versions = group.into_iter().flat_map(|group| &group.versions);
+    let Some(found) = versions.into_iter().find(|known| known.name == version) else {
+        return Err(Status::no_such_resource());
+    };
+    if *method != Method::GET {
+        return Err(Status::method_not_allowed());
     }
+    route_accepts(headers, &MEDIA_TYPES)?;
+    plain(
+        headers,
+        query,
+        found.resources.clone(),
+        "meta/v1.APIResourceList",
+    )
 }
 
 fn plain(headers: &HeaderMap, query: &Query, document: Value, ty: &str) -> Result<Reply, Status> {
@@ -219,22 +264,31 @@ fn list_type() -> TypeId {
 }
 
 fn group_document(group: &Served, typed: bool) -> Value {
-    let version = |version: &str| json!({"groupVersion": triad_machinery::scheme::group_version(group.name, version), "version": version});
-    let versions: Vec<Value> = group.versions.iter().map(|(v, _)| version(v)).collect();
+    let version = |version: &str| json!({"groupVersion": triad_machinery::scheme::group_version(&group.name, version), "version": version});
+    let versions: Vec<Value> = group.versions.iter().map(|v| version(&v.name)).collect();
     let mut document = Map::new();
     if typed {
         document.insert("kind".to_owned(), "APIGroup".into());
         document.insert("apiVersion".to_owned(), "v1".into());
     }
-    document.insert("name".to_owned(), group.name.into());
+    document.insert("name".to_owned(), group.name.as_str().into());
     document.insert("preferredVersion".to_owned(), versions[0].clone());
     document.insert("versions".to_owned(), versions.into());
     Value::Object(document)
 }
 
-fn resource_list(group: &Group, version: &str) -> Value {
+fn built_in_version(group: &Group, version: &str) -> ServedVersion {
+    let resources = || scheme().resources_of(&group.name, version);
+    ServedVersion {
+        name: version.to_owned(),
+        resources: resource_list(&group.name, version, resources()),
+        aggregated: resources().map(aggregated_resource).collect(),
+    }
+}
+
+fn resource_list<'a>(group: &str, version: &str, all: impl Iterator<Item = &'a Resource>) -> Value {
     let mut resources = Vec::new();
-    for resource in scheme().resources_of(&group.name, version) {
+    for resource in all {
         resources.push(resource_entry(resource));
         for subresource in &resource.subresources {
             let mut entry = json!({"name": format!("{}/{}", resource.plural, subresource.name), "singularName": "", "namespaced": resource.namespaced, "kind": &*subresource.kind, "verbs": subresource.verbs});
@@ -247,11 +301,11 @@ fn resource_list(group: &Group, version: &str) -> Value {
             resources.push(entry);
         }
     }
-    let group_version = triad_machinery::scheme::group_version(&group.name, version);
+    let group_version = triad_machinery::scheme::group_version(group, version);
     let mut document =
         json!({"kind": "APIResourceList", "groupVersion": group_version, "resources": resources});
     // The core group's list has never borne an apiVersion.
-    if !group.name.is_empty() {
+    if !group.is_empty() {
         document["apiVersion"] = "v1".into();
     }
     document
@@ -272,21 +326,11 @@ fn resource_entry(resource: &Resource) -> Value {
 }
 
 fn aggregated_group(group: &Served) -> Value {
-    let versions: Vec<Value> = group
-        .versions
-        .iter()
-        .map(|(version, _)| {
-            let resources: Vec<Value> = scheme()
-                .resources_of(group.name, version)
-                .map(aggregated_resource)
-                .collect();
-            json!({"version": version, "resources": resources, "freshness": "Current"})
-        })
-        .collect();
-    let metadata = if group.name.is_empty() {
-        json!({})
-    } else {
-        json!({"name": group.name})
+    let version = |version: &ServedVersion| json!({"version": version.name, "resources": version.aggregated, "freshness": "Current"});
+    let versions: Vec<Value> = group.versions.iter().map(version).collect();
+    let metadata = match group.name.as_str() {
+        "" => json!({}),
+        name => json!({"name": name}),
     };
     json!({"metadata": metadata, "versions": versions})
 }
@@ -295,7 +339,10 @@ fn aggregated_resource(resource: &Resource) -> Value {
     let kind = |kind: &str, group: &str, version: &str| json!({"group": group, "version": version, "kind": kind});
     let mut entry = json!({
         "resource": &*resource.plural,
-        "responseKind": kind(&resource.kind, "", ""),
+        "responseKind": match resource.is_custom() {
+            true => kind(&resource.kind, &resource.group, &resource.version),
+            false => kind(&resource.kind, "", ""),
+        },
         "scope": if resource.namespaced { "Namespaced" } else { "Cluster" },
         "singularResource": &*resource.singular,
         "verbs": resource.verbs,
@@ -310,7 +357,7 @@ fn aggregated_resource(resource: &Resource) -> Value {
         .subresources
         .iter()
         .map(|subresource| {
-            let same = (&*subresource.group, &*subresource.version) == (&*resource.group, &*resource.version);
+            let same = !resource.is_custom() && (&*subresource.group, &*subresource.version) == (&*resource.group, &*resource.version);
             let (group, version) = if same { ("", "") } else { (&*subresource.group, &*subresource.version) };
             json!({"subresource": &*subresource.name, "responseKind": kind(&subresource.kind, group, version), "verbs": subresource.verbs})
         })

@@ -1,6 +1,7 @@
 //! The resources that are served: one endpoint per group, version and resource, several of which may share one registry.
 
 use crate::cacher::Cacher;
+use crate::custom::{Customs, Face};
 use crate::registry::{Registry, strategy};
 use crate::storage::Layout;
 use serde_json::Value;
@@ -18,6 +19,8 @@ pub(crate) struct Endpoint {
     pub(crate) ty: TypeId,
     /// None for resources that are computed, never stored (reviews, bindings).
     pub(crate) registry: Option<Arc<Registry>>,
+    /// What a custom kind is in this version.
+    pub(crate) custom: Option<Arc<Face>>,
 }
 
 impl Endpoint {
@@ -30,13 +33,26 @@ impl Endpoint {
 
     /// Whether objects are served as they are stored.
     pub(crate) fn is_storage_version(&self) -> bool {
+        if let Some(custom) = &self.custom {
+            return custom.version.storage;
+        }
         self.registry
             .as_ref()
             .is_some_and(|registry| std::ptr::eq(registry.layout.resource, self.resource))
     }
 
+    pub(crate) fn list_kind(&self) -> String {
+        match &self.custom {
+            Some(custom) => custom.kind.definition.list_kind.clone(),
+            None => self.resource.list_kind(),
+        }
+    }
+
     /// The Warning text of a deprecated version, as upstream words it.
     pub(crate) fn deprecation_warning(&self) -> Option<String> {
+        if let Some(custom) = &self.custom {
+            return custom.version.warning.clone();
+        }
         let lifecycle = self
             .resource
             .lifecycle()
@@ -61,7 +77,8 @@ impl Endpoint {
     /// An object of this version in the storage version.
     pub(crate) fn to_storage(&self, object: Value) -> Value {
         match &self.registry {
-            Some(registry) if !self.is_storage_version() => {
+            // The registry of a custom kind is that of one version.
+            Some(registry) if self.custom.is_none() && !self.is_storage_version() => {
                 convert(object, self.resource, registry.layout.resource)
             }
             _ => object,
@@ -71,7 +88,7 @@ impl Endpoint {
     /// A stored object in this version.
     pub(crate) fn served(&self, object: Value) -> Value {
         match &self.registry {
-            Some(registry) if !self.is_storage_version() => {
+            Some(registry) if self.custom.is_none() && !self.is_storage_version() => {
                 convert(object, registry.layout.resource, self.resource)
             }
             _ => object,
@@ -96,6 +113,7 @@ pub(crate) fn convert(mut object: Value, from: &Resource, to: &Resource) -> Valu
 pub(crate) struct Endpoints {
     by_path: HashMap<(String, String, String), Arc<Endpoint>>,
     registries: Vec<Arc<Registry>>,
+    pub(crate) customs: Customs,
 }
 
 /// Where every stored resource lies, of all versions that may be served: one layout per key prefix.
@@ -165,18 +183,21 @@ impl Endpoints {
                     resource,
                     ty,
                     registry,
+                    custom: None,
                 }),
             );
         }
         Endpoints {
             by_path,
             registries,
+            customs: Customs::new(max_object_bytes, settings),
         }
     }
 
-    pub(crate) fn get(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Endpoint>> {
-        self.by_path
-            .get(&(group.to_owned(), version.to_owned(), plural.to_owned()))
+    pub(crate) fn get(&self, group: &str, version: &str, plural: &str) -> Option<Arc<Endpoint>> {
+        let path = (group.to_owned(), version.to_owned(), plural.to_owned());
+        let built_in = self.by_path.get(&path).cloned();
+        built_in.or_else(|| self.customs.get(&path))
     }
 
     pub(crate) fn serves(&self, group: &str, version: &str) -> bool {
@@ -189,13 +210,16 @@ impl Endpoints {
         self.by_path.keys().any(|(g, _, _)| g == group)
     }
 
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
-        self.by_path.values()
+    /// All that are served now, custom ones too.
+    pub(crate) fn all(&self) -> Vec<Arc<Endpoint>> {
+        let mut all: Vec<_> = self.by_path.values().cloned().collect();
+        all.extend(self.customs.endpoints());
+        all
     }
 
     /// Some endpoint that serves what a registry stores.
-    pub(crate) fn of(&self, registry: &Arc<Registry>) -> Option<&Arc<Endpoint>> {
-        self.all().find(|endpoint| {
+    pub(crate) fn of(&self, registry: &Arc<Registry>) -> Option<Arc<Endpoint>> {
+        self.all().into_iter().find(|endpoint| {
             endpoint
                 .registry
                 .as_ref()
@@ -203,15 +227,18 @@ impl Endpoints {
         })
     }
 
-    /// The registry of a resource, whatever version it is stored in.
+    /// The registry of a built-in resource, whatever version it is stored in.
     pub(crate) fn registry(&self, group: &str, plural: &str) -> Option<&Arc<Registry>> {
         self.registries.iter().find(|registry| {
             registry.layout.resource.group == group && registry.layout.resource.plural == plural
         })
     }
 
-    pub(crate) fn registries(&self) -> &[Arc<Registry>] {
-        &self.registries
+    /// One registry for each kind that is stored and served now, custom ones too.
+    pub(crate) fn registries(&self) -> Vec<Arc<Registry>> {
+        let mut all = self.registries.clone();
+        all.extend(self.customs.registries());
+        all
     }
 }
 

@@ -23,7 +23,7 @@ use crate::api::Api;
 use crate::audit::Trail;
 use crate::endpoint::Endpoint;
 use crate::filters::request_info::RequestInfo;
-use crate::negotiate::{Accepted, Media, Offer, accept};
+use crate::negotiate::{Accepted, Media, Offer, accept_where};
 use crate::query::Query;
 use crate::registry::before::{Document, Written};
 use crate::registry::{Outcome, Registry, Stored};
@@ -135,7 +135,12 @@ impl Call {
     }
 
     pub(crate) fn accepted(&self, offer: Offer) -> Result<Accepted, Status> {
-        accept(&self.headers, &self.query, offer)
+        // Custom kinds have no protobuf, but what they are shown as has.
+        let takes = |accepted: &Accepted| {
+            let shown_as_it_is = accepted.convert.is_none() && self.info.subresource != "scale";
+            self.endpoint.custom.is_none() || accepted.media != Media::Protobuf || !shown_as_it_is
+        };
+        accept_where(&self.headers, &self.query, offer, takes)
     }
 
     /// The form of an answer that shows the object itself or a view of it.

@@ -10,6 +10,7 @@ mod cacher;
 mod clock;
 mod cluster;
 mod controllers;
+mod custom;
 mod debug;
 mod discovery;
 mod egress;

@@ -103,6 +103,16 @@ pub(crate) fn route_accepts(headers: &HeaderMap, offered: &[&str]) -> Result<(),
 
 /// Chooses the answer's form by the Accept header.
 pub(crate) fn accept(headers: &HeaderMap, query: &Query, offer: Offer) -> Result<Accepted, Status> {
+    accept_where(headers, query, offer, |_| true)
+}
+
+/// The same among those that `takes` lets through.
+pub(crate) fn accept_where(
+    headers: &HeaderMap,
+    query: &Query,
+    offer: Offer,
+    takes: impl Fn(&Accepted) -> bool,
+) -> Result<Accepted, Status> {
     let header = headers
         .get_all(ACCEPT)
         .iter()
@@ -125,7 +135,7 @@ pub(crate) fn accept(headers: &HeaderMap, query: &Query, offer: Offer) -> Result
             if !clause.covers(media) {
                 continue;
             }
-            if let Some(mut accepted) = clause.accepted(media, offer) {
+            if let Some(mut accepted) = clause.accepted(media, offer).filter(&takes) {
                 accepted.pretty = accepted.pretty || pretty();
                 return Ok(accepted);
             }

@@ -1,7 +1,9 @@
 //! Serves OpenAPI: /openapi/v2, the index /openapi/v3 and the document of each group-version below it (kube-openapi
 //! pkg/handler, pkg/handler3; kube-aggregator's index). A document is made when it is first asked for and kept compressed;
-//! at start nothing is made. Any method is answered, as upstream does.
+//! at start nothing is made. When custom kinds come or go, what shows them is made anew by whoever asks next. Any method is
+//! answered, as upstream does.
 
+mod customs;
 mod published;
 #[cfg(test)]
 mod tests;
@@ -11,7 +13,9 @@ use crate::endpoint::Endpoints;
 use crate::negotiate;
 use crate::query::Query;
 use crate::reply::{self, Reply, takes_gzip};
+use arc_swap::ArcSwap;
 use bytes::Bytes;
+use customs::Customs;
 use http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, EXPIRES, HeaderName, HeaderValue,
     IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, VARY,
@@ -20,7 +24,7 @@ use http::{HeaderMap, Method};
 use published::{Encoding, Maker, Published};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use triad_machinery::openapi::{Descriptions, Documents, v2_protobuf, v3_protobuf};
 use triad_machinery::scheme::scheme;
 
@@ -65,11 +69,29 @@ const V3: Offer = Offer {
 
 pub(crate) struct OpenApi {
     documents: Documents<'static>,
-    v2: Published,
+    /// Those of built-in kinds: they never change.
     v3: BTreeMap<String, Published>,
+    /// What changes with the custom kinds.
+    state: ArcSwap<State>,
+}
+
+/// What there is while the custom kinds are the same.
+struct State {
+    customs: Customs,
+    v2: Published,
     index: OnceLock<Bytes>,
-    /// Documents change when the server is started anew, not between.
     modified: HeaderValue,
+}
+
+impl State {
+    fn new(customs: Customs) -> Self {
+        State {
+            customs,
+            v2: Published::default(),
+            index: OnceLock::new(),
+            modified: http_date(0),
+        }
+    }
 }
 
 impl OpenApi {
@@ -87,43 +109,63 @@ impl OpenApi {
             .collect();
         OpenApi {
             documents,
-            v2: Published::default(),
             v3,
-            index: OnceLock::new(),
-            modified: http_date(0),
+            state: ArcSwap::from_pointee(State::new(Customs::default())),
         }
     }
 
     /// Answers a path of OpenAPI; None when the path is none.
     pub(crate) fn answer(
         &self,
+        kinds: &crate::custom::Customs,
         method: &Method,
         path: &str,
         headers: &HeaderMap,
         query: &Query,
     ) -> Option<Reply> {
-        match path.strip_prefix("/openapi/")? {
-            "v2" => Some(tokio::task::block_in_place(|| self.v2(method, headers))),
-            "v3" => Some(tokio::task::block_in_place(|| self.index(method, headers))),
+        let path = path.strip_prefix("/openapi/")?;
+        let state = self.state(kinds);
+        let made = |work: &dyn Fn() -> Reply| Some(tokio::task::block_in_place(work));
+        match path {
+            "v2" => made(&|| self.v2(&state, method, headers)),
+            "v3" => made(&|| self.index(&state, method, headers)),
             path => {
                 let name = path.strip_prefix("v3/")?;
-                Some(match self.v3.get(name) {
-                    Some(document) => tokio::task::block_in_place(|| {
-                        self.v3(name, document, method, headers, query)
-                    }),
-                    None => reply::empty(404),
-                })
+                let document = self.v3.get(name).or_else(|| state.customs.document(name));
+                let Some(document) = document else {
+                    return Some(reply::empty(404));
+                };
+                made(&|| self.v3(&state, name, document, method, headers, query))
             }
         }
     }
 
-    fn v2(&self, method: &Method, headers: &HeaderMap) -> Reply {
-        let make = || self.documents.v2(&Descriptions::read(&triad_docs::text()));
+    /// What shows the custom kinds that are served now; documents of groups that did not change are kept.
+    fn state(&self, kinds: &crate::custom::Customs) -> Arc<State> {
+        let state = self.state.load_full();
+        let generation = kinds.generation();
+        if state.customs.generation() == generation {
+            return state;
+        }
+        let customs = Customs::new(&kinds.kinds(), generation, &state.customs);
+        let state = Arc::new(State::new(customs));
+        self.state.store(state.clone());
+        state
+    }
+
+    fn v2(&self, state: &State, method: &Method, headers: &HeaderMap) -> Reply {
+        let make = || {
+            let text = triad_docs::text();
+            let descriptions = Descriptions::read(&text);
+            let mut document = self.documents.v2(&descriptions);
+            state.customs.add_to_v2(&mut document, &descriptions);
+            document
+        };
         let maker = Maker {
             make: &make,
             protobuf: v2_protobuf,
         };
-        let mut reply = self.document(&V2, &self.v2, &maker, method, headers);
+        let mut reply = self.document(state, &V2, &state.v2, &maker, method, headers);
         reply
             .headers_mut()
             .append(VARY, HeaderValue::from_static("Accept-Encoding"));
@@ -135,18 +177,19 @@ impl OpenApi {
 
     fn v3(
         &self,
+        state: &State,
         name: &str,
         document: &Published,
         method: &Method,
         headers: &HeaderMap,
         query: &Query,
     ) -> Reply {
-        let make = || self.make_v3(name);
+        let make = || self.make_v3(state, name);
         let maker = Maker {
             make: &make,
             protobuf: v3_protobuf,
         };
-        let mut reply = self.document(&V3, document, &maker, method, headers);
+        let mut reply = self.document(state, &V3, document, &maker, method, headers);
         let known = reply.status() != 406;
         let vary = if reply.headers().contains_key(CONTENT_ENCODING) {
             "Accept, Accept-Encoding"
@@ -169,20 +212,22 @@ impl OpenApi {
         reply
     }
 
-    fn make_v3(&self, name: &str) -> Value {
-        self.documents
-            .v3(name, &Descriptions::read(&triad_docs::text()))
-            .unwrap_or_default()
+    fn make_v3(&self, state: &State, name: &str) -> Value {
+        let text = triad_docs::text();
+        let descriptions = Descriptions::read(&text);
+        let built_in = self.documents.v3(name, &descriptions);
+        let custom = || state.customs.make(name, &descriptions);
+        built_in.or_else(custom).unwrap_or_default()
     }
 
     /// The index: every document with the hash of what it says, so that it can be kept for good.
-    fn index(&self, method: &Method, headers: &HeaderMap) -> Reply {
-        if self.unmodified_since(method, headers) {
+    fn index(&self, state: &State, method: &Method, headers: &HeaderMap) -> Reply {
+        if unmodified_since(state, method, headers) {
             return reply::empty(304);
         }
-        let index = self.index.get_or_init(|| {
+        let index = state.index.get_or_init(|| {
             let entry = |(name, document): (&String, &Published)| {
-                let make = || self.make_v3(name);
+                let make = || self.make_v3(state, name);
                 let hash = document.etag(&Maker {
                     make: &make,
                     protobuf: v3_protobuf,
@@ -192,19 +237,25 @@ impl OpenApi {
                     serde_json::json!({"serverRelativeURL": url(name, hash)}),
                 )
             };
-            let paths: serde_json::Map<_, _> = self.v3.iter().map(entry).collect();
+            let paths: serde_json::Map<_, _> = (self.v3.iter())
+                .chain(state.customs.documents())
+                .map(entry)
+                .collect::<BTreeMap<_, _>>()
+                .into_iter()
+                .collect();
             serde_json::json!({"paths": paths}).to_string().into()
         });
         let mut reply = reply::bytes(200, "text/plain; charset=utf-8", index.clone());
         reply
             .headers_mut()
-            .insert(LAST_MODIFIED, self.modified.clone());
+            .insert(LAST_MODIFIED, state.modified.clone());
         reply
     }
 
     /// A document in the form that the client takes, or that it has it already, or that there is no such form.
     fn document(
         &self,
+        state: &State,
         offer: &Offer,
         document: &Published,
         maker: &Maker<'_>,
@@ -227,7 +278,7 @@ impl OpenApi {
                 .split(',')
                 .map(str::trim)
                 .any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag),
-            None => self.unmodified_since(method, headers),
+            None => unmodified_since(state, method, headers),
         };
         let mut reply = if known {
             reply::empty(304)
@@ -243,16 +294,16 @@ impl OpenApi {
         if !known {
             reply
                 .headers_mut()
-                .insert(LAST_MODIFIED, self.modified.clone());
+                .insert(LAST_MODIFIED, state.modified.clone());
         }
         set(&mut reply, ETAG, &etag);
         reply
     }
+}
 
-    fn unmodified_since(&self, method: &Method, headers: &HeaderMap) -> bool {
-        matches!(*method, Method::GET | Method::HEAD)
-            && headers.get(IF_MODIFIED_SINCE) == Some(&self.modified)
-    }
+fn unmodified_since(state: &State, method: &Method, headers: &HeaderMap) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+        && headers.get(IF_MODIFIED_SINCE) == Some(&state.modified)
 }
 
 /// The answer to a hash that is out of date.

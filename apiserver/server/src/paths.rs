@@ -19,10 +19,14 @@ pub(crate) async fn answer(
     info: &RequestInfo,
 ) -> Result<Reply, Status> {
     let path = info.path.as_str();
+    let customs = &api.endpoints.customs;
     if let Some(reply) = api.health.answer(path, query) {
         return Ok(reply);
     }
-    if let Some(reply) = api.openapi.answer(&head.method, path, &head.headers, query) {
+    if let Some(reply) = api
+        .openapi
+        .answer(customs, &head.method, path, &head.headers, query)
+    {
         return Ok(reply);
     }
     match path {
@@ -83,7 +87,7 @@ pub(crate) async fn answer(
     }
     match api
         .discovery
-        .answer(&head.method, path, &head.headers, query)
+        .answer(customs, &head.method, path, &head.headers, query)
     {
         Some(answer) => answer,
         None => Ok(reply::page_not_found()),

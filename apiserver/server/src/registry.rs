@@ -85,6 +85,11 @@ impl Registry {
         }
     }
 
+    /// As one version of a custom kind sees the objects of its cache.
+    pub(crate) fn with_layout(self, layout: Layout) -> Self {
+        Registry { layout, ..self }
+    }
+
     pub(crate) fn resource(&self) -> &'static Resource {
         self.layout.resource
     }
@@ -289,7 +294,7 @@ impl Registry {
     }
 
     fn encode(&self, object: &mut Value) -> Result<Bytes, Status> {
-        let value = self.layout.encode(object);
+        let value = self.layout.try_encode(object)?;
         if value.len() > self.max_object_bytes {
             let why = format!(
                 "the object is {} bytes encoded, the limit is {}",

@@ -65,11 +65,11 @@ pub(crate) fn find(
     if info.parts.len() > 3 && !matches!(info.subresource.as_str(), "proxy") {
         return Err(Status::no_such_resource());
     }
-    if resource.namespaced != scoped && (scoped || named) {
+    if !fits_scope(&endpoint, info) {
         return Err(Status::no_such_resource());
     }
     if !info.subresource.is_empty() {
-        return find_subresource(endpoint, method, info, headers);
+        return find_subresource(&endpoint, method, info, headers);
     }
     let across = resource.namespaced && !scoped;
     let verbs: &[(&str, Method, Action)] = if named {
@@ -107,9 +107,9 @@ pub(crate) fn find(
                 Status::no_such_resource()
             });
         }
-        route_accepts(headers, &WATCH_TYPES)?;
+        router_accepts(&endpoint, headers, &WATCH_TYPES)?;
         return Ok(Route {
-            endpoint: endpoint.clone(),
+            endpoint,
             action: Action::Watch,
         });
     }
@@ -117,16 +117,33 @@ pub(crate) fn find(
         return Err(Status::method_not_allowed());
     };
     let lists = *action == Action::List && resource.has_verb("watch");
-    route_accepts(headers, if lists { &WATCH_TYPES } else { &MEDIA_TYPES })?;
+    let types = if lists {
+        &WATCH_TYPES[..]
+    } else {
+        &MEDIA_TYPES
+    };
+    router_accepts(&endpoint, headers, types)?;
     let action = if lists && info.verb == "watch" {
         Action::Watch
     } else {
         *action
     };
-    Ok(Route {
-        endpoint: endpoint.clone(),
-        action,
-    })
+    Ok(Route { endpoint, action })
+}
+
+/// Whether the path is one of the resource's: within a namespace or not, as it lies itself.
+pub(crate) fn fits_scope(endpoint: &Endpoint, info: &RequestInfo) -> bool {
+    let named = info.parts.len() > 1;
+    let scoped = !info.namespace.is_empty() && info.resource != "namespaces";
+    endpoint.resource.namespaced == scoped || !scoped && !named
+}
+
+/// The router's own word on media types; custom kinds are behind no router.
+fn router_accepts(endpoint: &Endpoint, headers: &HeaderMap, types: &[&str]) -> Result<(), Status> {
+    match endpoint.custom {
+        Some(_) => Ok(()),
+        None => route_accepts(headers, types),
+    }
 }
 
 fn find_subresource(
@@ -135,10 +152,12 @@ fn find_subresource(
     info: &RequestInfo,
     headers: &HeaderMap,
 ) -> Result<Route, Status> {
-    let subresource = endpoint
-        .resource
-        .subresource(&info.subresource)
-        .ok_or_else(Status::no_such_resource)?;
+    let unknown = || match endpoint.custom {
+        Some(_) => Status::not_found(endpoint.group_resource(), &info.name),
+        None => Status::no_such_resource(),
+    };
+    let subresource = endpoint.resource.subresource(&info.subresource);
+    let subresource = subresource.ok_or_else(unknown)?;
     let (verb, action) = match *method {
         Method::GET => ("get", Action::Get),
         Method::POST => ("create", Action::Create),
@@ -155,7 +174,7 @@ fn find_subresource(
         "proxy" | "exec" | "attach" | "portforward" | "log"
     );
     if !connects {
-        route_accepts(headers, &MEDIA_TYPES)?;
+        router_accepts(endpoint, headers, &MEDIA_TYPES)?;
     }
     Ok(Route {
         endpoint: endpoint.clone(),

@@ -22,7 +22,7 @@ use crate::options::Config;
 use crate::pki::Pki;
 use crate::runtime_config::Enabled;
 use crate::service_accounts::{Keys, Tokens};
-use crate::{admission, bootstrap, cluster, controllers, listener, tls};
+use crate::{admission, bootstrap, cluster, controllers, custom, listener, tls};
 use anyhow::{Context, Result, anyhow};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -172,6 +172,7 @@ async fn serve(
             .context("cannot load the store's objects")?
             .run(),
     );
+    custom::serve(&api).await;
     let bootstrap = bootstrap(&api).await?;
     let background = controllers::start(&api);
 

@@ -2,10 +2,12 @@
 //!
 //! The only place that knows the stored form. Callers hand over trees in the storage version and get them back.
 
+use crate::custom::Codec;
 use crate::negotiate::Media;
 use crate::wire;
 use bytes::Bytes;
 use serde_json::Value;
+use std::sync::Arc;
 use triad_kv::Revision;
 use triad_machinery::codec::json::{self, Gvk};
 use triad_machinery::codec::{Known, Message, Revised, protobuf};
@@ -13,6 +15,7 @@ use triad_machinery::defaults::{apply_defaults, settled};
 use triad_machinery::meta;
 use triad_machinery::schema::TypeId;
 use triad_machinery::scheme::Resource;
+use triad_machinery::status::Status;
 
 /// The common beginning of all object keys.
 pub(crate) const ROOT: &str = "/registry/";
@@ -27,6 +30,8 @@ pub(crate) struct Layout {
     /// The storage version, as objects name it.
     pub(crate) group_version: String,
     pub(crate) ty: TypeId,
+    /// How objects of a custom kind are read and written; None for built-in kinds.
+    custom: Option<Arc<Codec>>,
 }
 
 impl Layout {
@@ -36,6 +41,20 @@ impl Layout {
             resource,
             group_version: resource.group_version(),
             ty,
+            custom: None,
+        }
+    }
+
+    /// Of a custom kind: its objects lie as JSON.
+    pub(crate) fn custom(
+        prefix: String,
+        resource: &'static Resource,
+        ty: TypeId,
+        codec: Codec,
+    ) -> Self {
+        Layout {
+            custom: Some(Arc::new(codec)),
+            ..Layout::new(prefix, resource, ty)
         }
     }
 
@@ -58,24 +77,26 @@ impl Layout {
 
     /// The stored bytes of an object; its resourceVersion is left out.
     pub(crate) fn encode(&self, object: &mut Value) -> Bytes {
-        let removed = meta::metadata_mut(object)
-            .and_then(|metadata| metadata.shift_remove("resourceVersion"));
-        let bytes = protobuf::encode(
-            object,
-            self.ty,
-            Some(Gvk {
-                api_version: &self.group_version,
-                kind: &self.resource.kind,
-            }),
-        );
-        if let (Some(version), Some(metadata)) = (removed, meta::metadata_mut(object)) {
-            metadata.insert("resourceVersion".to_owned(), version);
+        without_version(object, |object| {
+            protobuf::encode(object, self.ty, Some(self.gvk())).into()
+        })
+    }
+
+    /// The same of any kind: those of custom ones may have to be converted, which may fail.
+    pub(crate) fn try_encode(&self, object: &mut Value) -> Result<Bytes, Status> {
+        match &self.custom {
+            Some(codec) => without_version(object, |object| codec.encode(object).map(Bytes::from)),
+            None => Ok(self.encode(object)),
         }
-        bytes.into()
     }
 
     /// A stored object as a tree with kind, apiVersion and resourceVersion.
     pub(crate) fn decode(&self, bytes: &[u8], revision: Revision) -> Result<Value, String> {
+        if let Some(codec) = &self.custom {
+            let mut object = codec.decode(bytes, revision)?;
+            meta::set(&mut object, "resourceVersion", &revision.to_string());
+            return Ok(object);
+        }
         let mut object = protobuf::decode(bytes, self.ty).map_err(|error| error.to_string())?;
         // Fields that protobuf does not carry (the kind of a claim template) come back as defaults.
         apply_defaults(&mut object, self.ty);
@@ -143,7 +164,10 @@ impl Layout {
         }
         out.truncate(start);
         let mut object = self.decode(bytes, revision)?;
-        meta::clear_type(&mut object);
+        // Items of custom kinds say what they are.
+        if self.custom.is_none() {
+            meta::clear_type(&mut object);
+        }
         json::encode_into(out, &object, self.ty, gvk);
         Ok(None)
     }
@@ -201,4 +225,15 @@ impl Layout {
     pub(crate) fn encode_json(&self, object: &Value) -> Vec<u8> {
         json::encode(object, self.ty, None)
     }
+}
+
+/// Works on an object while it bears no resourceVersion.
+fn without_version<T>(object: &mut Value, work: impl FnOnce(&mut Value) -> T) -> T {
+    let removed =
+        meta::metadata_mut(object).and_then(|metadata| metadata.shift_remove("resourceVersion"));
+    let done = work(object);
+    if let (Some(version), Some(metadata)) = (removed, meta::metadata_mut(object)) {
+        metadata.insert("resourceVersion".to_owned(), version);
+    }
+    done
 }

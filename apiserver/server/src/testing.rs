@@ -92,6 +92,7 @@ impl Server {
         let api = Arc::new(api);
         let feed = Feed::load(api.cacher.clone()).expect("the caches are filled");
         let feed = tokio::spawn(feed.run());
+        crate::custom::serve(&api).await;
         bootstrap::run(&api).await.expect("bootstrapped");
         Server {
             running: Some(controllers::start(&api)),

@@ -78,3 +78,8 @@ fn translated(pattern: &str) -> String {
     }
     out
 }
+
+/// A pattern in Go's syntax, for those who match texts outside expressions. The error is what Go says of it.
+pub fn regex(text: &str) -> Result<Regex, String> {
+    compile(text, "").map_err(|error| error.to_string())
+}

@@ -11,6 +11,7 @@ use crate::schema::{FieldType, Schema, Struct};
 /// Both objects without what is the same in them. Comparing what is left tells what comparing the whole would.
 pub(super) fn narrowed(live: &Value, new: &Value, context: &Context<'_>) -> (Value, Value) {
     let shape = context.schema.struct_of(context.type_id);
+    let shape = shape.filter(|_| context.custom.is_none());
     let (Value::Object(live_map), Value::Object(new_map), Some(shape)) = (live, new, shape) else {
         return (live.clone(), new.clone());
     };

@@ -4,6 +4,7 @@
 use serde_json::{Key, Value};
 
 use super::path_element::PathElement;
+use crate::custom;
 use crate::schema::{Field, FieldType, ListType, MapType, Name, Schema, Struct, TypeId};
 
 /// A type as apply sees it.
@@ -30,10 +31,22 @@ pub(super) enum Form<'a> {
         keys: &'a [Name],
         element: &'a FieldType,
     },
+    /// A value of a custom resource that has parts, or may have.
+    Custom(Custom<'a>),
     /// Without a schema: lists are one value, maps are owned key by key.
     Deduced,
     /// Without a schema and always one value.
     Opaque,
+}
+
+/// A node of a custom resource's schema.
+#[derive(Clone, Copy)]
+pub(super) struct Custom<'a> {
+    schema: &'a custom::Schema,
+    /// It is an object with kind, version and metadata.
+    resource: bool,
+    /// What the schema does not know may be there.
+    preserving: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,6 +71,51 @@ impl<'a> Shape<'a> {
             schema,
             form: struct_form(schema, id, None),
         }
+    }
+
+    /// The shape of a custom resource; `schema` is where its metadata is described.
+    pub(super) fn custom(schema: &'a Schema, root: &'a custom::Schema) -> Self {
+        Self {
+            schema,
+            form: Form::Custom(Custom {
+                schema: root,
+                resource: true,
+                preserving: root.preserves(),
+            }),
+        }
+    }
+
+    /// A node below another of a custom resource's schema.
+    fn of_custom(self, node: &'a custom::Schema, above: Custom<'a>) -> Self {
+        use custom::Kind;
+        let form = match node.kind() {
+            _ if node.is_int_or_string() => Form::Scalar(Scalar::Any),
+            Kind::String => Form::Scalar(Scalar::String),
+            Kind::Integer | Kind::Number => Form::Scalar(Scalar::Number),
+            Kind::Boolean => Form::Scalar(Scalar::Bool),
+            Kind::Object | Kind::Array | Kind::Any => Form::Custom(Custom {
+                schema: node,
+                resource: node.is_embedded(),
+                preserving: above.preserving || node.preserves(),
+            }),
+        };
+        Self { form, ..self }
+    }
+
+    fn of_custom_key(self, at: Custom<'a>, key: &str) -> Option<Self> {
+        let form = match key {
+            "metadata" if at.resource => {
+                let metadata = self.schema.type_named("meta/v1.ObjectMeta")?;
+                struct_form(self.schema, metadata, None)
+            }
+            "kind" | "apiVersion" if at.resource => Form::Scalar(Scalar::String),
+            _ => match at.schema.value_of(key) {
+                Some(inner) => return Some(self.of_custom(inner, at)),
+                None if at.preserving || at.schema.takes_any_key() => Form::Deduced,
+                None => return None,
+            },
+        };
+        Some(Self { form, ..self })
     }
 
     fn of_type(self, ty: &'a FieldType) -> Self {
@@ -121,6 +179,7 @@ impl<'a> Shape<'a> {
                 None => None,
             },
             Form::Map { element, .. } => Some(self.of_type(element)),
+            Form::Custom(at) => self.of_custom_key(at, key),
             Form::Deduced | Form::Opaque => Some(self),
             _ => None,
         }
@@ -133,6 +192,10 @@ impl<'a> Shape<'a> {
                 fields.field(key).is_some()
                     || fields.type_meta && matches!(key, "kind" | "apiVersion")
             }
+            Form::Custom(at) => {
+                at.resource && matches!(key, "kind" | "apiVersion" | "metadata")
+                    || at.schema.property(key).is_some()
+            }
             _ => false,
         }
     }
@@ -143,6 +206,13 @@ impl<'a> Shape<'a> {
             Form::AtomicList(element) | Form::Set(element) | Form::Keyed { element, .. } => {
                 self.of_type(element)
             }
+            Form::Custom(at) => match at.schema.items() {
+                Some(items) => self.of_custom(items, at),
+                None => Self {
+                    form: Form::Deduced,
+                    ..self
+                },
+            },
             _ => Self {
                 schema: self.schema,
                 form: Form::Opaque,
@@ -156,7 +226,13 @@ impl<'a> Shape<'a> {
             Form::Scalar(_) => Kind::Scalar,
             Form::Struct { .. } | Form::Map { .. } => Kind::Map,
             Form::AtomicList(_) | Form::Set(_) | Form::Keyed { .. } => Kind::List,
-            Form::Deduced | Form::Opaque => match value {
+            Form::Custom(Custom { schema, .. }) if schema.kind() == custom::Kind::Object => {
+                Kind::Map
+            }
+            Form::Custom(Custom { schema, .. }) if schema.kind() == custom::Kind::Array => {
+                Kind::List
+            }
+            Form::Custom(_) | Form::Deduced | Form::Opaque => match value {
                 None | Some(Value::Null | Value::Object(_)) => Kind::Map,
                 Some(Value::Array(_)) => Kind::List,
                 Some(_) => Kind::Scalar,
@@ -169,6 +245,8 @@ impl<'a> Shape<'a> {
         match (self.form, kind) {
             (Form::Struct { atomic, .. } | Form::Map { atomic, .. }, _) => atomic,
             (Form::AtomicList(_) | Form::Opaque, _) => true,
+            (Form::Custom(at), Kind::Map) => at.schema.is_atomic_map(),
+            (Form::Custom(at), Kind::List) => at.schema.list_kind() == custom::ListKind::Atomic,
             (Form::Deduced, kind) => kind == Kind::List,
             _ => false,
         }
@@ -182,7 +260,10 @@ impl<'a> Shape<'a> {
     /// How an item of a set or keyed list is named in paths; the text says why it cannot be.
     pub(super) fn item_step(self, item: &Value) -> Result<PathElement, String> {
         match self.form {
-            Form::Set(_) => match item {
+            Form::Custom(at) if at.schema.list_kind() == custom::ListKind::Map => {
+                keyed_step(item, at.schema.keys(), |key| at.schema.key_default(key))
+            }
+            Form::Set(_) | Form::Custom(_) => match item {
                 Value::Object(_) => {
                     Err("associative list without keys has an element that's a map type".into())
                 }
@@ -194,7 +275,10 @@ impl<'a> Shape<'a> {
                 ),
                 other => Ok(PathElement::Value(other.clone())),
             },
-            Form::Keyed { keys, element } => self.keyed_step(item, keys, element),
+            Form::Keyed { keys, element } => keyed_step(item, keys, |key| {
+                let field = self.fields_of(element)?.field(key)?;
+                field.default.clone()
+            }),
             _ => Err("invalid indexing of non-associative list".into()),
         }
     }
@@ -203,11 +287,12 @@ impl<'a> Shape<'a> {
     pub(super) fn can_name(self, item: &Value) -> bool {
         match self.form {
             Form::Set(_) => !matches!(item, Value::Object(_) | Value::Array(_) | Value::Null),
+            Form::Custom(at) => match at.schema.list_kind() {
+                custom::ListKind::Atomic => true,
+                _ => self.item_step(item).is_ok(),
+            },
             Form::Keyed { keys, element } => {
-                let fields = match element {
-                    FieldType::Struct(id) => self.schema.struct_of(*id),
-                    _ => None,
-                };
+                let fields = self.fields_of(element);
                 let known = |key: &Name| {
                     let field = fields.and_then(|fields| fields.field(key));
                     item.get(key.as_ref()).is_some_and(|value| !value.is_null())
@@ -221,47 +306,53 @@ impl<'a> Shape<'a> {
         }
     }
 
-    fn keyed_step(
-        self,
-        item: &Value,
-        keys: &[Name],
-        element: &FieldType,
-    ) -> Result<PathElement, String> {
-        let map = match item {
-            Value::Object(map) => map,
-            Value::Null => {
-                return Err("associative list with keys may not have a null element".into());
-            }
-            _ => return Err("associative list with keys may not have non-map elements".into()),
-        };
-        let fields = match element {
+    fn fields_of(self, element: &FieldType) -> Option<&'a Struct> {
+        match element {
             FieldType::Struct(id) => self.schema.struct_of(*id),
             _ => None,
-        };
-        let default = |key: &str| {
-            fields
-                .and_then(|s| s.field(key))
-                .and_then(|f| f.default.clone())
-        };
-        let found: Vec<(Key, Value)> = keys
-            .iter()
-            .filter_map(|key| {
-                Some((
-                    Key::from(key),
-                    map.get(key.as_ref()).cloned().or_else(|| default(key))?,
-                ))
-            })
-            .collect();
-        if found.is_empty() {
-            let keys: Vec<String> = keys.iter().map(|key| crate::goformat::quote(key)).collect();
-            return Err(format!(
-                "associative list with keys has an element that omits all key fields [{}] \
-                 (and doesn't have default values for any key fields)",
-                keys.join(" ")
-            ));
         }
-        Ok(PathElement::key(found))
     }
+
+    /// Whether the items of a list have names in paths.
+    pub(super) fn names_items(self) -> bool {
+        match self.form {
+            Form::Set(_) | Form::Keyed { .. } => true,
+            Form::Custom(at) => at.schema.list_kind() != custom::ListKind::Atomic,
+            _ => false,
+        }
+    }
+}
+
+fn keyed_step(
+    item: &Value,
+    keys: &[Name],
+    default: impl Fn(&str) -> Option<Value>,
+) -> Result<PathElement, String> {
+    let map = match item {
+        Value::Object(map) => map,
+        Value::Null => {
+            return Err("associative list with keys may not have a null element".into());
+        }
+        _ => return Err("associative list with keys may not have non-map elements".into()),
+    };
+    let found: Vec<(Key, Value)> = keys
+        .iter()
+        .filter_map(|key| {
+            Some((
+                Key::from(key),
+                map.get(key.as_ref()).cloned().or_else(|| default(key))?,
+            ))
+        })
+        .collect();
+    if found.is_empty() {
+        let keys: Vec<String> = keys.iter().map(|key| crate::goformat::quote(key)).collect();
+        return Err(format!(
+            "associative list with keys has an element that omits all key fields [{}] \
+             (and doesn't have default values for any key fields)",
+            keys.join(" ")
+        ));
+    }
+    Ok(PathElement::key(found))
 }
 
 fn struct_form(schema: &Schema, id: TypeId, overridden: Option<MapType>) -> Form<'_> {

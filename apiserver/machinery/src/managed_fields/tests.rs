@@ -41,6 +41,7 @@ impl Kind {
             now,
             reset_fields: &self.reset,
             versions: &OneVersion,
+            custom: None,
         }
     }
 

@@ -28,7 +28,10 @@ impl<'a> Typed<'a> {
         {
             metadata.shift_remove("managedFields");
         }
-        let mut value = filled(&bare, context.schema, context.type_id);
+        let mut value = match context.custom {
+            Some(_) => bare,
+            None => filled(&bare, context.schema, context.type_id),
+        };
         if let Value::Object(root) = &mut value {
             root.set("apiVersion", context.api_version.into());
             root.set("kind", context.kind.into());
@@ -38,10 +41,9 @@ impl<'a> Typed<'a> {
 
     /// A value of the request's version as it is.
     pub(super) fn raw(value: Value, context: &Context<'a>) -> Self {
-        let shape = Shape::root(context.schema, context.type_id);
         Self {
             value,
-            shape,
+            shape: context.shape(),
             api_version: context.api_version.to_owned(),
         }
     }
@@ -51,7 +53,16 @@ impl<'a> Typed<'a> {
         if self.api_version == api_version {
             return Some(self.clone());
         }
-        let (value, type_id) = context.versions.convert(&self.value, api_version)?;
+        let versions = context.versions;
+        if context.custom.is_some() {
+            let (value, schema) = versions.convert_custom(&self.value, api_version)?;
+            return Some(Self {
+                value,
+                shape: Shape::custom(context.schema, schema),
+                api_version: api_version.to_owned(),
+            });
+        }
+        let (value, type_id) = versions.convert(&self.value, api_version)?;
         let shape = Shape::root(context.schema, type_id);
         let value = filled(&value, context.schema, type_id);
         Some(Self {

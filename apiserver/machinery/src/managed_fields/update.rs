@@ -7,7 +7,6 @@ use super::compare::{Comparison, compare};
 use super::entries::{Entry, Managed, Manager, Operation};
 use super::field_set::FieldSet;
 use super::narrowed::{fits, narrowed};
-use super::shape::Shape;
 use super::typed::Typed;
 use super::{Context, reconcile, stripped};
 use crate::meta;
@@ -72,7 +71,7 @@ pub(super) fn tracked(
     context: &Context<'_>,
 ) -> Result<Managed, String> {
     // Entries of other versions are compared in those, for which the whole objects are converted.
-    let shape = Shape::root(context.schema, context.type_id);
+    let shape = context.shape();
     let mut versions = managed.0.values().map(|entry| &entry.api_version);
     if versions.all(|version| version == context.api_version)
         && fits(live, shape)

@@ -119,12 +119,13 @@ impl<'v> Walk<'v> {
     fn list(&mut self, items: &'v [Value], shape: Shape<'_>) {
         let mut seen = BTreeSet::new();
         for (i, item) in items.iter().enumerate() {
-            let step = match shape.form {
-                Form::Set(_) | Form::Keyed { .. } => match shape.item_step(item) {
+            let step = if shape.names_items() {
+                match shape.item_step(item) {
                     Ok(step) => step,
                     Err(why) => return self.problem(&format!("element {i}: {why}")),
-                },
-                _ => PathElement::Index(i64::try_from(i).unwrap_or(i64::MAX)),
+                }
+            } else {
+                PathElement::Index(i64::try_from(i).unwrap_or(i64::MAX))
             };
             if !self.allow_duplicates && !seen.insert(step.clone()) {
                 self.problem(&format!("duplicate entries for key {step}"));

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use super::route::Model;
 use super::{Descriptions, Form, lists, names, property};
 use crate::schema::{FieldType, Schema, Shape, Struct, Type, TypeId};
 
@@ -16,6 +17,8 @@ pub(super) struct Definitions<'a> {
     group_versions: &'a [(&'a str, &'a str)],
     wanted: Vec<TypeId>,
     seen: BTreeSet<TypeId>,
+    /// Schemas of custom kinds, written elsewhere.
+    adopted: Vec<(String, Value)>,
 }
 
 impl<'a> Definitions<'a> {
@@ -32,6 +35,7 @@ impl<'a> Definitions<'a> {
             group_versions,
             wanted: Vec::new(),
             seen: BTreeSet::new(),
+            adopted: Vec::new(),
         }
     }
 
@@ -40,16 +44,32 @@ impl<'a> Definitions<'a> {
         if self.seen.insert(id) {
             self.wanted.push(id);
         }
-        let place = match self.form {
-            Form::V2 => "#/definitions/",
-            Form::V3 => "#/components/schemas/",
-        };
-        format!("{place}{}", names::definition(self.schema, id))
+        let name = names::definition(self.schema, id);
+        format!("{}{name}", self.form.place())
+    }
+
+    /// What a body is.
+    pub(super) fn model(&mut self, model: &Model) -> Value {
+        match model {
+            Model::Type(id) => json!({"$ref": self.reference(*id)}),
+            Model::Custom(name) => self.form.reference(name, None),
+            Model::Text => json!({"type": "string"}),
+        }
+    }
+
+    /// Takes in schemas of custom kinds, which refer to the metadata that all have.
+    pub(super) fn adopt(&mut self, schemas: Vec<(String, Value)>) {
+        self.adopted.extend(schemas);
+        for name in ["meta/v1.ObjectMeta", "meta/v1.ListMeta"] {
+            if let Some(id) = self.schema.type_named(name) {
+                self.reference(id);
+            }
+        }
     }
 
     /// Everything referred to, by name.
     pub(super) fn finish(mut self) -> Value {
-        let mut written = BTreeMap::new();
+        let mut written: BTreeMap<String, Value> = self.adopted.drain(..).collect();
         while let Some(id) = self.wanted.pop() {
             let name = names::definition(self.schema, id);
             let schema = self.write(id, &name);

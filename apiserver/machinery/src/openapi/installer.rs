@@ -202,7 +202,10 @@ impl<'a> Installer<'a> {
         let mut route = self.route(target, "patch", "patch", ("patch", ""), text);
         route.consumes = PATCHES.to_vec();
         route.params.extend(self.options.patch());
-        route.body = shared("Patch").map(|ty| Body { ty, required: true });
+        route.body = shared("Patch").map(|ty| Body {
+            model: Model::Type(ty),
+            required: true,
+        });
         route.responses = answers(target, &[200, 201]);
         self.routes.push(route);
     }
@@ -216,7 +219,7 @@ impl<'a> Installer<'a> {
         let mut route = self.route(target, "delete", "delete", ("delete", ""), text);
         route.params.extend(self.options.delete());
         route.body = shared("DeleteOptions").map(|ty| Body {
-            ty,
+            model: Model::Type(ty),
             required: false,
         });
         route.responses = if self.resource.returns_deleted {
@@ -238,7 +241,7 @@ impl<'a> Installer<'a> {
         );
         route.params.extend(self.options.delete_collection());
         route.body = shared("DeleteOptions").map(|ty| Body {
-            ty,
+            model: Model::Type(ty),
             required: false,
         });
         route.responses = status(&[200]);
@@ -347,7 +350,10 @@ impl<'a> Installer<'a> {
 
 /// What is sent in: the object itself.
 fn body(target: &Target<'_>) -> Option<Body> {
-    target.object().map(|ty| Body { ty, required: true })
+    target.object().map(|ty| Body {
+        model: Model::Type(ty),
+        required: true,
+    })
 }
 
 fn answers(target: &Target<'_>, codes: &[u16]) -> Vec<(u16, Model)> {
@@ -378,7 +384,7 @@ fn status(codes: &[u16]) -> Vec<(u16, Model)> {
 }
 
 /// The article with blanks around it; plurals have none.
-fn article(kind: &str) -> &'static str {
+pub(super) fn article(kind: &str) -> &'static str {
     if kind.ends_with('s') && !kind.ends_with("ss") {
         " "
     } else if kind.starts_with(['A', 'E', 'I', 'O', 'U']) {
@@ -388,7 +394,7 @@ fn article(kind: &str) -> &'static str {
     }
 }
 
-fn capital(word: &str) -> String {
+pub(super) fn capital(word: &str) -> String {
     let mut chars = word.chars();
     chars.next().map_or(String::new(), |first| {
         first.to_uppercase().chain(chars).collect()

@@ -24,14 +24,16 @@ pub(super) struct Route {
 
 #[derive(Debug)]
 pub(super) struct Body {
-    pub(super) ty: TypeId,
+    pub(super) model: Model,
     pub(super) required: bool,
 }
 
-/// What an answer holds.
-#[derive(Clone, Copy, Debug)]
+/// What a body holds.
+#[derive(Clone, Debug)]
 pub(super) enum Model {
     Type(TypeId),
+    /// A custom kind, by its name among the schemas.
+    Custom(String),
     Text,
 }
 

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE;
 use serde_json::{Map, Value, json};
 
 use super::definitions::Definitions;
-use super::route::{Location, Model, Param, PathRoutes, Route, by_path, code_text};
+use super::route::{Location, Param, PathRoutes, Route, by_path, code_text};
 use super::v3::{METHODS, add_extensions};
 
 /// These parameters stay where they are: the name says which kind, and clients look for the others in each operation.
@@ -79,10 +79,7 @@ impl Writer<'_> {
         }
         let mut responses = Map::new();
         for (code, model) in &route.responses {
-            let schema = match model {
-                Model::Type(id) => json!({"$ref": self.definitions.reference(*id)}),
-                Model::Text => json!({"type": "string"}),
-            };
+            let schema = self.definitions.model(model);
             responses.insert(
                 code.to_string(),
                 json!({"description": code_text(*code), "schema": schema}),
@@ -101,14 +98,15 @@ impl Writer<'_> {
             .map(|p| (&*p.name, self.parameter(p)))
             .collect();
         if let Some(body) = &route.body {
-            let reference = self.definitions.reference(body.ty);
+            let schema = self.definitions.model(&body.model);
+            let reference = schema["$ref"].as_str().unwrap_or("");
             // Bodies of one kind only are not shared.
             let generic = reference.starts_with("#/definitions/io.k8s.apimachinery");
             let mut value = json!({"name": "body", "in": "body"});
             if body.required {
                 value["required"] = true.into();
             }
-            value["schema"] = json!({"$ref": reference});
+            value["schema"] = schema.clone();
             let value = if generic {
                 self.share("body", value)
             } else {

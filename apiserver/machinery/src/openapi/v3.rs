@@ -3,17 +3,32 @@
 use serde_json::{Map, Value, json};
 
 use super::definitions::Definitions;
-use super::route::{Model, Param, PathRoutes, Route, by_path, code_text};
+use super::route::{Param, PathRoutes, Route, by_path, code_text};
 
 /// In this order a path lists its operations.
 pub(super) const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
 
+/// The document of custom kinds, which bears a title of its own.
+pub(super) fn custom_document(routes: &[Route], mut definitions: Definitions<'_>) -> Value {
+    let paths = paths(routes, &mut definitions);
+    json!({
+        "openapi": "3.0.0",
+        "info": {"title": "Kubernetes CRD Swagger", "version": "v0.1.0"},
+        "paths": paths,
+        "components": {"schemas": definitions.finish()},
+    })
+}
+
+fn paths(routes: &[Route], definitions: &mut Definitions<'_>) -> Map<String, Value> {
+    let paths = by_path(routes).into_iter();
+    paths
+        .map(|(path, routes)| (path.to_owned(), path_item(&routes, definitions)))
+        .collect()
+}
+
 /// The document of some routes.
 pub(super) fn document(version: &str, routes: &[Route], mut definitions: Definitions<'_>) -> Value {
-    let mut paths = Map::new();
-    for (path, routes) in by_path(routes) {
-        paths.insert(path.to_owned(), path_item(&routes, &mut definitions));
-    }
+    let paths = paths(routes, &mut definitions);
     let schemas = definitions.finish();
     let mut components = Map::new();
     if schemas.as_object().is_some_and(|s| !s.is_empty()) {
@@ -53,12 +68,9 @@ fn operation(route: &Route, params: &[&Param], definitions: &mut Definitions<'_>
         );
     }
     if let Some(body) = &route.body {
-        let reference = definitions.reference(body.ty);
+        let schema = definitions.model(&body.model);
         let mut request = Map::new();
-        request.insert(
-            "content".into(),
-            content(&route.consumes, &json!({"$ref": reference})),
-        );
+        request.insert("content".into(), content(&route.consumes, &schema));
         if body.required {
             request.insert("required".into(), true.into());
         }
@@ -66,10 +78,7 @@ fn operation(route: &Route, params: &[&Param], definitions: &mut Definitions<'_>
     }
     let mut responses = Map::new();
     for (code, model) in &route.responses {
-        let schema = match model {
-            Model::Type(id) => json!({"$ref": definitions.reference(*id)}),
-            Model::Text => json!({"type": "string"}),
-        };
+        let schema = definitions.model(model);
         let response =
             json!({"description": code_text(*code), "content": content(&route.produces, &schema)});
         responses.insert(code.to_string(), response);

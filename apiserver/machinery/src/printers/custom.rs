@@ -4,6 +4,7 @@
 mod json_path;
 
 use serde_json::{Number, Value};
+use std::sync::OnceLock;
 
 use super::cell::Cell;
 use super::columns::{Column, Columns, columns_of};
@@ -68,7 +69,12 @@ pub fn custom_columns(additional: &[Value]) -> Result<Columns, String> {
 }
 
 /// The columns of a custom resource's Scale.
-pub fn custom_scale_columns() -> Columns {
+pub fn custom_scale_columns() -> &'static Columns {
+    static COLUMNS: OnceLock<Columns> = OnceLock::new();
+    COLUMNS.get_or_init(scale_columns)
+}
+
+fn scale_columns() -> Columns {
     let mut columns = columns_of("autoscaling", "Scale").clone();
     let described = [
         ("Desired", "Number of desired replicas"),

@@ -191,6 +191,7 @@ impl Resolver {
             "duration" => FieldType::Duration,
             "raw-extension" | "fields-v1" | "json" => FieldType::Raw,
             "unknown" => FieldType::Unknown,
+            "any" => FieldType::Any,
             "schema-or-bool" => FieldType::SchemaOrBool(schema_props()?),
             "schema-or-list" => FieldType::SchemaOrList(schema_props()?),
             "schema-or-strings" => FieldType::SchemaOrStrings(schema_props()?),

@@ -3,7 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
+use std::sync::OnceLock;
 
+use crate::custom::{Definition, Version};
 use crate::schema::{Lifecycle, Name, TypeId, schema};
 
 /// A resource as the table says it.
@@ -168,7 +170,8 @@ impl Resource {
     }
 
     pub fn lifecycle(&self) -> Option<&'static Lifecycle> {
-        self.type_id.map(|id| &schema().get(id).lifecycle)
+        let built_in = self.type_id.filter(|_| !self.is_custom());
+        built_in.map(|id| &schema().get(id).lifecycle)
     }
 
     /// Discovery's storageVersionHash: the first eight bytes of SHA-256 over `group/version/kind` of what is stored.
@@ -182,7 +185,100 @@ impl Resource {
     }
 }
 
+impl Resource {
+    /// A custom resource in one of its versions. `selectable` are the fields that its objects are indexed by.
+    pub fn custom(definition: &Definition, version: &Version, selectable: &[String]) -> Self {
+        const VERBS: [&str; 8] = [
+            "delete",
+            "deletecollection",
+            "get",
+            "list",
+            "patch",
+            "create",
+            "update",
+            "watch",
+        ];
+        let names = |list: &[String]| list.iter().cloned().map(Name::from).collect();
+        let name = |text: &str| Name::from(text.to_owned());
+        let key = format!("/registry/{}/{}", definition.group, definition.plural);
+        Resource {
+            group: name(&definition.group),
+            version: name(&version.name),
+            plural: name(&definition.plural),
+            singular: name(&definition.singular),
+            kind: name(&definition.kind),
+            short_names: names(&definition.short_names),
+            categories: names(&definition.categories),
+            namespaced: definition.namespaced,
+            verbs: VERBS.map(Name::from).to_vec(),
+            storage: Some(Storage {
+                group: name(&definition.group),
+                version: name(&definition.storage),
+                key: key.into(),
+            }),
+            name_rule: NameRule::Subdomain,
+            name_max: None,
+            any_generate_name: false,
+            generation: Generation {
+                on_create: true,
+                on_update: true,
+            },
+            create_on_update: false,
+            unconditional_update: false,
+            graceful_delete: false,
+            returns_deleted: false,
+            gc: GcPolicy::DeleteDependents,
+            served_by_default: true,
+            subresources: Subresource::of_version(version),
+            selectable: names(selectable),
+            selected_as: Vec::new(),
+            columns: Vec::new(),
+            repeats_columns: false,
+            type_id: unstructured(),
+            list_type: unstructured(),
+        }
+    }
+
+    /// Whether a definition made it.
+    pub fn is_custom(&self) -> bool {
+        self.type_id.is_some() && self.type_id == unstructured()
+    }
+}
+
+/// The type of objects that have their schema elsewhere.
+fn unstructured() -> Option<TypeId> {
+    static FOUND: OnceLock<Option<TypeId>> = OnceLock::new();
+    *FOUND.get_or_init(|| schema().type_named("meta/v1.Unstructured"))
+}
+
 impl Subresource {
+    /// Those of a custom resource.
+    fn of_version(version: &Version) -> Vec<Self> {
+        let verbs = || ["get", "patch", "update"].map(Name::from).to_vec();
+        let mut all = Vec::new();
+        if version.has_status() {
+            all.push(Subresource {
+                name: "status".into(),
+                group: version.group.clone().into(),
+                version: version.name.clone().into(),
+                kind: version.kind.clone().into(),
+                verbs: verbs(),
+                tables: true,
+            });
+        }
+        if version.scale().is_some() {
+            all.push(Subresource {
+                name: "scale".into(),
+                group: "autoscaling".into(),
+                version: "v1".into(),
+                kind: "Scale".into(),
+                verbs: verbs(),
+                tables: true,
+            });
+        }
+        all
+    }
+
     pub fn type_id(&self) -> Option<TypeId> {
         schema().kind(&self.group, &self.version, &self.kind)
     }

@@ -132,6 +132,11 @@ impl FieldError {
         Self::new(FieldErrorKind::Duplicate, field, Some(value.into()), "")
     }
 
+    /// Duplicate, the value left out.
+    pub fn duplicate_omitted(field: impl Into<String>) -> Self {
+        Self::new(FieldErrorKind::Duplicate, field, None, "")
+    }
+
     pub fn not_found(field: impl Into<String>, value: impl Into<Value>) -> Self {
         Self::new(FieldErrorKind::NotFound, field, Some(value.into()), "")
     }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::at::{At, Errors};
 use super::definition_rules::{Context, Findings};
 use super::{definition_structure, go_value};
+use crate::custom;
 
 const TYPES: &[&str] = &["array", "boolean", "integer", "number", "object", "string"];
 const REASONS: &[&str] = &[
@@ -73,6 +74,11 @@ pub(super) fn whole(at: &At<'_>, status: bool, mut findings: Findings<'_>, error
     let so_far = errors.0.len();
     if unsupported.is_none() {
         definition_structure::structural(&schema, errors);
+    }
+    if unsupported.is_none() && errors.0.len() == so_far {
+        errors
+            .0
+            .extend(custom::validate_defaults(&schema.path, schema.value));
     }
     let structural = unsupported.is_none() && errors.0.len() == so_far;
     let place = Place {

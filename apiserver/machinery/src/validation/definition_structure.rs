@@ -206,10 +206,8 @@ fn values(at: &At<'_>, skip_any: bool, skip_first: bool, errors: &mut Errors) {
     nested(&at.get("not"), false, errors);
     let pattern = at.get("pattern");
     if !pattern.empty()
-        && let Err(error) = regex::Regex::new(pattern.text())
+        && let Err(why) = triad_cel::regex(pattern.text())
     {
-        let why = error.to_string();
-        let why = why.lines().last().unwrap_or_default();
         let detail = format!("must be a valid regular expression, but isn't: {why}");
         errors.invalid(&pattern, detail);
     }

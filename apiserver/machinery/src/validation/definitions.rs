@@ -268,7 +268,7 @@ fn status(object: &At<'_>, errors: &mut Errors) {
     if stored.empty() {
         return errors.invalid_value(
             &stored,
-            serde_json::json!([]),
+            stored.value.clone(),
             "must have at least one stored version",
         );
     }

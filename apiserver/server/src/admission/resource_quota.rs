@@ -250,7 +250,7 @@ fn charged(api: &Api, quotas: &Registry, before: &Stored, total: &Amounts) -> Va
         .endpoints
         .get(&resource.group, &resource.version, &resource.plural);
     if let Some(endpoint) = endpoint {
-        in_context(endpoint, MANAGER, "status", |context| {
+        in_context(&endpoint, MANAGER, "status", |context| {
             managed_fields::update(Some(&before.object), &mut object, context);
         });
     }

@@ -6,6 +6,7 @@ mod mutating;
 mod review;
 mod validating;
 
+pub(crate) use client::Client;
 pub(super) use mutating::{Mutating, Round};
 pub(super) use validating::Validating;
 
@@ -16,7 +17,6 @@ use super::{Attributes, Lookup};
 use crate::cacher::ResourceCache;
 use crate::filters::authorize::Authorizer;
 use arc_swap::ArcSwap;
-use client::Client;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,13 +1,14 @@
 //! The one task that keeps the caches level with the store: loads what is there, then follows every change in order.
 
+use super::adopted::Wish;
 use super::frames::Frames;
 use super::{Cached, Cacher, Event, Kind, Objects, ResourceCache, Snapshot};
-use crate::storage::ROOT;
+use crate::storage::{Layout, ROOT};
 use imbl::OrdMap;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{TrySendError, sync_channel};
+use tokio::sync::mpsc;
 use triad_kv::{Entry, Error, Revision, Store};
 
 /// Entries read from the store at a time while loading.
@@ -18,6 +19,7 @@ const LOAD_AHEAD: usize = 4;
 pub(crate) struct Feed {
     cacher: Arc<Cacher>,
     watch: triad_kv::Watch,
+    wishes: Option<mpsc::Receiver<Wish>>,
 }
 
 impl Feed {
@@ -28,7 +30,12 @@ impl Feed {
         let watch = store.watch(ROOT.as_bytes(), revision)?;
         load(&cacher, &store, revision)?;
         cacher.progress.send_replace(revision);
-        Ok(Feed { cacher, watch })
+        let wishes = cacher.adopted.queue();
+        Ok(Feed {
+            cacher,
+            watch,
+            wishes,
+        })
     }
 
     /// Follows the store until it closes.
@@ -43,6 +50,11 @@ impl Feed {
                     apply(&self.cacher, batch);
                     progress
                 }),
+                wish = wished(&mut self.wishes) => {
+                    let (cacher, at) = (&self.cacher, self.cacher.progress());
+                    tokio::task::block_in_place(|| cacher.fulfil(wish, at));
+                    continue;
+                }
                 // The store has gone on with something that is no object: readers of its newest revision wait for that too.
                 reached = position.reached(beyond) => reached.map(|()| position.complete_up_to()),
             };
@@ -52,6 +64,32 @@ impl Feed {
             }
         }
     }
+}
+
+/// The next wish for a cache.
+async fn wished(wishes: &mut Option<mpsc::Receiver<Wish>>) -> Wish {
+    let wish = match wishes {
+        Some(wishes) => wishes.recv().await,
+        None => None,
+    };
+    match wish {
+        Some(wish) => wish,
+        None => std::future::pending().await,
+    }
+}
+
+/// The objects of one resource at a revision, read here.
+pub(super) fn objects_at(layout: &Layout, store: &Store, at: Revision) -> Result<Objects, Error> {
+    let mut objects = OrdMap::new();
+    read_range(layout, store, at, |entries| {
+        for entry in &entries {
+            match Cached::new(layout, entry) {
+                Ok(cached) => drop(objects.insert(cached.key.clone(), Arc::new(cached))),
+                Err(error) => report(&entry.key, &error),
+            }
+        }
+    })?;
+    Ok(objects)
 }
 
 /// Reads all resources here. Cached objects are made of what was read by a thread for each further core, and here as well whenever
@@ -107,18 +145,31 @@ fn read_all(
     let mut number = 0;
     let layouts = cacher.resources.iter().map(|cache| &cache.layout);
     for (resource, layout) in layouts.enumerate() {
-        let end = triad_kv::prefix_end(layout.prefix.as_bytes());
-        let mut start = Some(layout.prefix.as_bytes().to_vec());
-        while let Some(from) = start {
-            let range = store.range(&from, &end, Some(revision), LOAD_CHUNK)?;
-            let last = range.entries.last().filter(|_| range.more);
-            start = last.map(|last| [&last.key[..], &[0]].concat());
+        read_range(layout, store, revision, |entries| {
             take(Part {
                 place: (resource, number),
-                entries: range.entries,
+                entries,
             });
             number += 1;
-        }
+        })?;
+    }
+    Ok(())
+}
+
+/// Reads one resource, some objects at a time.
+fn read_range(
+    layout: &Layout,
+    store: &Store,
+    revision: Revision,
+    mut take: impl FnMut(Vec<Entry>),
+) -> Result<(), Error> {
+    let end = triad_kv::prefix_end(layout.prefix.as_bytes());
+    let mut start = Some(layout.prefix.as_bytes().to_vec());
+    while let Some(from) = start {
+        let range = store.range(&from, &end, Some(revision), LOAD_CHUNK)?;
+        let last = range.entries.last().filter(|_| range.more);
+        start = last.map(|last| [&last.key[..], &[0]].concat());
+        take(range.entries);
     }
     Ok(())
 }
@@ -150,22 +201,23 @@ fn begin(cacher: &Cacher, revision: Revision, mut made: Vec<(Place, Vec<Arc<Cach
 
 /// Puts a batch into the caches: first the snapshot, then the ring, then the signal.
 pub(super) fn apply(cacher: &Cacher, batch: triad_kv::Batch) {
-    let mut per_cache: BTreeMap<&str, (&Arc<ResourceCache>, Vec<triad_kv::Event>)> =
-        BTreeMap::new();
+    // A batch is about few resources.
+    let mut per_cache: Vec<(Arc<ResourceCache>, Vec<triad_kv::Event>)> = Vec::new();
     for event in batch.events {
         let Ok(key) = std::str::from_utf8(&event.key) else {
             continue;
         };
-        if let Some(cache) = cacher.owner(key) {
-            per_cache
-                .entry(cache.layout.prefix.as_str())
-                .or_insert_with(|| (cache, Vec::new()))
-                .1
-                .push(event);
+        let Some(cache) = cacher.owner(key) else {
+            continue;
+        };
+        let known = |(known, _): &&mut (Arc<ResourceCache>, _)| Arc::ptr_eq(known, &cache);
+        match per_cache.iter_mut().rev().find(known) {
+            Some((_, events)) => events.push(event),
+            None => per_cache.push((cache, vec![event])),
         }
     }
-    for (cache, events) in per_cache.into_values() {
-        let (before, after) = apply_to(cache, events);
+    for (cache, events) in per_cache {
+        let (before, after) = apply_to(&cache, events);
         cacher.ring_changed(before, after);
     }
 }

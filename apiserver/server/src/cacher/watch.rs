@@ -19,6 +19,8 @@ pub(crate) enum WatchError {
     Expired { oldest: Revision },
     /// The store closed or failed.
     Ended(String),
+    /// The resource is no longer served.
+    Over,
 }
 
 pub(crate) struct CacheWatch {
@@ -75,6 +77,9 @@ impl CacheWatch {
         events: &mut VecDeque<Arc<Event>>,
     ) -> Poll<Result<(), WatchError>> {
         loop {
+            if self.cache.is_over() {
+                return Poll::Ready(Err(WatchError::Over));
+            }
             match &mut self.position {
                 Position::Ring(at) => {
                     let ring = self.cache.ring.read();
@@ -97,7 +102,7 @@ impl CacheWatch {
                         return Poll::Ready(Ok(()));
                     }
                     self.cache.sleepers.sleep(&mut self.place, context);
-                    if self.cache.ring.read().end() == *at {
+                    if self.cache.ring.read().end() == *at && !self.cache.is_over() {
                         return Poll::Pending;
                     }
                 }

@@ -160,7 +160,6 @@ impl Client {
         endpoints
             .get(&resource.group, &resource.version, &resource.plural)
             .or_else(|| endpoints.of(registry))
-            .cloned()
             .ok_or_else(Status::no_such_resource)
     }
 }

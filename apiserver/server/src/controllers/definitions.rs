@@ -1,6 +1,8 @@
 //! The life of a custom resource definition: its names are accepted unless another of the group has them, then it is
-//! established; when it is deleted its finalizer goes (apiextensions-apiserver pkg/controller/{status,establish,finalizer}).
-//! Part of the server itself. Custom resources are not served in this version, so there are none to remove first.
+//! established once it is served; when it is deleted, first its objects go, then its finalizer (apiextensions-apiserver
+//! pkg/controller/{status,establish,finalizer}). Part of the server itself.
+
+mod instances;
 
 use super::status::Resource;
 use crate::api::Api;
@@ -23,15 +25,40 @@ pub(super) async fn run(api: Arc<Api>) {
     let Some(definitions) = Resource::new(&api, place, MANAGER) else {
         return;
     };
+    let mut served = api.endpoints.customs.changes();
     loop {
+        served.mark_unchanged();
         let (revision, all) = definitions.list();
-        let mut failed = false;
+        let (mut failed, mut waiting) = (false, Vec::new());
         for object in &all {
-            let step = |object: &mut Value| step(object, &all);
+            let name = meta::name(object);
+            let here = api.endpoints.customs.registry(name);
+            let stage = match &here {
+                _ if !is_ending(object) => Stage::Standing {
+                    served: here.is_some(),
+                },
+                // Its objects cannot be seen here yet: the next change of what is served tells.
+                None if was_served(object) => continue,
+                None => Stage::Ending { left: 0 },
+                Some(registry) => match instances::remove(&api, registry).await {
+                    Ok(found) => {
+                        let left = found.left;
+                        waiting.extend((left > 0).then(|| (registry.clone(), found.at)));
+                        // Another member leads, and may cease to.
+                        failed |= found.untouched;
+                        Stage::Ending { left }
+                    }
+                    Err(status) => {
+                        tracing::warn!(definition = name, %status, "cannot remove the definition's objects; trying again");
+                        failed = true;
+                        continue;
+                    }
+                },
+            };
+            let step = |object: &mut Value| step(object, &all, stage);
             if !step(&mut object.clone()) {
                 continue;
             }
-            let name = meta::name(object);
             if let Err(status) = definitions.update_status("", name, step).await {
                 tracing::warn!(definition = name, %status, "cannot write the definition's status; trying again");
                 failed = true;
@@ -39,17 +66,42 @@ pub(super) async fn run(api: Arc<Api>) {
         }
         tokio::select! {
             () = definitions.changed(revision) => {}
+            _ = served.changed() => {}
+            () = instances::changed(&api, waiting) => {}
             () = tokio::time::sleep(RETRY), if failed => {}
         }
     }
 }
 
+/// How far a definition is, beside what it says itself.
+#[derive(Clone, Copy)]
+enum Stage {
+    Standing { served: bool },
+    Ending { left: usize },
+}
+
+fn is_ending(object: &Value) -> bool {
+    !meta::deletion_timestamp(object).is_empty()
+}
+
+fn was_served(object: &Value) -> bool {
+    conditions::is_true(object, "Established")
+}
+
 /// Takes a definition one step on; false: there is nothing to do.
-fn step(object: &mut Value, all: &[Value]) -> bool {
-    if !meta::deletion_timestamp(object).is_empty() {
-        return end(object);
+fn step(object: &mut Value, all: &[Value], stage: Stage) -> bool {
+    match stage {
+        // It may have begun to end meanwhile.
+        Stage::Standing { served } if !is_ending(object) => {
+            name(object, all) || approve(object) || served && establish(object)
+        }
+        Stage::Standing { .. } => false,
+        Stage::Ending { left: 0 } => end(object),
+        Stage::Ending { .. } => {
+            let message = "CustomResource deletion is in progress";
+            Condition::new("Terminating", true, "InstanceDeletionInProgress", message).set(object)
+        }
     }
-    name(object, all) || approve(object) || establish(object)
 }
 
 /// Says of a definition in the community's own groups whether the API is approved (apiapproval_controller.go).
@@ -217,6 +269,8 @@ fn take(accepted: &mut Value, asked: &Value, field: &str) {
 mod tests {
     use super::*;
 
+    const UNSERVED: Stage = Stage::Standing { served: false };
+
     fn definition(name: &str, plural: &str, kind: &str) -> Value {
         json!({"metadata": {"name": name}, "spec": {"group": "x.io", "names": {"plural": plural, "kind": kind, "shortNames": ["s"]}}})
     }
@@ -224,21 +278,26 @@ mod tests {
     #[test]
     fn names_are_accepted_then_the_definition_is_established() {
         let mut object = definition("as.x.io", "as", "A");
-        assert!(step(&mut object, &[]));
+        let served = Stage::Standing { served: true };
+        assert!(step(&mut object, &[], served));
         assert_eq!(object["status"]["acceptedNames"], object["spec"]["names"]);
         assert!(!conditions::is_true(&object, "Established"));
-        assert!(step(&mut object, &[]));
+        assert!(!step(&mut object, &[], UNSERVED), "nobody could use it");
+        assert!(step(&mut object, &[], served));
         assert!(conditions::is_true(&object, "Established"));
-        assert!(!step(&mut object, &[]), "then there is nothing more to do");
+        assert!(
+            !step(&mut object, &[], served),
+            "then there is nothing more to do"
+        );
     }
 
     #[test]
     fn a_name_in_use_is_not_accepted_twice() {
         let mut first = definition("as.x.io", "as", "A");
-        assert!(step(&mut first, &[]));
+        assert!(step(&mut first, &[], UNSERVED));
         let all = [first];
         let mut second = definition("bs.x.io", "bs", "A");
-        assert!(step(&mut second, &all));
+        assert!(step(&mut second, &all, UNSERVED));
         let condition = conditions::find(&second, "NamesAccepted")
             .cloned()
             .unwrap_or_default();
@@ -247,7 +306,10 @@ mod tests {
             (&json!("False"), &json!("KindConflict"))
         );
         assert_eq!(second["status"]["acceptedNames"], json!({"plural": "bs"}));
-        assert!(!step(&mut second, &all), "a conflict is told once");
+        assert!(
+            !step(&mut second, &all, UNSERVED),
+            "a conflict is told once"
+        );
     }
 
     #[test]
@@ -272,8 +334,11 @@ mod tests {
         let mut object = definition("as.x.io", "as", "A");
         object["metadata"]["deletionTimestamp"] = "2020-01-01T00:00:00Z".into();
         object["metadata"]["finalizers"] = json!([CLEANUP, "x.io/other"]);
-        assert!(step(&mut object, &[]));
+        assert!(step(&mut object, &[], Stage::Ending { left: 1 }));
+        assert_eq!(meta::finalizers(&object).next(), Some(CLEANUP));
+        let empty = Stage::Ending { left: 0 };
+        assert!(step(&mut object, &[], empty));
         assert_eq!(object["metadata"]["finalizers"], json!(["x.io/other"]));
-        assert!(!step(&mut object, &[]));
+        assert!(!step(&mut object, &[], empty));
     }
 }

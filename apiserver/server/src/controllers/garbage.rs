@@ -55,9 +55,8 @@ impl GarbageCollector {
         let registries = api
             .endpoints
             .registries()
-            .iter()
+            .into_iter()
             .filter(|registry| &*registry.resource().plural != "events")
-            .cloned()
             .collect();
         Some(GarbageCollector {
             registries,
@@ -101,6 +100,10 @@ impl Controller for GarbageCollector {
 
     fn name(&self) -> &'static str {
         "garbagecollector"
+    }
+
+    fn follows_customs(&self) -> bool {
+        true
     }
 
     fn sources(&self) -> &[Arc<Registry>] {

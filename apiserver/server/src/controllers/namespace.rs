@@ -32,8 +32,8 @@ pub(super) struct Namespaces {
 impl Namespaces {
     pub(super) fn new(api: &Arc<Api>) -> Option<Self> {
         let mut sources = vec![api.endpoints.registry("", "namespaces")?.clone()];
-        let namespaced = api.endpoints.registries().iter();
-        sources.extend(namespaced.filter(|r| r.resource().namespaced).cloned());
+        let namespaced = api.endpoints.registries().into_iter();
+        sources.extend(namespaced.filter(|r| r.resource().namespaced));
         Some(Namespaces {
             sources,
             ending: Mutex::default(),
@@ -48,6 +48,10 @@ impl Controller for Namespaces {
 
     fn name(&self) -> &'static str {
         "namespace"
+    }
+
+    fn follows_customs(&self) -> bool {
+        true
     }
 
     fn sources(&self) -> &[Arc<Registry>] {
@@ -148,7 +152,7 @@ async fn empty(api: &Arc<Api>, namespace: &str) -> Result<Vec<Left>, Status> {
     let mut registries: Vec<_> = api
         .endpoints
         .registries()
-        .iter()
+        .into_iter()
         .filter(|registry| registry.resource().namespaced)
         .collect();
     registries.sort_by_key(|registry| &*registry.resource().plural == "pods");
@@ -156,7 +160,7 @@ async fn empty(api: &Arc<Api>, namespace: &str) -> Result<Vec<Left>, Status> {
         .barrier()
         .await
         .map_err(|e| crate::registry::unavailable(&e))?;
-    for registry in registries {
+    for registry in &registries {
         let scope = registry.layout.scope(namespace);
         let names: Vec<String> = registry
             .cache

@@ -36,11 +36,11 @@ impl Quotas {
     pub(super) fn new(api: &Arc<Api>) -> Option<Self> {
         let quotas = api.endpoints.registry("", "resourcequotas")?.clone();
         let mut sources = vec![quotas.clone()];
-        let others = api.endpoints.registries().iter().filter(|registry| {
+        let others = api.endpoints.registries().into_iter().filter(|registry| {
             let resource = registry.resource();
             resource.namespaced && !matches!(&*resource.plural, "events" | "resourcequotas")
         });
-        sources.extend(others.cloned());
+        sources.extend(others);
         let measure = |registry: &Arc<Registry>| {
             Measure::of(&registry.resource().group, &registry.resource().plural)
         };
@@ -129,6 +129,10 @@ impl Controller for Quotas {
 
     fn name(&self) -> &'static str {
         "resourcequota"
+    }
+
+    fn follows_customs(&self) -> bool {
+        true
     }
 
     fn sources(&self) -> &[Arc<Registry>] {

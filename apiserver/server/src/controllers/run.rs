@@ -10,6 +10,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use triad_machinery::status::{Status, reason};
 
@@ -17,6 +18,9 @@ use triad_machinery::status::{Status, reason};
 const AT_ONCE: usize = 32;
 /// The pause before a controller whose watch ended starts over.
 const RESTART: Duration = Duration::from_secs(1);
+
+/// The pause before a controller takes in other kinds.
+const GATHER: Duration = Duration::from_millis(200);
 
 /// A controller: level-driven, so that looking at a key twice, or after a restart, does no harm.
 pub(super) trait Controller: Send + Sync {
@@ -27,6 +31,11 @@ pub(super) trait Controller: Send + Sync {
 
     /// What it follows.
     fn sources(&self) -> &[Arc<Registry>];
+
+    /// Whether custom kinds are among that: then it is made anew when there are others.
+    fn follows_customs(&self) -> bool {
+        false
+    }
 
     /// Says which keys a change concerns. Called for each object at the start, then for each change, in order.
     fn observe(&self, change: &Change<'_>, work: &mut Work<Self::Key>);
@@ -57,16 +66,34 @@ impl From<Status> for Trouble {
 /// Runs a controller for as long as the server runs; `make` makes it anew when its watches are lost.
 pub(super) async fn run<C: Controller>(api: Arc<Api>, make: impl Fn(&Arc<Api>) -> Option<C>) {
     // Without its resources (--runtime-config) a controller has nothing to do.
-    while let Some(controller) = make(&api) {
-        let Err(error) = session(&api, &controller).await;
+    // Watched from before the kinds are listed.
+    let mut customs = api.endpoints.customs.changes();
+    while let Some(controller) = made(&api, &make, &mut customs) {
+        let Err(error) = session(&api, &controller, &mut customs).await;
+        if matches!(error, WatchError::Over) {
+            // Definitions often come many at a time.
+            sleep(GATHER).await;
+            continue;
+        }
         tracing::warn!(controller = controller.name(), ?error, "starting over");
         sleep(RESTART).await;
     }
 }
 
+/// Makes a controller of what is served now.
+fn made<C>(
+    api: &Arc<Api>,
+    make: impl Fn(&Arc<Api>) -> Option<C>,
+    customs: &mut watch::Receiver<u64>,
+) -> Option<C> {
+    customs.mark_unchanged();
+    make(api)
+}
+
 async fn session<C: Controller>(
     api: &Arc<Api>,
     controller: &C,
+    customs: &mut watch::Receiver<u64>,
 ) -> Result<std::convert::Infallible, WatchError> {
     let mut work = Work::new();
     let mut sources = Sources::open(&api.cacher, controller.sources(), |change| {
@@ -102,6 +129,7 @@ async fn session<C: Controller>(
             }
             shown = sources.next(|change| controller.observe(&change, &mut work)) => shown?,
             () = due(next_due) => {}
+            _ = customs.changed(), if controller.follows_customs() => return Err(WatchError::Over),
         }
     }
 }

@@ -35,7 +35,7 @@ impl Resource {
         (group, version, plural): (&str, &str, &str),
         manager: &'static str,
     ) -> Option<Self> {
-        let endpoint = api.endpoints.get(group, version, plural)?.clone();
+        let endpoint = api.endpoints.get(group, version, plural)?;
         let registry = endpoint.registry.clone()?;
         Some(Resource {
             api: api.clone(),
@@ -111,7 +111,7 @@ impl Resource {
     }
 
     /// Deletes an object that nothing keeps.
-    pub(super) async fn delete(&self, name: &str) -> Result<(), Status> {
+    pub(crate) async fn delete(&self, name: &str) -> Result<(), Status> {
         match self
             .registry
             .delete("", name, &DeleteOptions::default())

@@ -31,6 +31,7 @@ pub(super) async fn bind(call: &mut Call) -> Result<Reply, Status> {
         now: &crate::clock::Clock.now(),
         reset_fields: &managed_fields::ResetFields::default(),
         versions: &managed_fields::OneVersion,
+        custom: None,
     };
     managed_fields::update(None, &mut binding, &context);
     admit(call, "binding", &mut binding).await?;

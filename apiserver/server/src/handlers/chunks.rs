@@ -26,8 +26,9 @@ pub(super) struct Chunks {
 }
 
 impl Chunks {
-    pub(super) fn new(call: &Call, selected: Selected, form: Form) -> Result<Self, Status> {
+    pub(super) fn new(call: &Call, selected: Selected, mut form: Form) -> Result<Self, Status> {
         let registry = call.registry()?.clone();
+        form.complete(call, &selected);
         let head = form.head(call, &registry.layout, &selected);
         Ok(Chunks {
             before: head.map_err(Status::internal)?,

@@ -11,6 +11,7 @@ use crate::registry::Outcome;
 use crate::registry::before::{GENERATE_ATTEMPTS, has_status};
 use crate::reply::Reply;
 use serde_json::Value;
+use triad_machinery::custom;
 use triad_machinery::managed_fields;
 use triad_machinery::meta;
 use triad_machinery::schema::{TypeId, schema};
@@ -155,12 +156,16 @@ pub(crate) fn in_context<T>(
     work: impl FnOnce(&managed_fields::Context<'_>) -> T,
 ) -> T {
     let resource = endpoint.resource;
-    let reset_fields = managed_fields::reset_fields(
-        &resource.group,
-        &resource.plural,
-        subresource,
-        has_status(resource),
-    );
+    let with_status = has_status(resource);
+    let reset_fields = match &endpoint.custom {
+        Some(_) => managed_fields::custom_reset_fields(subresource, with_status),
+        None => managed_fields::reset_fields(
+            &resource.group,
+            &resource.plural,
+            subresource,
+            with_status,
+        ),
+    };
     work(&managed_fields::Context {
         schema: schema(),
         type_id: endpoint.ty,
@@ -171,6 +176,10 @@ pub(crate) fn in_context<T>(
         now: &Clock.now(),
         reset_fields: &reset_fields,
         versions: &ServedVersions(endpoint),
+        custom: endpoint
+            .custom
+            .as_ref()
+            .map(|custom| custom.version.schema()),
     })
 }
 
@@ -187,5 +196,13 @@ impl managed_fields::Versions for ServedVersions<'_> {
         let target = scheme().resource_of_kind(group, version, &self.0.resource.kind)?;
         let converted = crate::endpoint::convert(object.clone(), self.0.resource, target);
         Some((converted, target.type_id()?))
+    }
+
+    fn convert_custom(
+        &self,
+        object: &Value,
+        api_version: &str,
+    ) -> Option<(Value, &custom::Schema)> {
+        self.0.custom.as_ref()?.in_version(object, api_version)
     }
 }

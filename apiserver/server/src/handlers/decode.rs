@@ -25,7 +25,12 @@ pub(crate) struct Expected<'a> {
 }
 
 impl Expected<'_> {
-    pub(super) fn api_version(&self) -> String {
+    /// Whether it is of a custom kind.
+    pub(super) fn is_custom(&self) -> bool {
+        schema().get(self.ty).name == "meta/v1.Unstructured"
+    }
+
+    pub(crate) fn api_version(&self) -> String {
         if self.group.is_empty() {
             self.version.to_owned()
         } else {
@@ -50,7 +55,10 @@ impl Call {
     pub(crate) fn decode_object(&mut self, validation: FieldValidation) -> Result<Value, Status> {
         let expected = self.expected();
         let body = self.body.clone();
-        let mut object = self.decode_body(&body, &expected, validation)?;
+        let mut object = match self.endpoint.custom.clone() {
+            Some(custom) => self.decode_custom(&custom, &body, validation)?,
+            None => self.decode_body(&body, &expected, validation)?,
+        };
         if forgets(&body, &object, content(&self.headers)?) {
             managed_fields::ask_to_forget(&mut object);
         }
@@ -245,7 +253,7 @@ fn forgets(body: &[u8], object: &Value, media: Media) -> bool {
 }
 
 /// The beginning of a body as upstream shows it: text as it is, anything else in hex.
-fn quoted(body: &[u8]) -> String {
+pub(crate) fn quoted(body: &[u8]) -> String {
     if body.is_empty() {
         return "<empty>".to_owned();
     }

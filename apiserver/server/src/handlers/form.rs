@@ -9,15 +9,18 @@ use crate::clock::Clock;
 use crate::negotiate::{Accepted, Media};
 use crate::storage::Layout;
 use crate::wire;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use triad_kv::Revision;
+use triad_machinery::codec::json::encode_untyped;
 use triad_machinery::printers::{IncludeObject, Rows, columns_of};
 use triad_machinery::status::Status;
 
 pub(crate) enum Form {
     Json,
     Protobuf,
+    /// A custom kind as JSON; the list's metadata, which stands behind the items.
+    Custom(Value),
     Row(Box<Rows>),
     /// Metadata alone, and the group-version of meta.k8s.io that says so.
     MetadataJson(String),
@@ -28,17 +31,32 @@ impl Form {
     /// None where trees must be made.
     pub(crate) fn of(call: &Call, accepted: &Accepted) -> Result<Option<Self>, Status> {
         let protobuf = accepted.media == Media::Protobuf;
-        if accepted.media == Media::Yaml || !call.endpoint.is_storage_version() {
+        let custom = call.endpoint.custom.is_some();
+        if accepted.media == Media::Yaml || !custom && !call.endpoint.is_storage_version() {
             return Ok(None);
         }
         let Some(convert) = &accepted.convert else {
-            return Ok(Some(if protobuf { Form::Protobuf } else { Form::Json }));
+            // What another converts may fail, which is told before anything is written.
+            let converted = call
+                .endpoint
+                .custom
+                .as_ref()
+                .is_some_and(|face| face.is_converted());
+            if converted {
+                return Ok(None);
+            }
+            return Ok(Some(match (protobuf, custom) {
+                (_, true) => Form::Custom(Value::Null),
+                (true, false) => Form::Protobuf,
+                (false, false) => Form::Json,
+            }));
         };
         if call.registry()?.strategy.hides_metadata() {
             return Ok(None);
         }
         let version = format!("meta.k8s.io/{}", convert.version);
         Ok(match (convert.kind.as_str(), protobuf) {
+            ("Table", _) if custom => None,
             ("Table", false) => {
                 let include = included(call, accepted)?;
                 rows(call, include, version).map(|rows| Form::Row(Box::new(rows)))
@@ -51,6 +69,13 @@ impl Form {
             }
             _ => None,
         })
+    }
+
+    /// Told which list it will show.
+    pub(super) fn complete(&mut self, call: &Call, selected: &Selected) {
+        if let Form::Custom(rest) = self {
+            *rest = custom_tail(call, list_meta(selected));
+        }
     }
 
     /// What stands before the items of a list.
@@ -70,6 +95,10 @@ impl Form {
         };
         match self {
             Form::Json => Ok(json_head(call, selected).into_bytes()),
+            Form::Custom(_) => {
+                let version = call.endpoint.resource.group_version();
+                Ok(format!("{{\"apiVersion\":\"{version}\",\"items\":[").into_bytes())
+            }
             Form::Protobuf => protobuf(&layout.group_version, &call.endpoint.resource.list_kind()),
             Form::Row(rows) => {
                 let mut head = Vec::new();
@@ -102,7 +131,7 @@ impl Form {
         out: &mut Vec<u8>,
     ) -> Result<(), String> {
         match self {
-            Form::Json => object.item(layout, out)?,
+            Form::Json | Form::Custom(_) => object.item(layout, out)?,
             Form::Protobuf => {
                 wire::put_item(out, &object.protobuf(layout)?);
                 return Ok(());
@@ -130,7 +159,9 @@ impl Form {
         headers: bool,
     ) -> Result<(), String> {
         match self {
-            Form::Json => put_event(out, layout, object, revision, kind, Media::Json),
+            Form::Json | Form::Custom(_) => {
+                put_event(out, layout, object, revision, kind, Media::Json)
+            }
             Form::Protobuf => put_event(out, layout, object, revision, kind, Media::Protobuf),
             Form::Row(rows) => wire::put_event_line(out, kind, |out| {
                 let metadata = json!({"resourceVersion": revision.to_string()});
@@ -164,9 +195,31 @@ impl Form {
                 rows.tail(out, empty);
                 out.push(b'\n');
             }
+            Form::Custom(rest) => {
+                // Sorted, and behind the items: without its opening brace.
+                out.extend_from_slice(b"],");
+                out.extend_from_slice(&encode_untyped(rest)[1..]);
+                out.push(b'\n');
+            }
             Form::Json | Form::MetadataJson(_) => out.extend_from_slice(b"]}\n"),
         }
     }
+}
+
+/// A list of a custom kind as a tree.
+pub(super) fn custom_list(call: &Call, items: Vec<Value>, metadata: Value) -> Value {
+    let mut list = custom_tail(call, metadata);
+    list["apiVersion"] = call.endpoint.resource.group_version().into();
+    list["items"] = items.into();
+    list
+}
+
+/// What stands behind the items of a list of a custom kind, its keys being sorted. `continue` is always said there.
+fn custom_tail(call: &Call, mut metadata: Value) -> Value {
+    if metadata.get("continue").is_none() {
+        metadata["continue"] = "".into();
+    }
+    json!({"kind": call.endpoint.list_kind(), "metadata": metadata})
 }
 
 fn included(call: &Call, accepted: &Accepted) -> Result<IncludeObject, Status> {

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use triad_kv::Revision;
 use triad_machinery::selector::LabelSelector;
 use triad_machinery::selector::field::FieldSelector;
-use triad_machinery::status::Status;
+use triad_machinery::status::{Cause, Status, reason};
 
 const EXPIRED: &str = "The resourceVersion for the provided list is too old.";
 const EXPIRED_TOKEN: &str = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
@@ -156,7 +156,7 @@ pub(crate) fn check_fields(call: &Call, fields: &mut FieldSelector) -> Result<()
             term.field = resource.selected_as(&term.field).to_owned();
             continue;
         }
-        let own = !resource.selectable.is_empty();
+        let own = !resource.selectable.is_empty() || resource.is_custom();
         return Err(Status::bad_request(match (own, &*resource.group) {
             (true, "batch") => format!(
                 "field label {} not supported for {}",
@@ -241,10 +241,14 @@ pub(crate) fn write(call: &Call, selected: Selected, accepted: &Accepted) -> Res
         return Ok(reply::object(200, &list, ty, accepted));
     }
     let mut objects = trees(call, &selected)?;
+    let resource = call.endpoint.resource;
+    if call.endpoint.custom.is_some() {
+        let list = super::form::custom_list(call, objects, list_meta(&selected));
+        return Ok(reply::object(200, &list, list_type(call)?, accepted));
+    }
     objects
         .iter_mut()
         .for_each(triad_machinery::meta::clear_type);
-    let resource = call.endpoint.resource;
     let list = json!({"kind": format!("{}List", resource.kind), "apiVersion": resource.group_version(), "metadata": list_meta(&selected), "items": objects});
     Ok(reply::object(200, &list, list_type(call)?, accepted))
 }
@@ -261,9 +265,24 @@ fn trees(call: &Call, selected: &Selected) -> Result<Vec<Value>, Status> {
     let object = |item: &Arc<Cached>| {
         item.object(&registry.layout)
             .map(|object| call.endpoint.served(object))
-            .map_err(Status::internal)
+            .map_err(|why| unreadable(call, item, &why))
     };
     selected.items.iter().map(object).collect()
+}
+
+/// What a list says of an object that cannot be read: one that a webhook did not convert, say.
+fn unreadable(call: &Call, item: &Cached, why: &str) -> Status {
+    if call.endpoint.custom.is_none() {
+        return Status::internal(why);
+    }
+    let why = why.replace("Key: /", "Key: /registry/");
+    let resource = call.endpoint.group_resource();
+    let text = format!("failed to read one or more {resource} from the storage: {why}");
+    Status::storage_read_error(resource, "list", text).with_cause(Cause {
+        reason: reason::CAUSE_UNEXPECTED_SERVER_RESPONSE.into(),
+        message: why,
+        field: item.key.to_string(),
+    })
 }
 
 pub(crate) fn list_meta(selected: &Selected) -> Value {

@@ -36,6 +36,9 @@ const FORMS: [(&str, Form); 4] = [
     ("application/apply-patch+yaml", Form::Apply),
 ];
 
+/// Those of custom kinds, which no strategy is known of.
+const CUSTOM_FORMS: [&str; 3] = [FORMS[0].0, FORMS[1].0, FORMS[3].0];
+
 /// A patch as a request wants it applied.
 pub(super) struct Request {
     patch: Patch,
@@ -80,9 +83,13 @@ pub(super) fn form(call: &Call) -> Result<Form, Status> {
     let name = text.split(';').next().unwrap_or("").trim();
     FORMS
         .iter()
+        .filter(|(_, form)| call.endpoint.custom.is_none() || *form != Form::Strategic)
         .find(|(form, _)| *form == name)
         .map(|(_, form)| *form)
-        .ok_or_else(Status::no_route_for_media_type)
+        .ok_or_else(|| match call.endpoint.custom {
+            Some(_) => Status::unsupported_media_type(&CUSTOM_FORMS),
+            None => Status::no_route_for_media_type(),
+        })
 }
 
 pub(super) fn strictness(report: bool) -> Strictness {
@@ -173,19 +180,25 @@ pub(super) fn patched_as(
         };
         undecodable(shown, why)
     };
-    let before = Before {
-        object: live,
-        document: &original,
+    let custom = call.endpoint.custom.as_ref();
+    let decoded = match custom.filter(|_| expected.is_custom()) {
+        Some(custom) => custom.reread(&document).map_err(refuse)?,
+        None => {
+            let before = Before {
+                object: live,
+                document: &original,
+            };
+            let reread = Reread::new(before, &document, expected.ty);
+            if let Patch::Json(_) | Patch::Merge(_) = patch {
+                other_kind(&document, expected).map_err(refuse)?;
+            } else if let Some(why) = strategic::misfit(&reread.changed, schema(), expected.ty) {
+                return Err(refuse(why));
+            }
+            reread
+                .decode(strictness(typed))
+                .map_err(|error| refuse(error.to_string()))?
+        }
     };
-    let reread = Reread::new(before, &document, expected.ty);
-    if let Patch::Json(_) | Patch::Merge(_) = patch {
-        other_kind(&document, expected).map_err(refuse)?;
-    } else if let Some(why) = strategic::misfit(&reread.changed, schema(), expected.ty) {
-        return Err(refuse(why));
-    }
-    let decoded = reread
-        .decode(strictness(typed))
-        .map_err(|error| refuse(error.to_string()))?;
     let mut errors = strict_errors.clone();
     errors.extend(decoded.strict_errors);
     if validation == FieldValidation::Strict && !errors.is_empty() {

@@ -6,10 +6,12 @@ use super::decode::Expected;
 use super::params::WriteOptions;
 use super::patch::{self, Form};
 use super::update::modify;
+use crate::endpoint::Endpoint;
 use crate::negotiate::{Accepted, Offer};
 use crate::registry::before::Part;
 use crate::reply::{self, Reply, named};
 use serde_json::{Map, Value, json};
+use triad_machinery::custom::{Scale, Seen, missing_replicas};
 use triad_machinery::goformat::quote;
 use triad_machinery::managed_fields::{self, Managed, PathElement};
 use triad_machinery::meta;
@@ -30,7 +32,17 @@ fn expected() -> Expected<'static> {
 pub(crate) async fn get(call: &Call) -> Result<Reply, Status> {
     let accepted = call.accepted(Offer::Table)?;
     let stored = call.fetch().await?;
-    let scale = scale_of(&stored.object);
+    let custom = custom_scale(call);
+    let scale = match &custom {
+        None => scale_of(&stored.object),
+        Some(custom) => {
+            let seen = custom.see(&stored.object).map_err(Status::plain_error)?;
+            if seen.spec_replicas.is_none() {
+                return Err(Status::internal(missing_replicas(custom.spec_path())));
+            }
+            custom_view(&stored.object, seen)
+        }
+    };
     match &accepted.convert {
         Some(convert) => {
             let (object, ty) = super::transform::of_kind(
@@ -125,23 +137,83 @@ fn in_scale_context<T>(manager: &str, work: impl FnOnce(&managed_fields::Context
         now: &crate::clock::Clock.now(),
         reset_fields: &managed_fields::ResetFields::default(),
         versions: &managed_fields::OneVersion,
+        custom: None,
     })
 }
 
-/// Where workloads keep their replicas, in every version.
-fn replicas_path(_api_version: &str) -> Option<Vec<PathElement>> {
-    Some(vec![
-        PathElement::field("spec"),
-        PathElement::field("replicas"),
-    ])
+/// Where the replicas are: workloads have them at the same place in every version.
+fn replicas_path(endpoint: &Endpoint, api_version: &str) -> Option<Vec<PathElement>> {
+    let Some(face) = &endpoint.custom else {
+        let path = ["spec", "replicas"].map(PathElement::field);
+        return Some(path.to_vec());
+    };
+    let (_, version) = meta::group_version(api_version);
+    let scale = face.kind.definition.version(version)?.scale()?;
+    Some(scale.elements())
 }
 
 /// A Scale that bears the managers of the workload's replicas.
-fn with_managers(mut scale: Value, object: &Value) -> Value {
+fn with_managers(call: &Call, mut scale: Value, object: &Value) -> Value {
+    let path = |version: &str| replicas_path(&call.endpoint, version);
     if let Ok(parent) = Managed::of(object) {
-        managed_fields::scale::to_scale(&parent, &replicas_path).store(&mut scale);
+        managed_fields::scale::to_scale(&parent, &path).store(&mut scale);
     }
     scale
+}
+
+/// Where a custom kind has what its Scale shows; None for built-in kinds.
+fn custom_scale(call: &Call) -> Option<Scale> {
+    call.endpoint.custom.as_ref()?.version.scale().cloned()
+}
+
+/// What stands for replicas that the object does not say, while its Scale is changed (customresource/etcd.go).
+const UNSAID: i64 = i32::MIN as i64;
+
+/// An object as the Scale that is to be changed.
+fn current(call: &Call, object: &Value) -> Result<Value, Status> {
+    let scale = match custom_scale(call) {
+        None => scale_of(object),
+        Some(custom) => {
+            let mut seen = custom.see(object).map_err(Status::plain_error)?;
+            seen.spec_replicas = seen.spec_replicas.or(Some(UNSAID));
+            custom_view(object, seen)
+        }
+    };
+    Ok(with_managers(call, scale, object))
+}
+
+/// Writes the replicas back.
+fn put_replicas(call: &Call, object: &mut Value, count: i64) -> Result<(), Status> {
+    let Some(custom) = custom_scale(call) else {
+        object["spec"]["replicas"] = json!(count);
+        return Ok(());
+    };
+    if count == UNSAID {
+        let path = quote(custom.spec_path());
+        let why = format!("the spec replicas field {path} cannot be empty");
+        return Err(Status::bad_request(why));
+    }
+    custom.set(object, count).map_err(Status::plain_error)
+}
+
+/// What was written, as a Scale.
+fn written(call: &Call, object: &Value) -> Result<Value, Status> {
+    match custom_scale(call) {
+        None => Ok(scale_of(object)),
+        Some(custom) => {
+            let seen = custom.see(object).map_err(Status::bad_request)?;
+            Ok(custom_view(object, seen))
+        }
+    }
+}
+
+fn custom_view(object: &Value, seen: Seen) -> Value {
+    view(
+        object,
+        seen.spec_replicas.unwrap_or(0),
+        seen.status_replicas,
+        seen.selector,
+    )
 }
 
 /// Reads the scale, changes it, writes the replicas back into the workload.
@@ -161,14 +233,18 @@ async fn write(
         how == How::Replaced,
         old,
         |call, live| {
-            let current = with_managers(scale_of(live), live);
+            let current = current(call, live)?;
             let mut scale = change(call, &current)?;
             if how != How::Applied {
                 in_scale_context(&manager, |context| {
                     managed_fields::update(Some(&current), &mut scale, context)
                 });
             }
-            let errors = validate(&scale);
+            // Custom kinds say themselves how many there may be.
+            let errors = match call.endpoint.custom {
+                Some(_) => Vec::new(),
+                None => validate(&scale),
+            };
             if !errors.is_empty() {
                 return Err(Status::invalid(
                     GroupKind {
@@ -181,7 +257,7 @@ async fn write(
             }
             let mut object = live.clone();
             same_uid(call, how, &mut object, meta::uid(&scale))?;
-            object["spec"]["replicas"] = json!(replicas(&scale));
+            put_replicas(call, &mut object, replicas(&scale))?;
             let version = meta::resource_version(&scale).to_owned();
             meta::set(
                 &mut object,
@@ -194,7 +270,8 @@ async fn write(
             );
             if let (Ok(parent), Ok(managers)) = (Managed::of(live), Managed::of(&scale)) {
                 let version = call.endpoint.resource.group_version();
-                managed_fields::scale::to_parent(&parent, managers, &version, &replicas_path)
+                let path = |version: &str| replicas_path(&call.endpoint, version);
+                managed_fields::scale::to_parent(&parent, managers, &version, &path)
                     .store(&mut object);
             }
             Ok(object)
@@ -202,7 +279,7 @@ async fn write(
     )
     .await?;
     let changed = changed.into_object(call.registry()?)?;
-    Ok(answer(200, &scale_of(&changed), &accepted))
+    Ok(answer(200, &written(call, &changed)?, &accepted))
 }
 
 /// A Scale that names a uid is one of that very object. Where it replaces the stored one, the write itself sees to that.
@@ -251,6 +328,16 @@ fn answer(code: u16, scale: &Value, accepted: &Accepted) -> Reply {
 
 /// A workload as a Scale.
 pub(crate) fn scale_of(object: &Value) -> Value {
+    let status = object.pointer("/status/replicas").and_then(Value::as_i64);
+    view(
+        object,
+        replicas(object),
+        status.unwrap_or(0),
+        selector_text(object),
+    )
+}
+
+fn view(object: &Value, spec_replicas: i64, status_replicas: i64, selector: String) -> Value {
     let mut metadata = Map::new();
     for field in [
         "name",
@@ -266,14 +353,13 @@ pub(crate) fn scale_of(object: &Value) -> Value {
             metadata.insert(field.to_owned(), value.clone());
         }
     }
-    let mut status = json!({"replicas": object.pointer("/status/replicas").and_then(Value::as_i64).unwrap_or(0)});
-    let selector = selector_text(object);
+    let mut status = json!({"replicas": status_replicas});
     if !selector.is_empty() {
         status["selector"] = selector.into();
     }
     let mut spec = Map::new();
-    if replicas(object) != 0 {
-        spec.insert("replicas".to_owned(), json!(replicas(object)));
+    if spec_replicas != 0 {
+        spec.insert("replicas".to_owned(), json!(spec_replicas));
     }
     json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status})
 }

@@ -39,6 +39,7 @@ pub(crate) async fn create(call: &mut Call) -> Result<Reply, Status> {
             now: &crate::clock::Clock.now(),
             reset_fields: &managed_fields::ResetFields::default(),
             versions: &managed_fields::OneVersion,
+            custom: None,
         },
     );
     let text = |at: &str| {

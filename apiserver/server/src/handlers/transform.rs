@@ -7,6 +7,7 @@ use crate::reply::named;
 use serde_json::{Value, json};
 use triad_machinery::codec::json::to_json_value;
 use triad_machinery::meta;
+use triad_machinery::printers::custom::custom_scale_columns;
 use triad_machinery::printers::{IncludeObject, Table, columns_of};
 use triad_machinery::schema::TypeId;
 use triad_machinery::status::Status;
@@ -122,7 +123,11 @@ fn table(
         _ => IncludeObject::Metadata,
     };
     let mut table = Table::new(
-        columns_of(group, kind),
+        match &call.endpoint.custom {
+            Some(_) if kind == "Scale" => custom_scale_columns(),
+            Some(custom) => custom.version.columns(),
+            None => columns_of(group, kind),
+        },
         include,
         crate::clock::Clock.unix_seconds(),
     );

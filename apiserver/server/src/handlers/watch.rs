@@ -61,7 +61,7 @@ pub(crate) async fn watch(call: Call) -> Result<Reply, Status> {
         super::read::not_older_than(&call, revision).await?;
     }
     let mut opening = Opening {
-        cache: registry.cache.clone(),
+        registry: registry.clone(),
         after: Revision(0),
         initial: Default::default(),
         initial_end: None,
@@ -115,5 +115,6 @@ fn watch_status(error: &WatchError, from: Revision) -> Status {
             Status::expired(format!("too old resource version: {from} ({oldest})"))
         }
         WatchError::Ended(why) => Status::internal(why),
+        WatchError::Over => Status::gone("the resource is no longer served"),
     }
 }

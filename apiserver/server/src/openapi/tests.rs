@@ -14,6 +14,13 @@ fn small() -> OpenApi {
     ))
 }
 
+fn no_customs() -> crate::custom::Customs {
+    let settings = triad_machinery::validation::Settings {
+        allow_privileged: false,
+    };
+    crate::custom::Customs::new(1 << 20, settings)
+}
+
 fn ask(openapi: &OpenApi, target: &str, headers: &[(HeaderName, &str)]) -> Reply {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let headers = headers.iter().map(|(name, value)| {
@@ -24,7 +31,13 @@ fn ask(openapi: &OpenApi, target: &str, headers: &[(HeaderName, &str)]) -> Reply
     });
     let headers = HeaderMap::from_iter(headers);
     openapi
-        .answer(&Method::GET, path, &headers, &Query::parse(query))
+        .answer(
+            &no_customs(),
+            &Method::GET,
+            path,
+            &headers,
+            &Query::parse(query),
+        )
         .expect("a path of OpenAPI")
 }
 
@@ -144,6 +157,7 @@ fn the_index_leads_to_documents_that_may_be_kept() {
     );
     assert_eq!(ask(&openapi, "/openapi/v3/", &[]).status().as_u16(), 404);
     let none = openapi.answer(
+        &no_customs(),
         &Method::GET,
         "/openapi",
         &HeaderMap::new(),

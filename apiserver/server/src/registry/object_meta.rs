@@ -142,7 +142,7 @@ fn common(object: &Value, errors: &mut Vec<FieldError>) {
         ));
     }
     labels(meta::labels(object), "metadata.labels", errors);
-    annotations(object, errors);
+    annotations(meta::annotations(object), "metadata.annotations", errors);
     owner_references(object, errors);
     for finalizer in meta::finalizers(object) {
         let problems = names::label_key(finalizer);
@@ -186,9 +186,14 @@ pub(crate) fn labels<'a>(
     }
 }
 
-fn annotations(object: &Value, errors: &mut Vec<FieldError>) {
+/// Validates annotations at a path.
+pub(crate) fn annotations<'a>(
+    annotations: impl Iterator<Item = (&'a str, &'a str)>,
+    path: &str,
+    errors: &mut Vec<FieldError>,
+) {
     let mut size = 0;
-    let mut sorted: Vec<_> = meta::annotations(object).collect();
+    let mut sorted: Vec<_> = annotations.collect();
     sorted.sort_unstable();
     for (key, value) in sorted {
         // Keys are compared in lower case: upstream took capitals once and must go on doing so.
@@ -196,15 +201,12 @@ fn annotations(object: &Value, errors: &mut Vec<FieldError>) {
         errors.extend(
             problems
                 .into_iter()
-                .map(|problem| FieldError::invalid("metadata.annotations", key, problem)),
+                .map(|problem| FieldError::invalid(path, key, problem)),
         );
         size += key.len() + value.len();
     }
     if size > ANNOTATIONS_MAX_BYTES {
-        errors.push(FieldError::too_long(
-            "metadata.annotations",
-            ANNOTATIONS_MAX_BYTES as i64,
-        ));
+        errors.push(FieldError::too_long(path, ANNOTATIONS_MAX_BYTES as i64));
     }
 }
 
@@ -377,6 +379,33 @@ pub(crate) fn carry_over(object: &mut Value, old: &Value) {
 /// Validates changed metadata against the old.
 pub(crate) fn validate_update(object: &Value, old: &Value, resource: &Resource) -> Vec<FieldError> {
     let mut errors = validate_common(object, resource);
+    changed(object, old, &mut errors);
+    errors
+}
+
+/// The same of a custom kind, which upstream judges in three places that tell what they find each for itself
+/// (rest.BeforeUpdate, and customresource/validator.go).
+pub(crate) fn validate_custom_update(
+    object: &Value,
+    old: &Value,
+    resource: &Resource,
+) -> Vec<FieldError> {
+    let mut errors = validate_common(object, resource);
+    for _ in 0..2 {
+        changed(object, old, &mut errors);
+        labels(meta::labels(object), "metadata.labels", &mut errors);
+        annotations(
+            meta::annotations(object),
+            "metadata.annotations",
+            &mut errors,
+        );
+        owner_references(object, &mut errors);
+        managed_fields(object, &mut errors);
+    }
+    errors
+}
+
+fn changed(object: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     if !meta::deletion_timestamp(old).is_empty() {
         let added: Vec<String> = meta::finalizers(object)
             .filter(|f| !meta::finalizers(old).any(|o| o == *f))
@@ -414,5 +443,4 @@ pub(crate) fn validate_update(object: &Value, old: &Value, resource: &Resource) 
             ));
         }
     }
-    errors
 }

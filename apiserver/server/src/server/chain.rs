@@ -237,12 +237,14 @@ async fn resource(
     let Asking {
         api, query, info, ..
     } = *asking;
-    if api
+    let endpoint = api
         .endpoints
-        .get(&info.group, &info.version, &info.resource)
-        .is_none()
-        && !api.endpoints.serves_group(&info.group)
-    {
+        .get(&info.group, &info.version, &info.resource);
+    let unknown = match &endpoint {
+        None => !api.endpoints.serves_group(&info.group),
+        Some(endpoint) => endpoint.custom.is_some() && !routes::fits_scope(endpoint, info),
+    };
+    if unknown {
         return reply::page_not_found();
     }
     let route = match routes::find(api, &head.method, info, &head.headers) {

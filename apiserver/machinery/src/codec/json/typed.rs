@@ -9,7 +9,7 @@ use super::reader::{Fail, MAX_DEPTH, Reader};
 use super::strict::Strict;
 use crate::codec::deep::at_depth;
 use crate::codec::normal::{is_absent, zero_element};
-use crate::schema::{Field, FieldType, Schema, Struct, TypeId};
+use crate::schema::{Field, FieldType, Schema, Shape, Struct, TypeId};
 
 /// What became of a value.
 pub(super) enum Got {
@@ -41,7 +41,9 @@ pub(super) struct Decoder<'a, 's> {
 impl<'s> Decoder<'_, 's> {
     /// A whole document of a struct type.
     pub(super) fn document(&mut self, root: TypeId) -> Result<Value, Fail> {
+        let free = matches!(self.schema.get(root).shape, Shape::Special(FieldType::Any));
         let got = match self.reader.peek()? {
+            b'{' if free => self.any(false)?,
             b'{' => self.object(root, Map::new())?,
             b'n' => {
                 self.reader.literal("null")?;

@@ -5,7 +5,7 @@ use serde_json::{Key, Map, Value};
 use super::text::{write_float, write_int, write_plain_string, write_string};
 use crate::codec::deep::at_depth;
 use crate::codec::normal::is_zero;
-use crate::schema::{Field, FieldType, Schema, Struct, TypeId};
+use crate::schema::{Field, FieldType, Schema, Shape, Struct, TypeId};
 
 /// The kind to write instead of the tree's own.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +34,21 @@ impl<'a> Writer<'a> {
 
     pub(super) fn root(&mut self, value: &Value, root: TypeId, gvk: Option<Gvk<'_>>) {
         let map = value.as_object().unwrap_or(&NOTHING);
-        self.object(root, map, gvk);
+        match self.schema.get(root).shape {
+            Shape::Special(FieldType::Any) => self.unstructured(map, gvk),
+            _ => self.object(root, map, gvk),
+        }
+    }
+
+    /// An object without a schema: all its keys are sorted, those of its type among them.
+    fn unstructured(&mut self, map: &Map<String, Value>, gvk: Option<Gvk<'_>>) {
+        let Some(gvk) = gvk else {
+            return write_any(self.out, &Value::Object(map.clone()));
+        };
+        let mut typed = map.clone();
+        typed.set("kind", gvk.kind.into());
+        typed.set("apiVersion", gvk.api_version.into());
+        write_any(self.out, &Value::Object(typed));
     }
 
     fn object(&mut self, id: TypeId, map: &Map<String, Value>, gvk: Option<Gvk<'_>>) {

@@ -11,7 +11,7 @@ use triad_machinery::codec::yaml;
 use triad_machinery::goformat::quote;
 use triad_machinery::status::Status;
 
-pub(super) struct Client {
+pub(crate) struct Client {
     url: String,
     /// Namespace, name and port.
     service: Option<(String, String, u16)>,
@@ -19,7 +19,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn read(config: &Value) -> Self {
+    pub(crate) fn read(config: &Value) -> Self {
         let ca = config["caBundle"]
             .as_str()
             .and_then(|ca| STANDARD.decode(ca).ok());
@@ -47,26 +47,35 @@ impl Client {
         }
     }
 
-    /// Posts a review: the answer's body. The error says what is shown of the failure.
+    /// Posts a review of admission: the answer's body. The error says what is shown of the failure.
     pub(super) async fn call(
         &self,
         lookup: &Lookup,
         review: Vec<u8>,
         within: Duration,
     ) -> Result<Value, String> {
+        if let Err(why) = &self.tls {
+            return Err(format!("could not get REST client: {why}"));
+        }
+        let answer = self.send(lookup, review, within).await;
+        answer.map_err(|why| format!("failed to call webhook: {why}"))
+    }
+
+    /// Posts a review of any kind.
+    pub(crate) async fn send(
+        &self,
+        lookup: &Lookup,
+        review: Vec<u8>,
+        within: Duration,
+    ) -> Result<Value, String> {
         let query = format!("timeout={}s", within.as_secs());
-        let tls = self
-            .tls
-            .clone()
-            .map_err(|why| format!("could not get REST client: {why}"))?;
+        let tls = self.tls.clone()?;
         let dialled = match &self.service {
             None => None,
-            Some(service) => Some(resolve(lookup, service).map_err(|why| {
-                format!(
-                    "failed to call webhook: Post {:?}: {why}",
-                    format!("{}?{query}", self.url)
-                )
-            })?),
+            Some(service) => Some(
+                resolve(lookup, service)
+                    .map_err(|why| format!("Post {:?}: {why}", format!("{}?{query}", self.url)))?,
+            ),
         };
         let target = Target {
             url: self.url.clone(),
@@ -75,8 +84,7 @@ impl Client {
             bearer: None,
         };
         let answer = egress::post(&target, &query, review, within).await;
-        let answer = answer.map_err(|why| format!("failed to call webhook: {why}"))?;
-        body(&answer).map_err(|why| format!("failed to call webhook: {why}"))
+        body(&answer?)
     }
 }
 

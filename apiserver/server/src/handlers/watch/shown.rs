@@ -41,7 +41,12 @@ struct Own {
 impl Shown {
     pub(super) fn new(call: Call, accepted: Accepted) -> Result<Self, Status> {
         let form = Form::of(&call, &accepted)?;
-        let shared = matches!(form, Some(Form::Json | Form::Protobuf));
+        let shared = match &form {
+            Some(Form::Json | Form::Protobuf) => true,
+            // All that watch the stored version see the same.
+            Some(Form::Custom(_)) => call.endpoint.is_storage_version(),
+            _ => false,
+        };
         Ok(Shown {
             endpoint: call.endpoint.clone(),
             media: accepted.media,

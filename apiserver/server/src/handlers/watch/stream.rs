@@ -4,9 +4,10 @@
 use super::shown::Shown;
 use super::watch_status;
 use crate::api::Api;
-use crate::cacher::{CacheWatch, Cached, Event, Kind, ResourceCache, Seen};
+use crate::cacher::{CacheWatch, Cached, Event, Kind, Seen, WatchError};
 use crate::handlers::list::selects;
 use crate::metrics::WatchGuard;
+use crate::registry::Registry;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -59,7 +60,7 @@ impl Selection {
 
 /// Where a watch begins, and for how long.
 pub(super) struct Opening {
-    pub(super) cache: Arc<ResourceCache>,
+    pub(super) registry: Arc<Registry>,
     /// Changes after this revision are its events.
     pub(super) after: Revision,
     /// What there is before them.
@@ -81,7 +82,7 @@ enum Step {
 
 pub(super) struct Stream {
     api: Arc<Api>,
-    cache: Arc<ResourceCache>,
+    registry: Arc<Registry>,
     selection: Selection,
     shown: Shown,
     /// None when it could not be opened: then there is an error.
@@ -109,14 +110,18 @@ impl Stream {
         let deadline = now + timeout;
         let next_bookmark = (opening.bookmarks)
             .then(|| (now + BOOKMARK_EVERY).min(deadline - LAST_BOOKMARK.min(timeout)));
-        let watch = CacheWatch::new(api.cacher.clone(), opening.cache.clone(), opening.after);
+        let watch = CacheWatch::new(
+            api.cacher.clone(),
+            opening.registry.cache.clone(),
+            opening.after,
+        );
         let (watch, error) = match watch {
             Ok(watch) => (Some(watch), None),
             Err(error) => (None, Some(Box::new(watch_status(&error, opening.after)))),
         };
         Stream {
             api,
-            cache: opening.cache,
+            registry: opening.registry,
             selection,
             shown,
             watch,
@@ -163,7 +168,10 @@ impl Stream {
             let Some(seen) = self.selection.sees(&event) else {
                 continue;
             };
-            match self.shown.event(&self.cache.layout, &event, seen, &mut out) {
+            match self
+                .shown
+                .event(&self.registry.layout, &event, seen, &mut out)
+            {
                 // A lone event goes out as the bytes that all watchers share.
                 Some(frame) if out.is_empty() && self.pending.is_empty() => return Some(frame),
                 Some(frame) => out.extend_from_slice(&frame),
@@ -183,7 +191,7 @@ impl Stream {
         {
             let shown = (&*object, object.revision);
             self.shown
-                .object(&self.cache.layout, Seen::Added.text(), shown, out);
+                .object(&self.registry.layout, Seen::Added.text(), shown, out);
         }
     }
 
@@ -195,6 +203,7 @@ impl Stream {
         self.pending.shrink_to(KEPT_ROOM);
         let error = match std::task::ready!(watch.poll_next(context, &mut self.pending)) {
             Ok(()) => return Poll::Ready(Some(Bytes::new())),
+            Err(WatchError::Over) => return Poll::Ready(None),
             Err(error) => watch_status(&error, watch.complete_up_to()),
         };
         self.error = Some(Box::new(error));

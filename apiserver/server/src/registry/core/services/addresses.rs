@@ -121,7 +121,7 @@ pub(super) fn ip_address(api: &Api, service: &Value, address: &str) -> Value {
             "ipaddress.kubernetes.io/ip-family": families::of(address), "ipaddress.kubernetes.io/managed-by": MANAGER}},
         "spec": {"parentRef": {"resource": "services", "namespace": meta::namespace(service), "name": meta::name(service)}}});
     if let Some(endpoint) = api.endpoints.get(GROUP, "v1", "ipaddresses") {
-        in_context(endpoint, "kube-apiserver", "", |context| {
+        in_context(&endpoint, "kube-apiserver", "", |context| {
             managed_fields::update(None, &mut ip, context);
         });
     }
