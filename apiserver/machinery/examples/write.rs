@@ -111,6 +111,7 @@ impl Kind {
         work(&Context {
             schema: schema(),
             type_id: self.ty,
+            custom: None,
             api_version: self.api_version,
             kind: self.kind,
             manager,
