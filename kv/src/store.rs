@@ -106,6 +106,16 @@ impl Store {
         })
     }
 
+    /// The revision of a key's last change, if it is there; its value is not read.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Closed`.
+    pub fn mod_revision(&self, key: &[u8]) -> Result<Option<Revision>, Error> {
+        let key = Bytes::copy_from_slice(key);
+        let head = self.shared.read(|state| state.head(&key))?;
+        Ok(head.map(|head| head.mod_revision))
+    }
+
     /// The keys in `start..end` now or as they stood at a revision, at most `limit` (0: no limit).
     /// An empty `end` is the end of all keys.
     ///

@@ -266,6 +266,8 @@ async fn compaction_keeps_the_newest_version_at_its_mark() {
         (event.revision, event.previous),
         (Revision(6), Some(Revision(3)))
     );
+    assert_eq!(store.mod_revision(b"a").unwrap(), Some(Revision(6)));
+    assert_eq!(store.mod_revision(b"b").unwrap(), None);
     let before = store.get(b"a", Some(Revision(5))).unwrap().unwrap();
     assert_eq!(before.value, "3");
 }

@@ -87,22 +87,20 @@ impl Strategy for Custom {
             .registry("apiextensions.k8s.io", "customresourcedefinitions");
         let definitions = definitions.ok_or_else(Status::no_such_resource)?;
         let key = definitions.layout.key("", &kind.definition.name);
-        let entry = api
-            .store
-            .get(key.as_bytes(), None)
-            .map_err(|error| unavailable(&error))?;
-        let entry = entry.ok_or_else(Status::no_such_resource)?;
-        let terminating = match entry.mod_revision == kind.revision {
-            true => kind.definition.terminating,
-            false => {
-                let now = definitions.layout.decode(&entry.value, entry.mod_revision);
-                let now = now.map_err(Status::internal)?;
-                if meta::uid(&now) != kind.definition.uid {
-                    return Err(Status::no_such_resource());
-                }
-                !meta::deletion_timestamp(&now).is_empty()
+        let read = |error| unavailable(&error);
+        let (mut revision, mut terminating) = (kind.revision, kind.definition.terminating);
+        if api.store.mod_revision(key.as_bytes()).map_err(read)? != Some(revision) {
+            // It is another one than is served here: what it says now counts.
+            let entry = api.store.get(key.as_bytes(), None).map_err(read)?;
+            let entry = entry.ok_or_else(Status::no_such_resource)?;
+            let now = definitions.layout.decode(&entry.value, entry.mod_revision);
+            let now = now.map_err(Status::internal)?;
+            if meta::uid(&now) != kind.definition.uid {
+                return Err(Status::no_such_resource());
             }
-        };
+            revision = entry.mod_revision;
+            terminating = !meta::deletion_timestamp(&now).is_empty();
+        }
         if terminating {
             let why = "create not allowed while custom resource definition is terminating";
             return Err(Status::forbidden(resource(kind), meta::name(object), why));
@@ -110,7 +108,7 @@ impl Strategy for Custom {
         Ok(Extra {
             compares: vec![Compare {
                 key: key.into(),
-                condition: Condition::ModRevision(entry.mod_revision),
+                condition: Condition::ModRevision(revision),
             }],
             changes: Vec::new(),
         })
