@@ -235,12 +235,9 @@ fn compiled(
     }
 }
 
-fn of_claims(wanted: Vec<Type>) -> impl Fn(&str) -> Result<triad_cel::check::Checked, String> {
-    move |text| access::claims(text, &wanted)
-}
-
-fn text_or_list() -> Vec<Type> {
-    vec![Type::String, Type::List(Type::String.into())]
+/// What is mapped may be of any type until it is there; rules are true or false.
+fn of_claims(wanted: Type) -> impl Fn(&str) -> Result<triad_cel::check::Checked, String> {
+    move |text| access::claims(text, std::slice::from_ref(&wanted))
 }
 
 fn source(at: &At<'_>, is_name: bool, errors: &mut Errors) -> Option<Source> {
@@ -268,12 +265,7 @@ fn source(at: &At<'_>, is_name: bool, errors: &mut Errors) -> Option<Source> {
                     why,
                 ));
             }
-            let wanted = if is_name {
-                vec![Type::String]
-            } else {
-                text_or_list()
-            };
-            compiled(at, "expression", of_claims(wanted), errors).map(Source::Expression)
+            compiled(at, "expression", of_claims(Type::Any), errors).map(Source::Expression)
         }
         (false, true) => {
             if prefix.is_none() {
@@ -297,8 +289,9 @@ fn uid(at: &At<'_>, errors: &mut Errors) -> Option<Source> {
             None
         }
         (true, true) => None,
-        (true, false) => compiled(at, "expression", of_claims(vec![Type::String]), errors)
-            .map(Source::Expression),
+        (true, false) => {
+            compiled(at, "expression", of_claims(Type::Any), errors).map(Source::Expression)
+        }
         (false, true) => Some(Source::Claim {
             name: claim.to_owned(),
             prefix: String::new(),
@@ -321,7 +314,7 @@ fn extra(at: &At<'_>, errors: &mut Errors) -> Vec<(String, Expression)> {
             errors.push(FieldError::required(at.field("valueExpression").path, ""));
             continue;
         }
-        let expression = compiled(&at, "valueExpression", of_claims(text_or_list()), errors);
+        let expression = compiled(&at, "valueExpression", of_claims(Type::Any), errors);
         found.extend(expression.map(|expression| (key.to_owned(), expression)));
     }
     found
@@ -397,12 +390,7 @@ fn claim_rules(at: &At<'_>, errors: &mut Errors) -> (Vec<(String, String)>, Vec<
                         why,
                     ));
                 }
-                rules.extend(rule(
-                    &at,
-                    &mut expressions,
-                    of_claims(vec![Type::Bool]),
-                    errors,
-                ));
+                rules.extend(rule(&at, &mut expressions, of_claims(Type::Bool), errors));
             }
         }
     }

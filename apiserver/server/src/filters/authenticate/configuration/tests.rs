@@ -137,7 +137,7 @@ fn what_is_wrong_with_an_issuer_is_named() {
         assert!(refused.contains(why), "{why} in {refused}");
     }
     let verified = format!(
-        "jwt: [{{issuer: {{{fine}}}, claimValidationRules: [{{expression: 'claims.?email_verified.orValue(true)'}}], claimMappings: {{username: {{expression: 'claims.email'}}}}}}]"
+        "jwt: [{{issuer: {{{fine}}}, claimValidationRules: [{{expression: 'claims.?email_verified.orValue(true) == true'}}], claimMappings: {{username: {{expression: 'claims.email'}}}}}}]"
     );
     assert!(read(&verified).is_ok(), "{:?}", read(&verified).err());
 }
