@@ -47,7 +47,7 @@ fn stored(registry: &Registry, name: &str) -> Option<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn objects_are_pruned_defaulted_judged_and_served_in_every_version() {
-    let server = Server::start("-*").await;
+    let server = Server::start("none").await;
     let registry = defined(&server).await;
     let create = |object: Value| {
         let (client, registry) = (server.client.clone(), registry.clone());
@@ -108,7 +108,7 @@ async fn objects_are_pruned_defaulted_judged_and_served_in_every_version() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_definition_goes_after_its_objects_also_when_the_server_ends_in_between() {
-    let server = Server::start("-*").await;
+    let server = Server::start("none").await;
     let registry = defined(&server).await;
     for (name, finalizers) in [("free", json!([])), ("held", json!(["example.com/hold"]))] {
         let mut object = widget(name, json!({}));
@@ -133,7 +133,7 @@ async fn a_definition_goes_after_its_objects_also_when_the_server_ends_in_betwee
     assert_eq!(late.code, 403, "{}", late.message);
     drop(registry);
 
-    let server = server.restart("-*").await;
+    let server = server.restart("none").await;
     let registry = server
         .api
         .endpoints
@@ -168,7 +168,7 @@ async fn a_definition_goes_after_its_objects_also_when_the_server_ends_in_betwee
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_definition_judges_what_comes_then() {
-    let server = Server::start("-*").await;
+    let server = Server::start("none").await;
     let registry = defined(&server).await;
     server
         .client
@@ -176,10 +176,9 @@ async fn a_changed_definition_judges_what_comes_then() {
         .await
         .expect("an object");
     let mut versions = definition()["spec"]["versions"].clone();
-    versions[0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["size"]["minimum"] =
-        json!(5);
-    versions[0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["color"] =
-        json!({"type": "string", "default": "red"});
+    let fields = &mut versions[0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
+    fields["size"] = json!({"type": "integer", "minimum": 5, "default": 5});
+    fields["color"] = json!({"type": "string", "default": "red"});
     server
         .patch(
             DEFINITIONS,
