@@ -141,11 +141,12 @@ impl IssuerKeys {
         if asked.is_some_and(|at| at.elapsed() < ASKED_AGAIN) {
             return Ok(None);
         }
+        let fetched = self.fetch(known.at.clone()).await;
+        // From its end on: an issuer that takes long is not asked once for each who has waited for it.
         *asked = Some(Instant::now());
-        let fetched = self.fetch(known.at.clone()).await.map_err(|why| {
+        let fetched = Arc::new(fetched.map_err(|why| {
             format!("verify token: failed to verify signature: fetching keys {why}")
-        })?;
-        let fetched = Arc::new(fetched);
+        })?);
         self.known.store(Some(fetched.clone()));
         Ok(Some(fetched))
     }
@@ -181,4 +182,45 @@ async fn document(target: &Target) -> Result<Value, String> {
     }
     serde_json::from_slice(&answer.body)
         .map_err(|error| format!("{}: the answer is no JSON: {error}", target.url))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::egress::Trust;
+    use crate::testing::loopback::Loopback;
+    use bytes::Bytes;
+    use futures_util::future::join_all;
+    use http::Response;
+    use http_body_util::Full;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[tokio::test]
+    async fn an_issuer_that_fails_slowly_is_asked_once_for_all_who_wait() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = asked.clone();
+        let server = Loopback::plain(move |_, _| {
+            count.fetch_add(1, Ordering::Relaxed);
+            async {
+                tokio::time::sleep(ASKED_AGAIN + Duration::from_millis(200)).await;
+                let mut failed = Response::new(Full::new(Bytes::new()));
+                *failed.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+                failed
+            }
+        });
+        let url = format!("http://127.0.0.1:{}", server.await.port);
+        let tls = Trust::of_ca(Vec::new()).config().expect("a configuration");
+        let keys = IssuerKeys::new(&url, None, tls);
+        let known = Arc::new(Known {
+            at: format!("{url}/keys"),
+            keys: Vec::new(),
+        });
+        keys.known.store(Some(known.clone()));
+        let asking = (0..5).map(|_| keys.ask_again(&known));
+        let answers = join_all(asking).await;
+        let failed = answers.iter().filter(|answer| answer.is_err()).count();
+        let without = answers.iter().filter(|a| matches!(a, Ok(None))).count();
+        assert_eq!((failed, without), (1, 4));
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+    }
 }
