@@ -8,8 +8,8 @@ have g++ || missing+=(g++)
 have make || missing+=(make)
 have curl || missing+=(curl)
 have openssl || missing+=(openssl)
-# RocksDB's bindings are made from its C header.
-ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* >/dev/null 2>&1 || missing+=(libclang-dev)
+# RocksDB's bindings are made from its C header, with libclang (not libclang-cpp, which may be there without it).
+find /usr/lib -name 'libclang.so*' -o -name 'libclang-[0-9]*.so*' 2>/dev/null | grep -q . || missing+=(libclang-dev)
 
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -ne 0 ] && ! have sudo; then
