@@ -30,8 +30,7 @@ test: build
 	ROCKSDB_LIB_DIR=$(ROCKSDB) ROCKSDB_STATIC=1 tools/build/test.sh
 
 unit: rocksdb
-	$(CARGO) test --release --workspace
-	$(CARGO) test --release -p triad-fault --features failpoints --test failpoints
+	ROCKSDB_LIB_DIR=$(ROCKSDB) ROCKSDB_STATIC=1 tools/build/unit.sh
 
 golden: build
 	python3 tests/golden/run.py
