@@ -79,6 +79,18 @@ impl Machine {
         self.stand
     }
 
+    /// What lies behind a hole in the log is not applied: the state would differ from all others.
+    fn follow(&self, at: Position) -> Result<(), triad_raft::Error> {
+        let stand = self.stand.applied;
+        if !self.applied || at.index == stand.index + 1 {
+            return Ok(());
+        }
+        let what = format!(
+            "entry {at} does not follow {stand}, where the state stands; let this member join anew with an empty disk"
+        );
+        Err(triad_raft::Error::corrupt(what, "log"))
+    }
+
     fn run(&mut self, at: Position, commands: &[Bytes]) -> Result<Vec<Bytes>, Error> {
         let mut step = Step::new(&self.state, self.stand);
         let replies: Result<Vec<Bytes>, Error> = commands
@@ -143,10 +155,12 @@ impl StateMachine for Machine {
     }
 
     fn apply(&mut self, at: Position, commands: &[Bytes]) -> Result<Vec<Bytes>, triad_raft::Error> {
+        self.follow(at)?;
         self.run(at, commands).map_err(triad_raft::Error::from)
     }
 
     fn skip(&mut self, at: Position, membership: Option<Vec<u8>>) -> Result<(), triad_raft::Error> {
+        self.follow(at)?;
         let mut batch = WriteBatch::default();
         if let Some(record) = membership {
             batch.put_cf(

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use triad_raft::{Answer, Election, PeerTls};
 
+use crate::{Change, Error, Txn};
+
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
     /// Holds `lock`, `identity`, `log.floor`, `log/` and the state; made when missing.
@@ -96,6 +98,29 @@ pub struct Limits {
     pub block_cache_bytes: usize,
     /// Memory for one table of writes that are not yet in a file.
     pub write_buffer_bytes: usize,
+}
+
+impl Limits {
+    pub(crate) fn check(&self, txn: &Txn) -> Result<(), Error> {
+        let within = |what, size, limit| match size {
+            size if size > limit => Err(Error::TooLarge { what, size, limit }),
+            _ => Ok(()),
+        };
+        within("the number of compares", txn.compares.len(), self.changes)?;
+        within("the number of changes", txn.changes.len(), self.changes)?;
+        let compared = txn.compares.iter().map(|compare| &compare.key);
+        let mut bytes = 0;
+        for key in compared.chain(txn.changes.iter().map(Change::key)) {
+            within("a key's length", key.len(), self.key_bytes)?;
+            bytes += key.len();
+        }
+        for change in &txn.changes {
+            if let Change::Put { value, .. } = change {
+                bytes += value.len();
+            }
+        }
+        within("a transaction's size", bytes, self.txn_bytes)
+    }
 }
 
 impl Default for Limits {

@@ -18,8 +18,8 @@ use crate::archive::{self, Shipment};
 use crate::clock::unix_seconds;
 use crate::command::Command;
 use crate::{
-    Change, Entry, Error, Health, Identity, Member, Metrics, Peer, Range, Revision, StoreOptions,
-    Txn, TxnOutcome, Version, Watch,
+    Entry, Error, Health, Identity, Member, Metrics, Peer, Range, Revision, StoreOptions, Txn,
+    TxnOutcome, Version, Watch,
 };
 
 pub(crate) use running::Running;
@@ -59,7 +59,7 @@ impl Store {
     /// `TooLarge` before anything happens; `NotLeader` when it was not taken; `Unavailable` when
     /// the outcome is unknown.
     pub async fn txn(&self, txn: Txn) -> Result<TxnOutcome, Error> {
-        self.check_size(&txn)?;
+        self.shared.options.limits.check(&txn)?;
         let weight = txn.changes.len().max(1);
         let command = Command::txn(txn, unix_seconds());
         self.shared
@@ -359,35 +359,6 @@ impl Store {
     /// Stops serving, flushes, closes the files and frees the lock.
     pub async fn shutdown(&self) {
         self.shared.shutdown().await;
-    }
-
-    fn check_size(&self, txn: &Txn) -> Result<(), Error> {
-        let limits = &self.shared.options.limits;
-        let check = |what, size, limit| {
-            if size > limit {
-                Err(Error::TooLarge { what, size, limit })
-            } else {
-                Ok(())
-            }
-        };
-        check("the number of compares", txn.compares.len(), limits.changes)?;
-        check("the number of changes", txn.changes.len(), limits.changes)?;
-        let mut bytes = 0;
-        for key in txn
-            .compares
-            .iter()
-            .map(|c| &c.key)
-            .chain(txn.changes.iter().map(Change::key))
-        {
-            check("a key's length", key.len(), limits.key_bytes)?;
-            bytes += key.len();
-        }
-        for change in &txn.changes {
-            if let Change::Put { value, .. } = change {
-                bytes += value.len();
-            }
-        }
-        check("a transaction's size", bytes, limits.txn_bytes)
     }
 }
 

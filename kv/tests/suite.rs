@@ -5,6 +5,7 @@ mod cluster;
 mod copies;
 mod damage;
 mod examine;
+mod history;
 mod model;
 mod recover;
 mod store;

@@ -23,6 +23,8 @@ pub use log_store::{LogItem, LogOptions, LogReading, SyncTimes, read_log, seed_l
 pub use member::{Member, Seat, founding_membership, seats};
 pub use node::{Committed, Election, LogEntry, Node, NodeMetrics, NodeOptions, Peer, Status};
 pub use pace::Pace;
+#[doc(hidden)]
+pub use peers::session;
 pub use peers::{Answer, PeerOptions, PeerTls, peer_name};
 pub use position::Position;
 pub use state_machine::{Stand, StateFiles, StateMachine};

@@ -8,6 +8,7 @@ mod network;
 mod receive;
 mod send;
 mod server;
+pub mod session;
 mod wire;
 
 use std::future::Future;

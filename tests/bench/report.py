@@ -92,7 +92,8 @@ def part_of(ours, theirs):
 
 
 def ratio(part):
-    if part is None:
+    # In a short run so little may have been taken that nothing was seen of it.
+    if not part:
         return "-"
     return f"1/{1 / part:.1f}" if part < 1 else f"{part:.2f}x"
 

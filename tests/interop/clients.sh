@@ -100,9 +100,12 @@ run_helm() {
 # The upstream components that a cluster has beside its API server, kwok in the place of kubelets.
 KWOK=sigs.k8s.io/kwok/cmd/kwok@v0.8.0
 build_kwok() { GOFLAGS="$GOFLAGS -p=2" GOBIN=$1 nice -n 10 go install -ldflags "-s -w" "$KWOK"; }
-client_cluster() {
+client_kwok() {
   client_kubectl && KWOK_DIR=$CACHE/kwok-$(echo "$KWOK" | key -)
-  cached "$KWOK_DIR" build_kwok && COMPONENTS=$(CACHE=${CACHE%/interop} "$HERE/../peers/build.sh" kube-controller-manager kube-scheduler)
+  cached "$KWOK_DIR" build_kwok
+}
+client_cluster() {
+  client_kwok && COMPONENTS=$(CACHE=${CACHE%/interop} "$HERE/../peers/build.sh" kube-controller-manager kube-scheduler)
 }
 # What kubeadm sets too: without a front proxy's CA the components complain for ever.
 flags_cluster() {
@@ -111,9 +114,9 @@ flags_cluster() {
   echo "--requestheader-client-ca-file=$dir/front-proxy.crt --requestheader-allowed-names=front-proxy-client --requestheader-username-headers=X-Remote-User" \
     "--requestheader-group-headers=X-Remote-Group --requestheader-extra-headers-prefix=X-Remote-Extra-"
 }
-# beside LOG COMMAND...: a component that runs until the suite ends.
+# beside LOG COMMAND...: a component that runs until the suite (its `name`) ends.
 beside() {
-  local log=$RUN/cluster/$1.log
+  local log=$RUN/$name/$1.log
   shift
   timeout -k 5 900 "$@" >"$log" 2>&1 </dev/null &
   BESIDE+=($!)
@@ -130,6 +133,70 @@ run_cluster() {
   beside provisioner python3 "$HERE/cluster/provisioner.py" fake
   STEPS=$HERE/cluster timeout -k 5 800 python3 "$HERE/kubectl/run_steps.py" "$1" "$HERE/cluster/cluster.steps"
   kill "${BESIDE[@]}"
+  wait "${BESIDE[@]}"
+  BESIDE=()
+  return 0
+}
+
+# Nodes whose kubelet is kwok's, on loopback, and what is asked of them.
+client_nodes() { client_kwok; }
+flags_nodes() {
+  local dir=$RUN/nodes
+  free_port >"$dir/port"
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$dir/kubelet.key" -out "$dir/kubelet.crt" -subj /CN=kubelet -addext subjectAltName=IP:127.0.0.1 -days 2 2>/dev/null
+  echo "--kubelet-certificate-authority=$dir/kubelet.crt --kubelet-preferred-address-types=InternalIP --kubelet-port=$(cat "$dir/port")"
+}
+run_nodes() {
+  local dir=$RUN/nodes target
+  export LOG=$dir/log WORK=$dir/work
+  mkdir -p "$WORK"
+  printf '2026-01-01T00:00:00.000000000Z stdout F %s\n' 'first line' 'second line' >"$LOG"
+  target=$(free_port)
+  sed -e "s|LOG|$LOG|" -e "s|WORK|$WORK|" -e "s|TARGET|$target|" "$HERE/nodes/streams.yaml" >"$dir/streams.yaml"
+  beside web python3 -m http.server --bind 127.0.0.1 --directory "$WORK" "$target"
+  beside kwok "$KWOK_DIR/kwok" --kubeconfig="$KUBECONFIG" --manage-all-nodes=true --server-address="127.0.0.1:$(cat "$dir/port")" --node-ip=127.0.0.1 \
+    --tls-cert-file="$dir/kubelet.crt" --tls-private-key-file="$dir/kubelet.key" --config="$HERE/cluster/stages.yaml" --config="$dir/streams.yaml"
+  PATH=$KUBECTL_DIR:$PATH timeout -k 5 500 python3 "$HERE/kubectl/run_steps.py" "$1" "$HERE/nodes/nodes.steps"
+  kill "${BESIDE[@]}"
+  wait "${BESIDE[@]}"
+  BESIDE=()
+  return 0
+}
+
+# An extension server built on k8s.io/apiserver, with the etcd of `make peers` for its data, and a small one of metrics.
+SAMPLE=k8s.io/sample-apiserver@v0.37.0
+build_sample() { GOFLAGS="$GOFLAGS -p=2" GOBIN=$1 nice -n 10 go install -trimpath -ldflags "-s -w" "$SAMPLE"; }
+client_extension() {
+  client_kubectl && SAMPLE_DIR=$CACHE/sample-$(echo "$SAMPLE" | key -)
+  cached "$SAMPLE_DIR" build_sample && PEERS=$(CACHE=${CACHE%/interop} "$HERE/../peers/build.sh" etcd)
+}
+# serving NAME HOST: a pair for a service's name, which is its own CA.
+serving() {
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$EXT/$1.key" -out "$EXT/$1.crt" -subj "/CN=$2" -addext "subjectAltName=DNS:$2" -days 2 2>/dev/null
+}
+run_extension() {
+  local etcd sample_log=$RUN/extension/sample.log
+  export EXT=$RUN/extension SAMPLE_PORT METRICS_PORT
+  SAMPLE_PORT=$(free_port) METRICS_PORT=$(free_port) etcd=http://127.0.0.1:$(free_port)
+  PATH=$KUBECTL_DIR:$PATH
+  serving ca api.wardle.svc && serving metrics api.monitoring.svc
+  kubectl apply -f "$HERE/extension/rights.yaml"
+  # The server's rights are those of its service account, no more.
+  kubectl config view --raw --minify >"$EXT/sample.kubeconfig"
+  kubectl --kubeconfig="$EXT/sample.kubeconfig" config set-credentials apiserver --token="$(kubectl create token apiserver -n wardle)"
+  kubectl --kubeconfig="$EXT/sample.kubeconfig" config set-context --current --user=apiserver
+  timeout -k 5 600 "$PEERS/etcd" --data-dir="$EXT/etcd" --listen-client-urls="$etcd" --advertise-client-urls="$etcd" --listen-peer-urls="http://127.0.0.1:$(free_port)" \
+    --unsafe-no-fsync --log-level=warn >"$EXT/etcd.log" 2>&1 </dev/null &
+  BESIDE+=($!)
+  timeout -k 5 600 "$SAMPLE_DIR/sample-apiserver" --etcd-servers="$etcd" --bind-address=127.0.0.1 --secure-port="$SAMPLE_PORT" --tls-cert-file="$EXT/ca.crt" --tls-private-key-file="$EXT/ca.key" \
+    --kubeconfig="$EXT/sample.kubeconfig" --authentication-kubeconfig="$EXT/sample.kubeconfig" --authorization-kubeconfig="$EXT/sample.kubeconfig" >"$sample_log" 2>&1 </dev/null &
+  BESIDE+=($!)
+  timeout -k 5 600 python3 "$HERE/extension/metrics.py" "$METRICS_PORT" "$EXT/metrics.crt" "$EXT/metrics.key" "$DATA/pki/front-proxy-ca.crt" >"$EXT/metrics.log" 2>&1 </dev/null &
+  BESIDE+=($!)
+  echo $! >"$EXT/metrics.pid"
+  STEPS=$HERE/extension STEP_SECONDS=120 timeout -k 5 500 python3 "$HERE/kubectl/run_steps.py" "$1" "$HERE/extension/extension.steps"
+  tail -5 "$sample_log"
+  kill "${BESIDE[@]}" 2>/dev/null
   wait "${BESIDE[@]}"
   BESIDE=()
   return 0

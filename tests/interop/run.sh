@@ -1,7 +1,7 @@
 #!/bin/bash
 # run.sh [smoke|all] [SUITE...]: the tests with real clients, each suite against a triad of its own with empty data.
 #
-# Suites: kubectl, client-go, envtest, python, javascript; and, not in `smoke`, helm, cluster, s3, azure and operations.
+# Suites: kubectl, client-go, envtest, python, javascript; and, not in `smoke`, helm, cluster, nodes, extension, s3, azure and operations.
 # `smoke` is one quick test per client. One line per suite is printed; what failed is shown with it. Exit code 0: everything
 # passed but what known_failures.txt lists, and none of that passed. Clients are built once into CACHE, under a key of what
 # they are built from.
@@ -16,7 +16,7 @@ MODE=${1:-all}
 case "$MODE" in smoke|all) shift || true ;; *) echo "usage: run.sh [smoke|all] [SUITE...]"; exit 2 ;; esac
 SUITES=("$@")
 [ ${#SUITES[@]} -gt 0 ] || SUITES=(kubectl client-go envtest python javascript)
-[ $# -gt 0 ] || [ "$MODE" = smoke ] || SUITES+=(helm cluster s3 azure operations)
+[ $# -gt 0 ] || [ "$MODE" = smoke ] || SUITES+=(helm cluster nodes extension s3 azure operations)
 export MODE RUN
 RUN=$(mktemp -d "${TMPDIR:-/tmp}/triad-interop.XXXXXX")
 # A copy: a build that ends meanwhile does not change what is tested.

@@ -117,3 +117,46 @@ fn long_lists_are_mapped_in_time() {
     assert_eq!(outcome.result.expect("a number"), Value::Int(10_000));
     assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
 }
+
+/// With the hour that the clocks of a place showed then.
+#[test]
+fn places_have_their_own_time() {
+    let env = env();
+    for (text, hour) in [
+        (
+            "timestamp('2024-07-01T12:00:00Z').getHours('US/Central')",
+            7,
+        ),
+        (
+            "timestamp('2024-01-01T12:00:00Z').getHours('US/Central')",
+            6,
+        ),
+        (
+            "timestamp('2024-07-01T12:00:00Z').getHours('Asia/Kolkata')",
+            17,
+        ),
+        (
+            "timestamp('2024-07-01T12:00:00Z').getMinutes('Asia/Kolkata')",
+            30,
+        ),
+        (
+            "timestamp('2024-07-01T12:00:00Z').getHours('Etc/GMT+2')",
+            10,
+        ),
+        ("timestamp('2024-07-01T12:00:00Z').getHours('UTC')", 12),
+        ("timestamp('2024-07-01T12:00:00Z').getHours('')", 12),
+        ("timestamp('2024-07-01T12:00:00Z').getHours('-02:30')", 9),
+        (
+            "timestamp('2024-07-01T12:00:00Z').getDate('Pacific/Kiritimati')",
+            2,
+        ),
+    ] {
+        let value = run(&env, text, &Json::Null)["value"].clone();
+        assert_eq!(value.as_f64(), Some(f64::from(hour)), "{text}");
+    }
+    for zone in ["us/central", "Moon/Tycho", "1:2:3", "+1"] {
+        let text = format!("timestamp('2024-07-01T12:00:00Z').getHours('{zone}')");
+        let error = run(&env, &text, &Json::Null)["eval_error"].to_string();
+        assert!(error.contains("unknown time zone"), "{error}");
+    }
+}

@@ -272,7 +272,7 @@ fn update_status(kind: &Kind, stored: &[u8]) {
 fn patch(kind: &Kind, stored: &[u8]) {
     let live = kind.read_again(stored);
     let annotation = json!({"annotations": {"example.com/turn": "1"}});
-    let container = json!({"name": "app", "env": [{"name": "TURN", "value": "1"}]});
+    let container = json!({"name": "web", "env": [{"name": "TURN", "value": "1"}]});
     let strategic = json!({"metadata": annotation, "spec": {"template": {"spec": {"containers": [container]}}}});
     let merging = json!({"metadata": annotation, "spec": {"template": {"metadata": annotation}}});
     for (name, patch) in [("strategic", strategic), ("merge", merging)] {

@@ -14,6 +14,7 @@ pub mod json;
 pub(crate) mod message;
 mod normal;
 pub mod protobuf;
+pub mod query;
 pub mod time;
 pub mod yaml;
 

@@ -21,6 +21,7 @@ pub use settled::settled;
 use serde_json::{Map, Value};
 
 use self::plan::{Child, Holder, Plan, plan};
+use crate::codec::is_plain;
 use crate::quantity::Quantity;
 use crate::schema::TypeId;
 
@@ -68,7 +69,9 @@ fn own_rules(plan: &Plan, map: &mut Map<String, Value>, id: TypeId, context: &Co
         hook(map, context);
     }
     for (name, value) in &ty.markers {
-        map.entry(name).or_insert_with(|| value.clone());
+        if !map.contains_key(name) {
+            map.put(name, value.clone());
+        }
     }
     for inline in &ty.inlines {
         own_rules(plan, map, *inline, context);
@@ -96,7 +99,10 @@ fn visit_child(plan: &Plan, map: &mut Map<String, Value>, child: &Child, context
             }
         }
         (Holder::ResourceList, Some(Value::Object(entries))) => {
-            entries.values_mut().for_each(round_to_milli)
+            let plain = |amount: &Value| amount.as_str().is_some_and(is_plain);
+            if !entries.values().all(plain) {
+                entries.values_mut().for_each(round_to_milli);
+            }
         }
         _ => {}
     }

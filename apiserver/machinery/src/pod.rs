@@ -14,6 +14,14 @@ pub fn items(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
 }
 
+/// The texts of a list; what else stands in it is passed over.
+pub fn texts(list: &Value) -> Vec<String> {
+    items(list)
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
+}
+
 /// The lists that containers are in, in the order in which upstream walks them (kubernetes pkg/api/v1/pod/util.go).
 pub const CONTAINER_LISTS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
 

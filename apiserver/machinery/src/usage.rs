@@ -4,10 +4,12 @@
 mod amounts;
 mod claims;
 mod devices;
+mod limited;
 mod pods;
 mod services;
 
 pub use amounts::Amounts;
+pub use limited::{Limited, uncovered};
 pub use pods::asked_by_containers;
 
 use crate::status::Status;

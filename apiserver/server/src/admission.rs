@@ -5,18 +5,24 @@
 mod asked;
 pub(crate) mod certificates;
 mod chain;
+mod configuration;
 mod default_toleration_seconds;
 mod dynamic;
+mod event_rate_limit;
+mod image_policy;
 mod ingress_class;
 mod known;
 mod limit_ranger;
 mod lookup;
 mod namespace_exists;
 mod namespace_lifecycle;
+mod namespace_provision;
 mod node_restriction;
 mod ownership;
+mod pod_node_selector;
 mod pod_rules;
 mod pod_security;
+mod pod_tolerations;
 mod policy;
 mod priority;
 pub(crate) mod resource_quota;
@@ -27,6 +33,8 @@ mod service_account;
 mod storage_classes;
 mod storage_in_use;
 mod taint_nodes;
+#[cfg(test)]
+mod told_tests;
 mod topology_labels;
 pub(crate) mod webhook;
 
@@ -34,11 +42,13 @@ pub(crate) use asked::Asked;
 pub(crate) use chain::Chain;
 pub(crate) use lookup::Lookup;
 
+use crate::api::Api;
 use crate::audit::Trail;
 use crate::handlers::Call;
 use crate::handlers::params::DeleteOptions;
 use crate::user::User;
 use serde_json::Value;
+use std::sync::Arc;
 use triad_machinery::meta;
 use triad_machinery::scheme::{Resource, scheme};
 use triad_machinery::status::{GroupResource, Status};
@@ -48,6 +58,8 @@ pub(crate) enum Operation {
     Create,
     Update,
     Delete,
+    /// Being connected to something else through the object.
+    Connect,
 }
 
 impl Operation {
@@ -56,6 +68,7 @@ impl Operation {
             Operation::Create => "CREATE",
             Operation::Update => "UPDATE",
             Operation::Delete => "DELETE",
+            Operation::Connect => "CONNECT",
         }
     }
 }
@@ -70,11 +83,19 @@ pub(crate) struct Attributes {
     pub(crate) user: User,
     pub(crate) asked: Asked,
     pub(crate) trail: Trail,
+    /// The server itself, for what has to be made first.
+    pub(crate) api: Arc<Api>,
 }
 
 impl Attributes {
     pub(crate) fn new(call: &Call, operation: Operation, subresource: &str) -> Self {
         Self::asking(call, operation, subresource, Asked::of_query(call))
+    }
+
+    /// Of being connected, which is no write.
+    pub(crate) fn connecting(call: &Call) -> Self {
+        let subresource = call.info.subresource.as_str();
+        Self::asking(call, Operation::Connect, subresource, Asked::default())
     }
 
     /// Of a deletion, whose options may have come in a body.
@@ -93,12 +114,14 @@ impl Attributes {
             user: call.user.clone(),
             asked,
             trail: call.trail.clone(),
+            api: call.api.clone(),
         }
     }
 
     /// Whoever changes an object may not move it elsewhere.
     fn stays_in_place(&self, object: &Value) -> Result<(), Status> {
-        if self.namespace.is_empty() || meta::namespace(object) == self.namespace {
+        let elsewhere = meta::namespace(object) != self.namespace;
+        if self.namespace.is_empty() || self.operation == Operation::Connect || !elsewhere {
             return Ok(());
         }
         Err(Status::bad_request(
@@ -140,6 +163,15 @@ impl Attributes {
         self.resource.group == group && self.resource.plural == plural
     }
 
+    /// Whether it is about objects of a resource, and not about a part of one.
+    fn is_whole(&self, group: &str, plural: &str) -> bool {
+        self.is(group, plural) && self.subresource.is_empty()
+    }
+
+    fn creates(&self, group: &str, plural: &str) -> bool {
+        self.operation == Operation::Create && self.is_whole(group, plural)
+    }
+
     fn forbidden(&self, object: Option<&Value>, why: impl std::fmt::Display) -> Status {
         let name = if self.name.is_empty() {
             object.map_or("", meta::name)
@@ -150,25 +182,25 @@ impl Attributes {
     }
 }
 
+/// What a plugin says.
+type Verdict = Result<(), Status>;
+/// An object as it would be or as it was; none where there is none.
+type Seen<'a> = Option<&'a Value>;
+
 /// One plugin. Objects are in the storage version.
 trait Plugin: Send + Sync {
     fn name(&self) -> &'static str;
 
-    fn admit(
-        &self,
-        _attributes: &Attributes,
-        _object: &mut Value,
-        _old: Option<&Value>,
-    ) -> Result<(), Status> {
+    /// Whether it has a say in such requests.
+    fn handles(&self, operation: Operation) -> bool {
+        operation != Operation::Connect
+    }
+
+    fn admit(&self, _attributes: &Attributes, _object: &mut Value, _old: Seen<'_>) -> Verdict {
         Ok(())
     }
 
-    fn validate(
-        &self,
-        _attributes: &Attributes,
-        _object: Option<&Value>,
-        _old: Option<&Value>,
-    ) -> Result<(), Status> {
+    fn validate(&self, _attributes: &Attributes, _object: Seen<'_>, _old: Seen<'_>) -> Verdict {
         Ok(())
     }
 
@@ -176,10 +208,10 @@ trait Plugin: Send + Sync {
     fn review(
         &self,
         attributes: &Attributes,
-        object: Option<&Value>,
-        old: Option<&Value>,
+        object: Seen<'_>,
+        old: Seen<'_>,
         _warnings: &mut Vec<String>,
-    ) -> Result<(), Status> {
+    ) -> Verdict {
         self.validate(attributes, object, old)
     }
 }

@@ -13,7 +13,7 @@ mod trail;
 mod webhook;
 
 pub(crate) use policy::Level;
-pub(crate) use trail::{Asked, Trail};
+pub(crate) use trail::{Asked, Trail, is_long_running};
 
 use crate::metrics::{head, line};
 use crate::options;

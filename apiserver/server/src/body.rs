@@ -22,12 +22,15 @@ impl std::error::Error for CutShort {}
 /// A piece of a body, or its untimely end.
 pub(crate) type Piece = Result<Bytes, CutShort>;
 
+/// Pieces made one by one.
+pub(crate) type Pieces = Box<dyn Iterator<Item = Piece> + Send>;
+
 pub(crate) enum Body {
     /// Pieces known from the start; their sum is the Content-Length.
     Pieces(VecDeque<Bytes>),
     /// Pieces made one by one as the client takes them.
-    Chunks(Box<dyn Iterator<Item = Piece> + Send>),
-    Stream(BoxStream<'static, Bytes>),
+    Chunks(Pieces),
+    Stream(BoxStream<'static, Piece>),
 }
 
 impl Body {
@@ -70,7 +73,7 @@ impl http_body::Body for Body {
             Body::Stream(stream) => stream
                 .as_mut()
                 .poll_next(context)
-                .map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
+                .map(|piece| piece.map(|piece| piece.map(Frame::data))),
         }
     }
 

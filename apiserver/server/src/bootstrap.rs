@@ -4,6 +4,7 @@
 //! CIDR, the APIServices and the authentication ConfigMap follow the configuration. Each is written through the registry
 //! like any other object.
 
+use crate::aggregation;
 use crate::api::Api;
 use crate::controllers::presence;
 use crate::handlers::create::in_context;
@@ -152,7 +153,7 @@ fn configured(api: &Api) -> Vec<Value> {
         json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"component": "apiserver", "provider": "kubernetes"}},
             "spec": {"clusterIP": ip.to_string(), "clusterIPs": [ip.to_string()], "type": service_type, "sessionAffinity": "None", "ipFamilies": [family], "ipFamilyPolicy": "SingleStack",
                      "internalTrafficPolicy": "Cluster", "ports": [service_port]}}),
-        authentication_config(api),
+        aggregation::trust::config_map(api),
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": TRACKING, "namespace": "kube-system"}, "data": {"since": crate::clock::Clock.today()}}),
     ];
     objects.extend(api_services(api));
@@ -177,19 +178,4 @@ pub(crate) fn api_services(api: &Api) -> Vec<Value> {
         }
     }
     objects
-}
-
-/// Tells extension servers whom to trust.
-fn authentication_config(api: &Api) -> Value {
-    let read = |path: &std::path::Path| std::fs::read_to_string(path).unwrap_or_default();
-    let list = |names: &[String]| json!(names).to_string();
-    let mut data = json!({"client-ca-file": read(&api.client_ca_file)});
-    if let Some(header) = &api.config.request_header {
-        data["requestheader-client-ca-file"] = read(&header.ca_file).into();
-        data["requestheader-allowed-names"] = list(&header.allowed_names).into();
-        data["requestheader-username-headers"] = list(&header.username_headers).into();
-        data["requestheader-group-headers"] = list(&header.group_headers).into();
-        data["requestheader-extra-headers-prefix"] = list(&header.extra_prefixes).into();
-    }
-    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "extension-apiserver-authentication", "namespace": "kube-system"}, "data": data})
 }

@@ -4,31 +4,38 @@
 //! Nothing here decides who may read, and nothing is written: the store is the truth, the cache follows it.
 
 mod adopted;
+pub(crate) mod blocks;
 mod cached;
-mod feed;
+pub(crate) mod feed;
 mod fields;
 mod frames;
+mod header;
 mod lineage;
 mod packed;
+mod prepared;
 mod ring;
 mod sleepers;
+mod texts;
 mod watch;
 
 pub(crate) use cached::Cached;
 pub(crate) use feed::Feed;
 pub(crate) use frames::{Seen, put as put_event};
 pub(crate) use lineage::{FOREGROUND, Lineage, ORPHAN, Owner};
+pub(crate) use prepared::Preparation;
 pub(crate) use ring::{Event, Kind};
 pub(crate) use watch::{CacheWatch, WatchError};
 
 use crate::storage::Layout;
 use adopted::Adopted;
 use arc_swap::ArcSwap;
+use blocks::Blocks;
 use imbl::OrdMap;
 use parking_lot::RwLock;
+use prepared::Prepared;
 use ring::Ring;
 use sleepers::Sleepers;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::watch as signal;
@@ -68,6 +75,10 @@ pub(crate) struct ResourceCache {
     ring: RwLock<Ring>,
     /// The newest revision that a handler of this member has written; see `is_level`.
     written: AtomicU64,
+    /// What handlers have read off what they are writing.
+    prepared: Prepared,
+    /// Parts of lists in gzip.
+    pub(crate) blocks: Blocks,
     /// Watchers that have seen all of the ring.
     sleepers: Sleepers,
     /// The resource is no longer served: watches end.
@@ -84,6 +95,8 @@ impl ResourceCache {
             }),
             ring: RwLock::new(Ring::new()),
             written: AtomicU64::new(0),
+            prepared: Prepared::default(),
+            blocks: Blocks::default(),
             sleepers: Sleepers::default(),
             over: AtomicBool::new(false),
         }
@@ -116,6 +129,17 @@ impl ResourceCache {
 
     pub(crate) fn get(&self, key: &str) -> Option<Arc<Cached>> {
         self.snapshot.load().objects.get(key).cloned()
+    }
+
+    /// The keys of what changed after a revision; None when not all changes are in the ring.
+    pub(crate) fn keys_after(&self, after: Revision) -> Option<BTreeSet<Arc<str>>> {
+        let events = self.events_after(after)?;
+        Some(
+            events
+                .iter()
+                .map(|event| event.object.key.clone())
+                .collect(),
+        )
     }
 
     /// Every change after a revision, for who asks now and then instead of watching; None when not all are in the ring.
@@ -180,7 +204,7 @@ impl Cacher {
     /// looks at all rings.
     fn bound_rings(&self) {
         let adopted = self.adopted.all();
-        let all = || self.resources.iter().chain(adopted.iter());
+        let all = || self.resources.iter().chain(adopted.values());
         let sizes = all().map(|cache| cache.ring.read().bytes());
         let level = ring::level(sizes.collect(), self.ring_bytes - self.ring_bytes / SPARE);
         let keep = |cache: &Arc<ResourceCache>| cache.ring.write().keep(level);
@@ -195,7 +219,7 @@ impl Cacher {
     /// The cache that owns a key. A key's prefix ends in `/`, so no resource can shadow another.
     pub(crate) fn owner(&self, key: &str) -> Option<Arc<ResourceCache>> {
         let built_in = owner_among(&self.resources, key).cloned();
-        built_in.or_else(|| owner_among(&self.adopted.all(), key).cloned())
+        built_in.or_else(|| self.adopted.owner(key))
     }
 
     pub(crate) fn by_prefix(&self, prefix: &str) -> Option<&Arc<ResourceCache>> {
@@ -206,7 +230,7 @@ impl Cacher {
 
     /// Has every watch looked at again, though nothing changed: its end has come, say.
     pub(crate) fn wake_watches(&self) {
-        for cache in self.resources.iter().chain(self.adopted.all().iter()) {
+        for cache in self.resources.iter().chain(self.adopted.all().values()) {
             cache.sleepers.wake_all();
         }
     }
@@ -216,6 +240,12 @@ impl Cacher {
         let mut receiver = self.progress.subscribe();
         // The sender lives as long as self, so this ends only by success.
         let _ = receiver.wait_for(|progress| *progress >= revision).await;
+    }
+
+    /// After it returns, a cache shows all that this member has written into its resource.
+    pub(crate) async fn level(&self, cache: &ResourceCache) {
+        self.wait_for(Revision(cache.written.load(Ordering::Acquire)))
+            .await;
     }
 
     /// After it returns, snapshots show every write acknowledged before it was called.
@@ -245,4 +275,4 @@ fn owner_among<'a>(caches: &'a [Arc<ResourceCache>], key: &str) -> Option<&'a Ar
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

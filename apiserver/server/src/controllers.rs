@@ -3,14 +3,15 @@
 
 mod account_tokens;
 mod aggregation;
-mod api_services;
 pub(crate) mod client;
-mod definitions;
+pub(crate) mod definitions;
 mod event;
 mod flow_config;
 mod flow_schemas;
+mod followed;
 mod garbage;
 mod identity;
+mod migration;
 mod namespace;
 pub(crate) mod presence;
 mod quota;
@@ -56,7 +57,10 @@ pub(crate) fn start(api: &Arc<Api>) -> Running {
     tasks.spawn(crate::registry::repair_services(api.clone()));
     tasks.spawn(flow_config::run(api.clone()));
     tasks.spawn(flow_schemas::run(api.clone()));
-    tasks.spawn(api_services::run(api.clone()));
+    tasks.spawn(crate::aggregation::follow(api.clone()));
+    tasks.spawn(crate::aggregation::watch_over(api.clone()));
+    tasks.spawn(crate::aggregation::follow_documents(api.clone()));
+    tasks.spawn(crate::aggregation::trust::keep(api.clone()));
     tasks.spawn(definitions::run(api.clone()));
     tasks.spawn(crate::custom::follow(api.clone()));
     tasks.spawn(crate::custom::api_services::register(api.clone()));
@@ -106,6 +110,9 @@ fn controllers(api: &Arc<Api>) -> JoinSet<()> {
     }
     if on("clusterrole-aggregation-controller") {
         tasks.spawn(run(api.clone(), aggregation::Aggregation::new));
+    }
+    if on("storage-version-migrator-controller") {
+        tasks.spawn(run(api.clone(), migration::Migrations::new));
     }
     if on("resourcequota-controller") {
         tasks.spawn(run(api.clone(), quota::Quotas::new));

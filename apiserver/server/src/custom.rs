@@ -9,20 +9,26 @@ mod conversion;
 mod decode;
 mod face;
 mod following;
+mod memo;
+mod set;
 mod strategy;
 
 pub(crate) use codec::Codec;
 pub(crate) use face::Face;
 pub(crate) use following::{follow, serve};
+pub(crate) use set::{GroupVersion, Members, Standings};
 
 use crate::cacher::ResourceCache;
 use crate::endpoint::Endpoint;
 use crate::registry::Registry;
 use arc_swap::ArcSwap;
 use conversion::Converter;
+use imbl::OrdMap;
 use parking_lot::Mutex;
+use set::Set;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tokio::sync::watch;
 use triad_kv::Revision;
 use triad_machinery::custom::Definition;
@@ -39,11 +45,22 @@ pub(crate) struct Kind {
     pub(crate) revision: Revision,
     /// Discovery shows it.
     pub(crate) established: bool,
+    /// Nothing is left to be said of it.
+    pub(crate) settled: bool,
     pub(crate) converter: Converter,
 }
 
+/// One reading of a definition is equal to itself alone: it is asked whether it is another.
+impl PartialEq for Kind {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for Kind {}
+
 /// A kind with everything that serves it.
-struct Standing {
+pub(crate) struct Standing {
     kind: Arc<Kind>,
     cache: Arc<ResourceCache>,
     /// Of the stored version.
@@ -51,17 +68,27 @@ struct Standing {
     endpoints: Vec<(Path, Arc<Endpoint>)>,
 }
 
-/// What is served at one moment.
-#[derive(Default)]
-struct Set {
-    by_path: HashMap<Path, Arc<Endpoint>>,
-    by_name: HashMap<String, Arc<Standing>>,
+impl Standing {
+    /// Of the stored version.
+    pub(crate) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
 }
+
+impl PartialEq for Standing {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for Standing {}
 
 pub(crate) struct Customs {
     set: ArcSwap<Set>,
     /// Counts the sets; documents that show all kinds are made anew when it moves.
     generation: watch::Sender<u64>,
+    /// Definitions up to this revision are served.
+    level: AtomicU64,
     max_object_bytes: usize,
     settings: Settings,
 }
@@ -71,6 +98,7 @@ impl Customs {
         Customs {
             set: ArcSwap::default(),
             generation: watch::channel(0).0,
+            level: AtomicU64::new(0),
             max_object_bytes,
             settings,
         }
@@ -101,16 +129,31 @@ impl Customs {
             .map(|standing| standing.registry.clone())
     }
 
-    /// All kinds, by the name of their definition.
-    pub(crate) fn kinds(&self) -> Vec<Arc<Kind>> {
+    /// A definition's kind, as it is served.
+    pub(crate) fn kind(&self, definition: &str) -> Option<Arc<Kind>> {
         let set = self.set.load();
-        let mut kinds: Vec<_> = set
-            .by_name
-            .values()
+        set.by_name
+            .get(definition)
             .map(|standing| standing.kind.clone())
-            .collect();
-        kinds.sort_by(|a, b| a.definition.name.cmp(&b.definition.name));
-        kinds
+    }
+
+    /// The kinds by group and version, all of one moment.
+    pub(crate) fn groups(&self) -> OrdMap<GroupVersion, Members> {
+        self.set.load().groups.clone()
+    }
+
+    /// Everything that is served at this moment.
+    pub(crate) fn standings(&self) -> Standings {
+        self.set.load().by_name.clone()
+    }
+
+    /// The registry of a kind, in its stored version, by one of the versions that it is served in.
+    pub(crate) fn of_kind(&self, group: &str, version: &str, kind: &str) -> Option<Arc<Registry>> {
+        let set = self.set.load();
+        let members = set.groups.get(&(Arc::from(group), Arc::from(version)))?;
+        let found = members.values().find(|one| one.definition.kind == kind)?;
+        let standing = set.by_name.get(found.definition.name.as_str())?;
+        Some(standing.registry.clone())
     }
 
     pub(crate) fn generation(&self) -> u64 {

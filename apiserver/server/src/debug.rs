@@ -1,8 +1,8 @@
 //! Pages for whoever debugs the server, while --profiling is on (apiserver pkg/server/routes/{flags,profiling}.go): the flags that
 //! can be changed while it runs, and what stands in for Go's profiles.
 
+use crate::logging;
 use crate::reply::{self, Reply};
-use crate::verbosity;
 use bytes::Bytes;
 use http::Method;
 
@@ -46,7 +46,7 @@ pub(crate) fn answer(method: &Method, path: &str, body: &Bytes) -> Option<Reply>
             Some(reply::bytes(200, "text/html; charset=utf-8", FLAGS))
         }
         "/debug/flags/v" if takes_body(method, path) => {
-            Some(match verbosity::set(&String::from_utf8_lossy(body)) {
+            Some(match logging::set(&String::from_utf8_lossy(body)) {
                 Ok(done) => text(200, done),
                 Err(why) => text(400, why),
             })

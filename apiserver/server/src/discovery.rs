@@ -1,21 +1,21 @@
 //! Discovery: what is served, in the old documents and the aggregated one (KEP-3352): made once of the resource table, and anew when
 //! custom kinds come or go, by whoever asks next.
 
+mod aggregated;
 mod customs;
+mod merged;
 
-use crate::custom::Customs;
+use crate::api::Api;
 use crate::endpoint::Endpoints;
-use crate::negotiate::{Accepted, MEDIA_TYPES, Media, Offer, accept, route_accepts};
+use crate::negotiate::{Accepted, MEDIA_TYPES, Offer, accept, route_accepts};
 use crate::query::Query;
 use crate::reply::{self, Reply, named};
+use aggregated::Aggregated;
 use arc_swap::ArcSwap;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, Method};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha512};
 use std::sync::Arc;
-use triad_machinery::schema::TypeId;
-use triad_machinery::scheme::{Group, Resource, scheme};
+use triad_machinery::scheme::{Group, Resource, Version, scheme};
 use triad_machinery::status::Status;
 
 pub(crate) struct Discovery {
@@ -26,10 +26,14 @@ pub(crate) struct Discovery {
 
 /// The documents of all groups that are served.
 struct State {
-    /// Of the custom kinds in it.
-    generation: u64,
+    /// Of the custom kinds in it, and of what other servers serve.
+    generations: (u64, u64),
     groups: Vec<Served>,
     aggregated: [Aggregated; 2],
+    /// What custom kinds make of it.
+    parts: customs::Parts,
+    /// This server's own groups, among them those that are listed no longer.
+    own: Vec<Served>,
 }
 
 /// One group with the versions of it that are served, preferred first.
@@ -42,36 +46,42 @@ struct Served {
 #[derive(Clone)]
 struct ServedVersion {
     name: String,
+    /// Of the group and of the version, as APIServices have them.
+    priority: (i64, i64),
+    /// Nothing, where this server has none of it.
     resources: Value,
     /// The same as the aggregated document has it.
     aggregated: Value,
+    /// The server whose it is says so now.
+    fresh: bool,
 }
 
-/// The aggregated document of /api or /apis.
-struct Aggregated {
-    document: Value,
-    etag: HeaderValue,
+impl ServedVersion {
+    /// Whether it is one of this server's own, of a name.
+    fn is(&self, name: &str) -> bool {
+        self.name == name && !self.resources.is_null()
+    }
 }
 
 impl State {
-    fn new(groups: Vec<Served>, generation: u64) -> Self {
+    /// `shown` are the groups of the aggregated document, whose order and contents may be others.
+    fn new(groups: Vec<Served>, shown: &[Served], generations: (u64, u64)) -> Self {
         let aggregated = [true, false].map(|core| {
-            let groups = groups.iter().filter(|group| group.name.is_empty() == core);
-            let items: Vec<Value> = groups.map(aggregated_group).collect();
-            let document = json!({"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items});
-            let digest: String = Sha512::digest(document.to_string()).iter().map(|byte| format!("{byte:02X}")).collect();
-            let etag = HeaderValue::from_str(&format!("\"{digest}\"")).unwrap_or(HeaderValue::from_static("\"\""));
-            Aggregated { document, etag }
+            let groups = shown.iter().filter(|group| group.name.is_empty() == core);
+            Aggregated::new(groups.map(aggregated_group).collect())
         });
         State {
-            generation,
+            generations,
             groups,
             aggregated,
+            parts: customs::Parts::default(),
+            own: Vec::new(),
         }
     }
 
     fn group(&self, name: &str) -> Option<&Served> {
-        self.groups.iter().find(|group| group.name == name)
+        let mut all = self.groups.iter().chain(&self.own);
+        all.find(|group| group.name == name)
     }
 }
 
@@ -82,7 +92,7 @@ impl Discovery {
             let versions = group.versions.iter();
             let versions: Vec<_> = versions
                 .filter(|version| endpoints.serves(&group.name, &version.name))
-                .map(|version| built_in_version(group, &version.name))
+                .map(|version| built_in_version(group, version))
                 .collect();
             if !versions.is_empty() {
                 groups.push(Served {
@@ -92,20 +102,30 @@ impl Discovery {
             }
         }
         Discovery {
-            state: ArcSwap::from_pointee(State::new(groups.clone(), 0)),
+            state: ArcSwap::from_pointee(State::new(groups.clone(), &groups, (0, 0))),
             built_in: groups,
             server_address,
         }
     }
 
     /// The documents of what is served now.
-    fn state(&self, customs: &Customs) -> Arc<State> {
-        let (state, generation) = (self.state.load_full(), customs.generation());
-        if state.generation == generation {
+    fn state(&self, api: &Api) -> Arc<State> {
+        let (customs, aggregation) = (&api.endpoints.customs, &api.aggregation);
+        let generations = (customs.generation(), aggregation.generation());
+        let state = self.state.load_full();
+        if state.generations == generations {
             return state;
         }
-        let groups = customs::with_customs(self.built_in.clone(), &customs.kinds());
-        let state = Arc::new(State::new(groups, generation));
+        let parts = customs::parts(&customs.groups(), &state.parts);
+        let own = customs::with_customs(self.built_in.clone(), &parts);
+        let (table, documents) = (aggregation.table(), aggregation.documents());
+        let shown = merged::aggregated(&own, &table, &documents);
+        let groups = merged::listed(&own, &table);
+        let state = Arc::new(State {
+            parts,
+            own,
+            ..State::new(groups, &shown, generations)
+        });
         self.state.store(state.clone());
         state
     }
@@ -113,13 +133,13 @@ impl Discovery {
     /// Answers a discovery path; None when the path is none.
     pub(crate) fn answer(
         &self,
-        customs: &Customs,
+        api: &Api,
         method: &Method,
         path: &str,
         headers: &HeaderMap,
         query: &Query,
     ) -> Option<Result<Reply, Status>> {
-        let state = self.state(customs);
+        let state = self.state(api);
         let trimmed = path.strip_suffix('/').unwrap_or(path);
         let parts: Vec<&str> = trimmed.split('/').skip(1).collect();
         match parts.as_slice() {
@@ -134,7 +154,7 @@ impl Discovery {
             ["apis", group, version] => {
                 let group = state.group(group).filter(|group| !group.name.is_empty())?;
                 // Behind no router, what is not there is no path.
-                let there = group.versions.iter().any(|known| known.name == *version);
+                let there = group.versions.iter().any(|known| known.is(version));
                 let custom = !self.built_in.iter().any(|known| known.name == group.name);
                 if custom && !there {
                     return None;
@@ -193,7 +213,7 @@ fn resources(
     query: &Query,
 ) -> Result<Reply, Status> {
     let versions = group.into_iter().flat_map(|group| &group.versions);
-    let Some(found) = versions.into_iter().find(|known| known.name == version) else {
+    let Some(found) = versions.into_iter().find(|known| known.is(version)) else {
         return Err(Status::no_such_resource());
     };
     if *method != Method::GET {
@@ -223,46 +243,6 @@ fn aggregated_form(headers: &HeaderMap, query: &Query) -> Option<Accepted> {
         .filter(|accepted| accepted.convert.is_some())
 }
 
-impl Aggregated {
-    fn answer(&self, headers: &HeaderMap, accepted: &Accepted) -> Reply {
-        let mut reply = if headers
-            .get(IF_NONE_MATCH)
-            .is_some_and(|known| *known == self.etag)
-        {
-            reply::empty(304)
-        } else {
-            let mut reply = reply::object(200, &self.document, list_type(), accepted);
-            let content_type = match accepted.media {
-                Media::Json => {
-                    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-                }
-                Media::Yaml => {
-                    "application/yaml;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-                }
-                Media::Protobuf => {
-                    "application/vnd.kubernetes.protobuf;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-                }
-            };
-            reply
-                .headers_mut()
-                .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-            reply
-        };
-        reply.headers_mut().insert(ETAG, self.etag.clone());
-        reply
-            .headers_mut()
-            .insert(VARY, HeaderValue::from_static("Accept"));
-        reply
-            .headers_mut()
-            .insert(CACHE_CONTROL, HeaderValue::from_static("public"));
-        reply
-    }
-}
-
-fn list_type() -> TypeId {
-    named("apidiscovery/v2.APIGroupDiscoveryList")
-}
-
 fn group_document(group: &Served, typed: bool) -> Value {
     let version = |version: &str| json!({"groupVersion": triad_machinery::scheme::group_version(&group.name, version), "version": version});
     let versions: Vec<Value> = group.versions.iter().map(|v| version(&v.name)).collect();
@@ -277,12 +257,14 @@ fn group_document(group: &Served, typed: bool) -> Value {
     Value::Object(document)
 }
 
-fn built_in_version(group: &Group, version: &str) -> ServedVersion {
-    let resources = || scheme().resources_of(&group.name, version);
+fn built_in_version(group: &Group, version: &Version) -> ServedVersion {
+    let resources = || scheme().resources_of(&group.name, &version.name);
     ServedVersion {
-        name: version.to_owned(),
-        resources: resource_list(&group.name, version, resources()),
+        name: version.name.to_string(),
+        priority: (group.priority.into(), version.priority.into()),
+        resources: resource_list(&group.name, &version.name, resources()),
         aggregated: resources().map(aggregated_resource).collect(),
+        fresh: true,
     }
 }
 
@@ -326,7 +308,10 @@ fn resource_entry(resource: &Resource) -> Value {
 }
 
 fn aggregated_group(group: &Served) -> Value {
-    let version = |version: &ServedVersion| json!({"version": version.name, "resources": version.aggregated, "freshness": "Current"});
+    let version = |version: &ServedVersion| {
+        json!({"version": version.name, "resources": version.aggregated,
+        "freshness": if version.fresh { "Current" } else { "Stale" }})
+    };
     let versions: Vec<Value> = group.versions.iter().map(version).collect();
     let metadata = match group.name.as_str() {
         "" => json!({}),

@@ -3,10 +3,12 @@
 
 pub(crate) mod kubeconfig;
 mod patience;
+pub(crate) mod service;
 mod trust;
 
 pub(crate) use patience::{Patience, post_patiently};
 pub(crate) use trust::Trust;
+pub(crate) use trust::shown as tls_error;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
@@ -38,6 +40,12 @@ pub(crate) struct Answer {
     pub(crate) code: u16,
     pub(crate) content_type: String,
     pub(crate) body: Bytes,
+}
+
+/// Waits for an answer where nobody can: other work of this thread goes on on one that is made for that.
+pub(crate) fn wait<T>(answer: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::block_in_place(|| runtime.block_on(answer))
 }
 
 /// Asks for what a URL has. The error tells what went wrong, with the URL.
@@ -114,7 +122,8 @@ async fn over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     answer
 }
 
-async fn dial(host: &str, port: u16) -> Result<TcpStream, String> {
+/// Connects. The error reads as in Go.
+pub(crate) async fn dial(host: &str, port: u16) -> Result<TcpStream, String> {
     let connected = TcpStream::connect((host, port)).await;
     connected.map_err(|error| {
         let why = match error.kind() {

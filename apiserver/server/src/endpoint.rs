@@ -234,6 +234,19 @@ impl Endpoints {
         })
     }
 
+    /// One registry for each built-in kind that is stored and served.
+    pub(crate) fn built_in(&self) -> &[Arc<Registry>] {
+        &self.registries
+    }
+
+    /// The same of a kind, by one of the versions that it is served in, custom ones too.
+    pub(crate) fn of_kind(&self, group: &str, version: &str, kind: &str) -> Option<Arc<Registry>> {
+        let resource = scheme().resource_of_kind(group, version, kind);
+        let endpoint = resource.and_then(|resource| self.get(group, version, &resource.plural));
+        let built_in = endpoint.and_then(|endpoint| endpoint.registry.clone());
+        built_in.or_else(|| self.customs.of_kind(group, version, kind))
+    }
+
     /// One registry for each kind that is stored and served now, custom ones too.
     pub(crate) fn registries(&self) -> Vec<Arc<Registry>> {
         let mut all = self.registries.clone();

@@ -2,6 +2,7 @@
 
 mod binding;
 mod chunks;
+pub(crate) mod connect;
 pub(crate) mod create;
 pub(crate) mod decode;
 pub(crate) mod delete;
@@ -18,6 +19,7 @@ pub(crate) mod transform;
 pub(crate) mod update;
 pub(crate) mod virtuals;
 pub(crate) mod watch;
+mod zipped;
 
 use crate::api::Api;
 use crate::audit::Trail;
@@ -62,7 +64,7 @@ const AFTER_ADMISSION: &str = " after mutating admission happens";
 impl Call {
     /// Takes away owners that are named twice, with a warning.
     fn dedup_owners(&mut self, object: &mut Value, whence: &str) {
-        if let Some(rest) = crate::registry::object_meta::dedup_owners(object) {
+        if let Some(rest) = crate::registry::owners::dedup(object) {
             let what = ".metadata.ownerReferences contains duplicate entries";
             self.warnings.push(format!("{what}{whence}{rest}"));
         }
@@ -219,11 +221,16 @@ impl Call {
         accepted: &Accepted,
     ) -> Result<Reply, Status> {
         let registry = self.registry()?;
-        if let Outcome::Stored { bytes, revision } = &outcome
+        if let Outcome::Stored {
+            bytes,
+            revision,
+            settled,
+        } = &outcome
             && read::plain(accepted, self)
             && accepted.media != Media::Yaml
         {
-            let shown = registry.layout.show(bytes, *revision, accepted.media);
+            let (layout, media) = (&registry.layout, accepted.media);
+            let shown = layout.show(bytes, *revision, media, *settled);
             let shown = shown.map_err(Status::internal)?;
             return Ok(reply::bytes(code, accepted.media.content_type(), shown));
         }

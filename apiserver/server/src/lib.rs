@@ -1,6 +1,7 @@
 //! The API server of Triad: from TLS to the store's front door. `main.rs` starts what `run` serves.
 
 mod admission;
+mod aggregation;
 mod api;
 mod audit;
 mod body;
@@ -9,6 +10,7 @@ mod bootstrap;
 mod cacher;
 mod clock;
 mod cluster;
+mod configuration;
 mod controllers;
 mod custom;
 mod debug;
@@ -18,13 +20,16 @@ mod endpoint;
 mod filters;
 mod handlers;
 mod health;
+mod kubelet;
 mod listener;
+pub mod logging;
 mod metrics;
 mod negotiate;
 mod openapi;
 pub mod options;
 mod paths;
 mod pki;
+mod proxy;
 mod query;
 mod registry;
 mod reply;
@@ -33,10 +38,11 @@ mod runtime_config;
 pub mod server;
 mod service_accounts;
 mod storage;
+mod streams;
 #[cfg(test)]
 mod testing;
+mod throttle;
 mod tls;
 mod user;
-pub mod verbosity;
 mod version;
 mod wire;

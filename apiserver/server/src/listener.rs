@@ -2,6 +2,7 @@
 
 use crate::api::Api;
 use crate::filters::authenticate::Peer;
+use crate::options::Config;
 use crate::server::handle;
 use futures_util::FutureExt as _;
 use hyper::service::service_fn;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
 /// A handshake or a request head that takes longer is cut off (net/http's ReadHeaderTimeout upstream: 32 s).
@@ -27,6 +29,17 @@ const MAX_HEADERS: usize = 4096;
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) http2_max_streams: u32,
+    /// How likely a request over HTTP/2 is its connection's last.
+    pub(crate) goaway_chance: f64,
+}
+
+impl Limits {
+    pub(crate) fn of(config: &Config) -> Self {
+        Limits {
+            http2_max_streams: config.http2_max_streams,
+            goaway_chance: config.goaway_chance,
+        }
+    }
 }
 
 /// Accepts until aborted. Without `tls` every peer is trusted: the insecure port.
@@ -80,17 +93,25 @@ async fn secure(
     connection(stream, Peer::new(address, chain), api, limits).await;
 }
 
-async fn connection(
+/// Serves one connection.
+pub(crate) async fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: Peer,
     api: Arc<Api>,
     limits: Limits,
 ) {
     let peer = Arc::new(peer);
+    let last = Arc::new(Notify::new());
     let service = {
-        let (api, peer) = (api.clone(), peer.clone());
+        let (api, peer, last) = (api.clone(), peer.clone(), last.clone());
         service_fn(move |request| {
             let (api, peer) = (api.clone(), peer.clone());
+            let of_many = request.version() == http::Version::HTTP_2;
+            // No chance needs no dice.
+            if of_many && limits.goaway_chance > 0.0 && rand::random::<f64>() < limits.goaway_chance
+            {
+                last.notify_one();
+            }
             async move {
                 let mutating = crate::server::mutating(request.method());
                 api.metrics.start(mutating);
@@ -129,6 +150,7 @@ async fn connection(
     tokio::select! {
         result = connection.as_mut() => return report(&peer, result),
         () = api.health.draining() => connection.as_mut().graceful_shutdown(),
+        () = last.notified() => connection.as_mut().graceful_shutdown(),
     }
     report(&peer, connection.await);
 }
@@ -158,3 +180,5 @@ pub(crate) async fn drained(api: &Api) {
 
 #[cfg(test)]
 mod attacks;
+#[cfg(test)]
+mod tests;

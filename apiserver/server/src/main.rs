@@ -78,7 +78,7 @@ fn serve(program: &'static str, args: Vec<OsString>, drop_in: bool) -> Result<()
         });
     }
     let mut config = Config::new(&flags, drop_in)?;
-    triad_server::verbosity::init(config.verbosity);
+    triad_server::logging::init(&config.logs);
     for warning in flags.warnings() {
         tracing::warn!("{warning}");
     }

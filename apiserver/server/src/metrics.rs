@@ -1,6 +1,8 @@
 //! /metrics in Prometheus' text form, under upstream's names. Counters are atomics in fixed tables: labels come from the
 //! resource table and fixed sets, so no client can make them grow.
 
+pub(crate) mod streams;
+
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -36,6 +38,7 @@ pub(crate) struct Metrics {
     durations: Mutex<BTreeMap<Labels, Histogram>>,
     watches: Arc<Mutex<BTreeMap<(&'static str, &'static str), i64>>>,
     inflight: Mutex<[i64; 2]>,
+    pub(crate) streams: Arc<streams::Streams>,
 }
 
 /// An open watch; closing it is dropping this.
@@ -129,6 +132,7 @@ impl Metrics {
                 *count,
             );
         }
+        self.streams.render(&mut out);
         render_store(&mut out, store);
         crate::cluster::backup::render(&mut out, store);
         render_process(&mut out);

@@ -4,10 +4,12 @@
 //! answered, as upstream does.
 
 mod customs;
+mod index;
 mod published;
 #[cfg(test)]
 mod tests;
 
+use crate::aggregation::Others;
 use crate::clock::Clock;
 use crate::endpoint::Endpoints;
 use crate::negotiate;
@@ -21,6 +23,7 @@ use http::header::{
     IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, VARY,
 };
 use http::{HeaderMap, Method};
+use index::Index;
 use published::{Encoding, Maker, Published};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -73,13 +76,13 @@ pub(crate) struct OpenApi {
     v3: BTreeMap<String, Published>,
     /// What changes with the custom kinds.
     state: ArcSwap<State>,
+    index: Index,
 }
 
 /// What there is while the custom kinds are the same.
 struct State {
     customs: Customs,
     v2: Published,
-    index: OnceLock<Bytes>,
     modified: HeaderValue,
 }
 
@@ -88,7 +91,6 @@ impl State {
         State {
             customs,
             v2: Published::default(),
-            index: OnceLock::new(),
             modified: http_date(0),
         }
     }
@@ -111,13 +113,20 @@ impl OpenApi {
             documents,
             v3,
             state: ArcSwap::from_pointee(State::new(Customs::default())),
+            index: Index::default(),
         }
+    }
+
+    /// Whether a document of v3 is this server's own, by its name in the index.
+    pub(crate) fn has_v3(&self, kinds: &crate::custom::Customs, name: &str) -> bool {
+        self.v3.contains_key(name) || self.state(kinds).customs.document(name).is_some()
     }
 
     /// Answers a path of OpenAPI; None when the path is none.
     pub(crate) fn answer(
         &self,
         kinds: &crate::custom::Customs,
+        others: &Others,
         method: &Method,
         path: &str,
         headers: &HeaderMap,
@@ -128,7 +137,7 @@ impl OpenApi {
         let made = |work: &dyn Fn() -> Reply| Some(tokio::task::block_in_place(work));
         match path {
             "v2" => made(&|| self.v2(&state, method, headers)),
-            "v3" => made(&|| self.index(&state, method, headers)),
+            "v3" => made(&|| self.index(&state, others, method, headers)),
             path => {
                 let name = path.strip_prefix("v3/")?;
                 let document = self.v3.get(name).or_else(|| state.customs.document(name));
@@ -143,11 +152,10 @@ impl OpenApi {
     /// What shows the custom kinds that are served now; documents of groups that did not change are kept.
     fn state(&self, kinds: &crate::custom::Customs) -> Arc<State> {
         let state = self.state.load_full();
-        let generation = kinds.generation();
-        if state.customs.generation() == generation {
+        if state.customs.generation() == kinds.generation() {
             return state;
         }
-        let customs = Customs::new(&kinds.kinds(), generation, &state.customs);
+        let customs = Customs::new(kinds, &state.customs);
         let state = Arc::new(State::new(customs));
         self.state.store(state.clone());
         state
@@ -214,42 +222,53 @@ impl OpenApi {
 
     fn make_v3(&self, state: &State, name: &str) -> Value {
         let text = triad_docs::text();
-        let descriptions = Descriptions::read(&text);
-        let built_in = self.documents.v3(name, &descriptions);
-        let custom = || state.customs.make(name, &descriptions);
+        self.describe_v3(state, name, &Descriptions::read(&text))
+    }
+
+    fn describe_v3(&self, state: &State, name: &str, descriptions: &Descriptions<'_>) -> Value {
+        let built_in = self.documents.v3(name, descriptions);
+        let custom = || state.customs.make(name, descriptions);
         built_in.or_else(custom).unwrap_or_default()
     }
 
     /// The index: every document with the hash of what it says, so that it can be kept for good.
-    fn index(&self, state: &State, method: &Method, headers: &HeaderMap) -> Reply {
-        if unmodified_since(state, method, headers) {
+    fn index(&self, state: &State, others: &Others, method: &Method, headers: &HeaderMap) -> Reply {
+        let generations = (state.customs.generation(), others.generation);
+        let made = || self.make_index(state, others);
+        let (index, modified) = self.index.of(generations, made);
+        if unmodified_since(&modified, method, headers) {
             return reply::empty(304);
         }
-        let index = state.index.get_or_init(|| {
-            let entry = |(name, document): (&String, &Published)| {
-                let make = || self.make_v3(state, name);
-                let hash = document.etag(&Maker {
-                    make: &make,
-                    protobuf: v3_protobuf,
-                });
-                (
-                    name.clone(),
-                    serde_json::json!({"serverRelativeURL": url(name, hash)}),
-                )
-            };
-            let paths: serde_json::Map<_, _> = (self.v3.iter())
-                .chain(state.customs.documents())
-                .map(entry)
-                .collect::<BTreeMap<_, _>>()
-                .into_iter()
-                .collect();
-            serde_json::json!({"paths": paths}).to_string().into()
-        });
-        let mut reply = reply::bytes(200, "text/plain; charset=utf-8", index.clone());
+        let mut reply = reply::bytes(200, "text/plain; charset=utf-8", index);
+        reply.headers_mut().insert(LAST_MODIFIED, modified);
         reply
-            .headers_mut()
-            .insert(LAST_MODIFIED, state.modified.clone());
-        reply
+    }
+
+    fn make_index(&self, state: &State, others: &Others) -> Bytes {
+        // Unpacked once for all that have to be made, and only then.
+        let (text, descriptions) = (OnceLock::new(), OnceLock::new());
+        let described =
+            || descriptions.get_or_init(|| Descriptions::read(text.get_or_init(triad_docs::text)));
+        let entry = |(name, document): (&String, &Published)| {
+            let make = || self.describe_v3(state, name, described());
+            let hash = document.etag(&Maker {
+                make: &make,
+                protobuf: v3_protobuf,
+            });
+            let entry = serde_json::json!({"serverRelativeURL": url(name, hash)});
+            (name.clone(), entry)
+        };
+        let own = self.v3.iter().chain(state.customs.documents()).map(entry);
+        let mut paths: BTreeMap<String, Value> = own.collect();
+        for shown in others.documents.values() {
+            for (name, entry) in shown.open_api.as_object().into_iter().flatten() {
+                paths
+                    .entry(name.to_string())
+                    .or_insert_with(|| entry.clone());
+            }
+        }
+        let paths: serde_json::Map<_, _> = paths.into_iter().collect();
+        serde_json::json!({"paths": paths}).to_string().into()
     }
 
     /// A document in the form that the client takes, or that it has it already, or that there is no such form.
@@ -278,7 +297,7 @@ impl OpenApi {
                 .split(',')
                 .map(str::trim)
                 .any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag),
-            None => unmodified_since(state, method, headers),
+            None => unmodified_since(&state.modified, method, headers),
         };
         let mut reply = if known {
             reply::empty(304)
@@ -301,9 +320,9 @@ impl OpenApi {
     }
 }
 
-fn unmodified_since(state: &State, method: &Method, headers: &HeaderMap) -> bool {
+fn unmodified_since(modified: &HeaderValue, method: &Method, headers: &HeaderMap) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
-        && headers.get(IF_MODIFIED_SINCE) == Some(&state.modified)
+        && headers.get(IF_MODIFIED_SINCE) == Some(modified)
 }
 
 /// The answer to a hash that is out of date.
@@ -330,10 +349,15 @@ fn set(reply: &mut Reply, name: HeaderName, value: &str) {
 
 /// So many seconds from now, as HTTP writes dates.
 fn http_date(seconds: i64) -> HeaderValue {
+    date(Clock.unix_seconds() + seconds)
+}
+
+/// A moment, as HTTP writes it.
+fn date(unix_seconds: i64) -> HeaderValue {
     let format = time::macros::format_description!(
         "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
     );
-    let date = time::OffsetDateTime::from_unix_timestamp(Clock.unix_seconds() + seconds)
+    let date = time::OffsetDateTime::from_unix_timestamp(unix_seconds)
         .ok()
         .and_then(|date| date.format(format).ok());
     date.and_then(|text| HeaderValue::from_str(&text).ok())

@@ -3,20 +3,32 @@
 //! `Flags` holds what was given (command line over environment over file over defaults), nothing else; `Config`
 //! (options/config.rs) is what the server is built from. Binds nothing, opens nothing but the --config file.
 
+mod aggregation;
 mod audit;
 mod authentication;
+mod authorization;
 mod backups;
+pub mod browsers;
 mod config;
 mod controllers;
+mod etcd;
+mod kubelet;
+mod logs;
+mod service_accounts;
 mod table;
 
+pub use aggregation::Aggregation;
 pub use audit::{Audit, Batch, Delivery, Log, Mode, Truncate, Webhook};
 pub use backups::{Backups, Schedule};
-pub use config::{Config, Etcd, RequestHeader};
+pub use config::{Config, RequestHeader};
+pub use etcd::Etcd;
+pub use kubelet::Kubelet;
+pub use service_accounts::{EXTENDABLE_SECONDS, ServiceAccounts};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 use table::{FlagSpec, State, table};
 
 /// Why the program ends before it serves: the text to print and the exit code.
@@ -43,6 +55,9 @@ fn refuse(text: String) -> Exit {
 /// The values of all flags, each from the strongest source that set it.
 pub struct Flags {
     values: BTreeMap<&'static str, Value>,
+    /// Which flags were asked for: what is said to be on has to be.
+    #[cfg(test)]
+    read: parking_lot::Mutex<std::collections::BTreeSet<String>>,
 }
 
 struct Value {
@@ -89,7 +104,11 @@ impl Flags {
                 "unknown flag in the configuration file: {unknown}\n"
             )));
         }
-        Ok(Flags { values })
+        Ok(Flags {
+            values,
+            #[cfg(test)]
+            read: Default::default(),
+        })
     }
 
     /// One line for each given flag that does not do what its name says here.
@@ -108,6 +127,8 @@ impl Flags {
     }
 
     fn value(&self, name: &str) -> &Value {
+        #[cfg(test)]
+        self.read.lock().insert(name.to_owned());
         self.values
             .get(name)
             .unwrap_or_else(|| panic!("flag {name} is not in the table"))
@@ -127,6 +148,19 @@ impl Flags {
             .and_then(|v| v.last().cloned())
             .unwrap_or_else(|| value.spec.default.to_owned());
         (!text.is_empty()).then_some(text)
+    }
+
+    pub fn file(&self, name: &str) -> Option<PathBuf> {
+        self.text(name).map(PathBuf::from)
+    }
+
+    /// The files of a certificate and of its key, which go together.
+    pub fn pair(&self, certificate: &str, key: &str) -> Result<Option<(PathBuf, PathBuf)>, Exit> {
+        match (self.file(certificate), self.file(key)) {
+            (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+            (None, None) => Ok(None),
+            _ => Err(refuse(format!("--{certificate} and --{key} go together"))),
+        }
     }
 
     pub fn flag(&self, name: &str) -> bool {
@@ -255,70 +289,4 @@ fn read_file(path: &str) -> Result<BTreeMap<String, Vec<String>>, Exit> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(args: &[&str]) -> Result<Flags, Exit> {
-        Flags::parse("triad", args.iter().map(OsString::from))
-    }
-
-    #[test]
-    fn forms_of_flags() {
-        let flags = parse(&[
-            "--secure-port=7443",
-            "--allow_privileged",
-            "--authorization-mode",
-            "RBAC",
-            "--runtime-config=a=true,b=false",
-            "--runtime-config=c=true",
-            "-v=4",
-        ])
-        .expect("parses");
-        assert_eq!(flags.integer("secure-port"), 7443);
-        assert!(flags.flag("allow-privileged") && !flags.flag("ephemeral"));
-        assert_eq!(
-            flags.list("runtime-config"),
-            ["a=true", "b=false", "c=true"]
-        );
-        assert_eq!(flags.integer("v"), 4);
-        assert_eq!(flags.duration("event-ttl").as_secs(), 3600);
-    }
-
-    #[test]
-    fn unknown_flag_names_the_nearest() {
-        let exit = parse(&["--secure-prot=1"]).err().expect("refused");
-        assert_eq!(exit.code, 1);
-        assert!(exit.text.contains("--secure-port"), "{}", exit.text);
-    }
-
-    #[test]
-    fn wrong_values_are_refused_by_name() {
-        for (flag, value) in [
-            ("secure-port", "abc"),
-            ("event-ttl", "5"),
-            ("bind-address", "nohost"),
-            ("anonymous-auth", "perhaps"),
-        ] {
-            let exit = parse(&[&format!("--{flag}={value}")])
-                .err()
-                .unwrap_or_else(|| panic!("{flag} takes {value}"));
-            assert!(exit.text.contains(flag), "{}", exit.text);
-        }
-    }
-
-    #[test]
-    fn help_ends_well_and_hides_the_insecure_port() {
-        let exit = parse(&["--help"]).err().expect("ends");
-        assert_eq!(exit.code, 0);
-        assert!(exit.text.contains("--secure-port") && !exit.text.contains("--insecure-port"));
-    }
-
-    #[test]
-    fn every_flag_without_effect_warns() {
-        let flags = parse(&["--etcd-servers=http://127.0.0.1:2379"]).expect("parses");
-        assert_eq!(
-            flags.warnings(),
-            ["--etcd-servers has no effect: the store is built in"]
-        );
-    }
-}
+mod tests;

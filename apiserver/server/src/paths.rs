@@ -23,10 +23,14 @@ pub(crate) async fn answer(
     if let Some(reply) = api.health.answer(path, query) {
         return Ok(reply);
     }
-    if let Some(reply) = api
-        .openapi
-        .answer(customs, &head.method, path, &head.headers, query)
-    {
+    if let Some(reply) = api.openapi.answer(
+        customs,
+        &api.aggregation.others(),
+        &head.method,
+        path,
+        &head.headers,
+        query,
+    ) {
         return Ok(reply);
     }
     match path {
@@ -53,11 +57,12 @@ pub(crate) async fn answer(
         "/.well-known/openid-configuration" => {
             crate::negotiate::route_accepts(&head.headers, &["application/json"])?;
             let tokens = &api.authenticator.tokens;
-            let jwks = format!(
-                "https://{}:{}/openid/v1/jwks",
-                api.config.advertise_address,
-                api.config.bind.port()
-            );
+            let own = || {
+                let (address, port) = (api.config.advertise_address, api.config.bind.port());
+                format!("https://{address}:{port}/openid/v1/jwks")
+            };
+            let given = api.config.service_accounts.jwks_uri.clone();
+            let jwks = given.unwrap_or_else(own);
             let document = json!({"issuer": tokens.issuer(), "jwks_uri": jwks, "response_types_supported": ["id_token"], "subject_types_supported": ["public"],
                 "id_token_signing_alg_values_supported": tokens.keys().algorithms()});
             return Ok(public(reply::bytes(
@@ -87,7 +92,7 @@ pub(crate) async fn answer(
     }
     match api
         .discovery
-        .answer(customs, &head.method, path, &head.headers, query)
+        .answer(api, &head.method, path, &head.headers, query)
     {
         Some(answer) => answer,
         None => Ok(reply::page_not_found()),

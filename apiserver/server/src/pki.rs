@@ -1,13 +1,18 @@
 //! The server's own PKI: made at the first start, renewed when a pair is near its end or names change.
 //!
-//! Layout under DATA/pki: ca.{crt,key}, apiserver.{crt,key}, admin.{crt,key}, sa.{key,pub}, and peer-ca.{crt,key} of cluster::certificates. Keys are ECDSA P-256 in
+//! Layout under DATA/pki: ca.{crt,key}, apiserver.{crt,key}, admin.{crt,key}, front-proxy-{ca,client}.{crt,key}, sa.{key,pub}, and peer-ca.{crt,key} of cluster::certificates. Keys are ECDSA P-256 in
 //! files of mode 0600. Given files (--tls-cert-file, --client-ca-file, ...) always win and are never written.
+
+mod certificate;
+pub(crate) mod front_proxy;
 
 use crate::options::Config;
 use anyhow::{Context, Result};
+use certificate::{belongs, issued, still_good};
+use front_proxy::FrontProxy;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
 };
 use std::io::Write;
 use std::net::IpAddr;
@@ -15,11 +20,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use time::{Duration, OffsetDateTime};
 use triad_kv::durable;
-use x509_parser::prelude::{ParsedExtension, X509Certificate};
 
 const YEAR: Duration = Duration::days(365);
-/// A pair with less than this left is made anew at the next start.
-const RENEW_BEFORE: Duration = Duration::days(90);
 
 /// Where the files are that the server starts from.
 pub(crate) struct Pki {
@@ -31,6 +33,7 @@ pub(crate) struct Pki {
     pub(crate) admin: Option<(PathBuf, PathBuf)>,
     /// The key that signs service-account tokens.
     pub(crate) account_key: PathBuf,
+    pub(crate) front_proxy: FrontProxy,
     pub(crate) made: bool,
 }
 
@@ -65,7 +68,10 @@ impl Pki {
             Some(file) => (file.clone(), None),
             None => {
                 let pair = (dir.join("admin.crt"), dir.join("admin.key"));
-                ca.renew(&pair, client_params("kubernetes-admin", "system:masters")?)?;
+                ca.renew(
+                    &pair,
+                    client_params("kubernetes-admin", Some("system:masters"))?,
+                )?;
                 (ca.cert_path.clone(), Some(pair))
             }
         };
@@ -77,12 +83,14 @@ impl Pki {
                 .context("cannot write the service-account public key")?;
         }
         Ok(Pki {
+            front_proxy: FrontProxy::prepare(config, &dir)?,
             serving,
             serving_ca,
             client_ca,
             admin,
             account_key: config
-                .service_account_signing_key_file
+                .service_accounts
+                .signing_key_file
                 .clone()
                 .unwrap_or(own_key),
             made: ca.made,
@@ -216,91 +224,6 @@ impl Authority {
     }
 }
 
-/// Whether a private key is that of a certificate.
-fn belongs(key: &str, certificate: &[u8]) -> bool {
-    let Ok((_, pem)) = x509_parser::pem::parse_x509_pem(certificate) else {
-        return false;
-    };
-    let (Ok(key), Ok(certificate)) = (KeyPair::from_pem(key), pem.parse_x509()) else {
-        return false;
-    };
-    certificate.public_key().raw == key.subject_public_key_info()
-}
-
-/// Whether one certificate (the first of each text) signed another.
-fn issued(issuer: &str, certificate: &str) -> bool {
-    let parse = |text: &str| x509_parser::pem::parse_x509_pem(text.as_bytes()).map(|(_, pem)| pem);
-    let (Ok(issuer), Ok(certificate)) = (parse(issuer), parse(certificate)) else {
-        return false;
-    };
-    let (Ok(issuer), Ok(certificate)) = (issuer.parse_x509(), certificate.parse_x509()) else {
-        return false;
-    };
-    certificate.issuer() == issuer.subject()
-        && authority_key(&certificate).is_none_or(|asked| subject_key(&issuer) == Some(asked))
-}
-
-/// The key that a certificate says it was signed with.
-fn authority_key<'a>(certificate: &'a X509Certificate<'_>) -> Option<&'a [u8]> {
-    certificate
-        .extensions()
-        .iter()
-        .find_map(|extension| match extension.parsed_extension() {
-            ParsedExtension::AuthorityKeyIdentifier(id) => {
-                id.key_identifier.as_ref().map(|id| id.0)
-            }
-            _ => None,
-        })
-}
-
-fn subject_key<'a>(certificate: &'a X509Certificate<'_>) -> Option<&'a [u8]> {
-    certificate
-        .extensions()
-        .iter()
-        .find_map(|extension| match extension.parsed_extension() {
-            ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0),
-            _ => None,
-        })
-}
-
-fn still_good(pem: &[u8], names: &[SanType]) -> bool {
-    let Ok((_, block)) = x509_parser::pem::parse_x509_pem(pem) else {
-        return false;
-    };
-    let Ok(cert) = block.parse_x509() else {
-        return false;
-    };
-    if cert.validity().not_after.to_datetime() - OffsetDateTime::now_utc() < RENEW_BEFORE {
-        return false;
-    }
-    let held: Vec<String> =
-        cert.subject_alternative_name()
-            .ok()
-            .flatten()
-            .map_or_else(Vec::new, |san| {
-                san.value
-                    .general_names
-                    .iter()
-                    .map(|n| n.to_string())
-                    .collect()
-            });
-    names.iter().all(|name| match name {
-        SanType::DnsName(dns) => held
-            .iter()
-            .any(|h| h == &format!("DNSName({})", dns.as_str())),
-        SanType::IpAddress(ip) => {
-            let hex: Vec<String> = match ip {
-                IpAddr::V4(v4) => v4.octets().iter().map(|b| format!("{b:02x}")).collect(),
-                IpAddr::V6(v6) => v6.octets().iter().map(|b| format!("{b:02x}")).collect(),
-            };
-            held.iter().any(|h| {
-                h == &format!("IPAddress({})", ip) || h == &format!("IPAddress({})", hex.join(":"))
-            })
-        }
-        _ => true,
-    })
-}
-
 fn serving_params(config: &Config) -> Result<CertificateParams> {
     let mut names: Vec<String> = [
         "kubernetes",
@@ -339,9 +262,9 @@ fn serving_params(config: &Config) -> Result<CertificateParams> {
     Ok(params)
 }
 
-fn client_params(user: &str, group: &str) -> Result<CertificateParams> {
+fn client_params(user: &str, group: Option<&str>) -> Result<CertificateParams> {
     let mut params = CertificateParams::default();
-    params.distinguished_name = name(user, Some(group));
+    params.distinguished_name = name(user, group);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     Ok(params)

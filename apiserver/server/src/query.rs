@@ -1,6 +1,7 @@
 //! The query of a request, decoded once, with the forms of values that kube-apiserver accepts.
 
-use crate::filters::request_info::percent_decode;
+use crate::filters::request_info::{percent_decode, percent_encode};
+use triad_machinery::codec::query::is_true;
 
 /// Parameters in the order of the request; the first of a repeated name counts.
 #[derive(Clone, Debug, Default)]
@@ -28,16 +29,29 @@ impl Query {
             .map(|(_, v)| v.as_str())
     }
 
-    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         self.0
             .iter()
             .filter(move |(n, _)| n == name)
             .map(|(_, v)| v.as_str())
     }
 
+    pub(crate) fn push(&mut self, name: &str, value: &str) {
+        self.0.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Written anew: ordered by name, as Go's url.Values does.
+    pub(crate) fn encoded(&self) -> String {
+        let mut pairs: Vec<&(String, String)> = self.0.iter().collect();
+        pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let pairs = pairs.iter();
+        let pairs = pairs.map(|(name, value)| format!("{}={}", escaped(name), escaped(value)));
+        pairs.collect::<Vec<_>>().join("&")
+    }
+
     /// A boolean parameter as apimachinery converts it; absent is None.
     pub(crate) fn boolean(&self, name: &str) -> Option<bool> {
-        self.get(name).map(truthy)
+        self.get(name).map(is_true)
     }
 
     /// A whole number; the error is Go's text for the value.
@@ -52,9 +66,9 @@ impl Query {
     }
 }
 
-/// Everything but false and 0 counts as true, the empty value too (apimachinery Convert_Slice_string_To_bool).
-pub(crate) fn truthy(value: &str) -> bool {
-    !(value == "0" || value.eq_ignore_ascii_case("false"))
+/// A name or value as it stands in a query (Go's url.QueryEscape).
+fn escaped(text: &str) -> String {
+    percent_encode(text, b"-_.~ ").replace(' ', "+")
 }
 
 fn plus_decode(text: &str) -> String {

@@ -17,6 +17,7 @@ pub(crate) mod delete;
 mod discovery;
 pub(crate) mod object_meta;
 mod outcome;
+pub(crate) mod owners;
 mod resource;
 pub(crate) mod strategy;
 
@@ -26,7 +27,7 @@ pub(crate) use core::services::repair::run as repair_services;
 pub(crate) use outcome::Outcome;
 pub(crate) use strategy::{Extra, Strategy};
 
-use crate::cacher::{Cacher, ResourceCache};
+use crate::cacher::{Cacher, Preparation, ResourceCache};
 use crate::clock::Clock;
 use crate::storage::Layout;
 use bytes::Bytes;
@@ -181,12 +182,14 @@ impl Registry {
             changes: vec![self.put(&key, value.clone())],
         };
         extra.join(&mut txn);
+        let prepared = self.prepare(&key, &value);
         match self.store.txn(txn).await.map_err(|e| unavailable(&e))? {
             TxnOutcome::Committed { revision } => {
                 self.cache.wrote(revision);
                 Ok(Outcome::Stored {
                     bytes: value,
                     revision,
+                    settled: prepared.settled(),
                 })
             }
             TxnOutcome::Conflict { failed, .. } if failed.iter().any(|(at, _)| *at == 0) => {
@@ -224,9 +227,15 @@ impl Registry {
                 .key(meta::namespace(&object), meta::name(&object)),
         );
         let value = self.encode(&mut object)?;
-        let stored = |bytes, revision| Some(Outcome::Stored { bytes, revision });
+        let stored = |bytes, revision, settled| {
+            Some(Outcome::Stored {
+                bytes,
+                revision,
+                settled,
+            })
+        };
         if value == old.bytes && extra.is_empty() || dry_run {
-            return Ok(stored(value, old.revision));
+            return Ok(stored(value, old.revision, None));
         }
         let mut txn = Txn {
             compares: vec![Compare {
@@ -236,10 +245,11 @@ impl Registry {
             changes: vec![self.put(&key, value.clone())],
         };
         extra.join(&mut txn);
+        let prepared = self.prepare(&key, &value);
         match self.store.txn(txn).await.map_err(|e| unavailable(&e))? {
             TxnOutcome::Committed { revision } => {
                 self.cache.wrote(revision);
-                Ok(stored(value, revision))
+                Ok(stored(value, revision, prepared.settled()))
             }
             TxnOutcome::Conflict { .. } => Ok(None),
         }
@@ -283,6 +293,12 @@ impl Registry {
             meta::set(&mut object, "resourceVersion", version);
         }
         Ok(object)
+    }
+
+    /// Reads off what is about to be written what the cache and the answer will both ask for.
+    fn prepare(&self, key: &Bytes, value: &Bytes) -> Preparation<'_> {
+        let next = self.store.revision().next();
+        self.cache.prepare((key, value), next)
     }
 
     fn put(&self, key: &Bytes, value: Bytes) -> Change {

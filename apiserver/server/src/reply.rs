@@ -1,6 +1,6 @@
 //! Answers: an object or status in the form the client accepts, gzip above a size, the headers every answer bears.
 
-use crate::body::{Body, CutShort, Piece};
+use crate::body::{Body, CutShort, Piece, Pieces};
 use crate::negotiate::{Accepted, Media};
 use bytes::Bytes;
 use flate2::Compression;
@@ -13,14 +13,15 @@ use http::{HeaderMap, Response, StatusCode};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::io::Write;
+use std::sync::Arc;
 use triad_machinery::codec::{json, protobuf, yaml};
 use triad_machinery::schema::{TypeId, schema};
 use triad_machinery::status::Status;
 
 /// Bodies above this many bytes are compressed for clients that take gzip.
-const GZIP_ABOVE: usize = 128 * 1024;
+pub(crate) const GZIP_ABOVE: usize = 128 * 1024;
 /// Level 1, as upstream: the time matters more than the last bytes.
-const GZIP_LEVEL: u32 = 1;
+pub(crate) const GZIP_LEVEL: u32 = 1;
 
 /// Compressed bytes after which a piece is handed on.
 const PACKED_BYTES: usize = 16 * 1024;
@@ -150,6 +151,10 @@ pub(crate) fn chunked(
     reply
 }
 
+/// What makes an answer's body in gzip, at less cost than compressing what it has.
+#[derive(Clone)]
+pub(crate) struct Zippable(pub(crate) Arc<dyn Fn() -> Pieces + Send + Sync>);
+
 /// Compresses a large body where the client takes gzip, piece by piece as it is sent. Streams are left alone.
 pub(crate) fn compress(request: &HeaderMap, reply: &mut Reply) {
     let large = match reply.body() {
@@ -160,15 +165,22 @@ pub(crate) fn compress(request: &HeaderMap, reply: &mut Reply) {
     if !large || reply.headers().contains_key(CONTENT_ENCODING) || !takes_gzip(request) {
         return;
     }
-    let plain: Box<dyn Iterator<Item = Piece> + Send> =
-        match std::mem::replace(reply.body_mut(), Body::empty()) {
-            Body::Pieces(pieces) => Box::new(pieces.into_iter().map(Ok)),
-            Body::Chunks(chunks) => chunks,
-            Body::Stream(stream) => return *reply.body_mut() = Body::Stream(stream),
-        };
+    let zipped = reply.extensions_mut().remove::<Zippable>();
+    if let (Body::Chunks(_), Some(zipped)) = (reply.body(), zipped) {
+        *reply.body_mut() = Body::Chunks(zipped.0());
+        return zipped_headers(reply.headers_mut());
+    }
+    let plain: Pieces = match std::mem::replace(reply.body_mut(), Body::empty()) {
+        Body::Pieces(pieces) => Box::new(pieces.into_iter().map(Ok)),
+        Body::Chunks(chunks) => chunks,
+        Body::Stream(stream) => return *reply.body_mut() = Body::Stream(stream),
+    };
     let packed = chunked(200, "", Gzip::new(plain));
     *reply.body_mut() = packed.into_body();
-    let headers = reply.headers_mut();
+    zipped_headers(reply.headers_mut());
+}
+
+fn zipped_headers(headers: &mut HeaderMap) {
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
     headers.remove(CONTENT_LENGTH);
@@ -211,7 +223,7 @@ impl<I: Iterator<Item = Piece>> Iterator for Gzip<I> {
     }
 }
 
-fn cut_short(error: std::io::Error) -> CutShort {
+pub(crate) fn cut_short(error: std::io::Error) -> CutShort {
     tracing::error!(%error, "a body cannot be compressed");
     CutShort
 }

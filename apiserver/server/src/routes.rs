@@ -3,13 +3,15 @@
 use crate::api::Api;
 use crate::endpoint::Endpoint;
 use crate::filters::request_info::RequestInfo;
+use crate::handlers::connect::Taken;
 use crate::handlers::{
-    Call, create, delete, list, patch, read, scale, subresource, update, virtuals, watch,
+    Call, connect, create, delete, list, patch, read, scale, subresource, update, virtuals, watch,
 };
 use crate::negotiate::{MEDIA_TYPES, route_accepts};
 use crate::registry::before::Part;
 use crate::reply::Reply;
 use http::{HeaderMap, Method};
+use hyper::upgrade::OnUpgrade;
 use std::sync::Arc;
 use triad_machinery::status::Status;
 
@@ -33,6 +35,8 @@ pub(crate) enum Action {
     Patch,
     Delete,
     DeleteCollection,
+    /// Goes on to a node, a pod or a service, for as long as both sides like.
+    Connect,
 }
 
 /// A route: the endpoint and what the method means on it.
@@ -44,7 +48,10 @@ pub(crate) struct Route {
 impl Action {
     /// Whether the request has a body to read.
     pub(crate) fn reads_body(self) -> bool {
-        !matches!(self, Action::Get | Action::List | Action::Watch)
+        !matches!(
+            self,
+            Action::Get | Action::List | Action::Watch | Action::Connect
+        )
     }
 }
 
@@ -164,42 +171,43 @@ fn find_subresource(
         Method::PUT => ("update", Action::Update),
         Method::PATCH => ("patch", Action::Patch),
         Method::DELETE => ("delete", Action::Delete),
+        // These are not among the verbs of discovery.
+        Method::HEAD | Method::OPTIONS if subresource.name == "proxy" => ("get", Action::Get),
         _ => return Err(Status::method_not_allowed()),
     };
     if !subresource.has_verb(verb) {
         return Err(Status::method_not_allowed());
     }
-    let connects = matches!(
-        info.subresource.as_str(),
-        "proxy" | "exec" | "attach" | "portforward" | "log"
-    );
+    let connects = endpoint.custom.is_none() && connect::is_connected(&subresource.name);
     if !connects {
         router_accepts(endpoint, headers, &MEDIA_TYPES)?;
     }
     Ok(Route {
         endpoint: endpoint.clone(),
-        action,
+        action: if connects { Action::Connect } else { action },
     })
 }
 
 /// Carries out a resource request.
 pub(crate) async fn dispatch(call: &mut Call, action: Action) -> Result<Reply, Status> {
-    if call
-        .info
-        .path_name()
-        .is_some_and(|name| matches!(name, "." | ".."))
-    {
+    check_name(call)?;
+    if call.endpoint.registry.is_none() {
+        return virtuals::dispatch(call, action).await;
+    }
+    let answer = stored(call, action).await;
+    answer.map_err(|status| call.in_served_group(status))
+}
+
+fn check_name(call: &Call) -> Result<(), Status> {
+    let name = call.info.path_name();
+    if name.is_some_and(|name| matches!(name, "." | "..")) {
         return Err(Status::bad_request(format!(
             "name parameter required: {:?} may not be {:?}",
             "name",
             call.name()
         )));
     }
-    if call.endpoint.registry.is_none() {
-        return virtuals::dispatch(call, action).await;
-    }
-    let answer = stored(call, action).await;
-    answer.map_err(|status| call.in_served_group(status))
+    Ok(())
 }
 
 /// A request for a resource that is stored.
@@ -220,10 +228,16 @@ async fn stored(call: &mut Call, action: Action) -> Result<Reply, Status> {
     }
 }
 
+/// Goes on to what a subresource leads to.
+pub(crate) async fn connect(call: &mut Call, taken: Taken) -> Result<Reply, Status> {
+    check_name(call)?;
+    connect::connect(call, taken).await
+}
+
 /// Opens a watch, which owns its call for as long as it lasts.
-pub(crate) async fn open_watch(call: Call) -> Result<Reply, Status> {
+pub(crate) async fn open_watch(call: Call, upgrade: Option<OnUpgrade>) -> Result<Reply, Status> {
     if call.endpoint.registry.is_none() {
         return Err(Status::method_not_allowed());
     }
-    watch::watch(call).await
+    watch::watch(call, upgrade).await
 }

@@ -1,9 +1,12 @@
-//! The composition root: from a Config to a serving, then draining server. What a request goes through is in `chain`.
+//! The composition root: from a Config to a serving, then draining server. What a request goes through is in `chain`, and
+//! behind that in `resource`.
 
 mod chain;
+mod resource;
 
 pub(crate) use chain::{handle, mutating};
 
+use crate::aggregation::Aggregation;
 use crate::api::Api;
 use crate::audit::Audit;
 use crate::cacher::{Cacher, Feed};
@@ -16,13 +19,14 @@ use crate::filters::authenticate::Authenticator;
 use crate::filters::authorize::Authorizer;
 use crate::filters::flow::FlowControl;
 use crate::health::Health;
+use crate::kubelet::Kubelets;
 use crate::metrics::Metrics;
 use crate::openapi::OpenApi;
 use crate::options::Config;
 use crate::pki::Pki;
 use crate::runtime_config::Enabled;
 use crate::service_accounts::{Keys, Tokens};
-use crate::{admission, bootstrap, cluster, controllers, custom, listener, tls};
+use crate::{admission, aggregation, bootstrap, cluster, controllers, custom, listener, tls};
 use anyhow::{Context, Result, anyhow};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -173,12 +177,11 @@ async fn serve(
             .run(),
     );
     custom::serve(&api).await;
+    aggregation::serve(&api);
     let bootstrap = bootstrap(&api).await?;
     let background = controllers::start(&api);
 
-    let limits = listener::Limits {
-        http2_max_streams: api.config.http2_max_streams,
-    };
+    let limits = listener::Limits::of(&api.config);
     let serving = tokio::spawn(listener::serve(listener, Some(tls), api.clone(), limits));
     let insecure = match api.config.insecure_bind {
         Some(address) => {
@@ -253,14 +256,20 @@ pub(crate) fn build(
     let lookup = admission::Lookup::new(&cacher).ok_or_else(missing)?;
     let authorizer = Arc::new(Authorizer::new(&cacher, config.authorization.clone())?);
     let advertised = SocketAddr::new(config.advertise_address, bound.port()).to_string();
-    let keys = Keys::load(&pki.account_key, &config.service_account_key_files)?;
+    let keys = Keys::load(&pki.account_key, &config.service_accounts.key_files)?;
     let tokens = Tokens::new(
         keys,
-        config.service_account_issuers.clone(),
+        config.service_accounts.clone(),
         config.api_audiences.clone(),
         &cacher,
     )
     .ok_or_else(missing)?;
+    let aggregation = Aggregation::new(
+        &cacher,
+        config.aggregation.clone(),
+        pki.front_proxy.pair.clone(),
+        store.identity().context("the store is down")?.cluster,
+    )?;
     let audit = Audit::new(&config.audit)?;
     let backer = cluster::backup::Backer::new(&config.backups)?;
     Ok(Api {
@@ -278,6 +287,9 @@ pub(crate) fn build(
         presence: controllers::presence::Presence::default(),
         client_ca_file: pki.client_ca.clone(),
         serving_ca_file: pki.serving_ca.clone(),
+        aggregation,
+        kubelets: Kubelets::new(&config.kubelet)?,
+        front_proxy: pki.front_proxy.clone(),
         reporter,
         root_ca: pki.root_ca()?,
         endpoints,

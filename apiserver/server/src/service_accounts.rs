@@ -9,6 +9,7 @@ pub(crate) use keys::Keys;
 
 use crate::cacher::{Cacher, ResourceCache};
 use crate::clock::Clock;
+use crate::options::{EXTENDABLE_SECONDS, ServiceAccounts};
 use crate::user::User;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -16,12 +17,14 @@ use std::sync::Arc;
 use triad_kv::Store;
 use triad_machinery::meta;
 
+/// A year, for tokens whose holders are only warned.
+const EXTENDED_SECONDS: i64 = 365 * 24 * 60 * 60;
 const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
 
 /// Signs and checks tokens.
 pub(crate) struct Tokens {
     keys: Keys,
-    issuers: Vec<String>,
+    options: ServiceAccounts,
     audiences: Vec<String>,
     store: Store,
     accounts: Arc<ResourceCache>,
@@ -34,21 +37,30 @@ pub(crate) struct Tokens {
 /// What a token is bound to beside its account.
 pub(crate) struct Bound<'a> {
     pub(crate) kind: &'a str,
-    pub(crate) name: &'a str,
-    pub(crate) uid: &'a str,
+    pub(crate) object: &'a Value,
+    /// The node that a pod is on, which is told and not checked.
+    pub(crate) node: Option<Value>,
+}
+
+/// How long a token lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Life {
+    pub(crate) seconds: i64,
+    /// From then on it is said that it should have been read anew.
+    pub(crate) warn_after: Option<i64>,
 }
 
 impl Tokens {
     /// `audiences` are those of this server; without any they are the issuers.
     pub(crate) fn new(
         keys: Keys,
-        issuers: Vec<String>,
+        options: ServiceAccounts,
         audiences: Vec<String>,
         cacher: &Cacher,
     ) -> Option<Self> {
         let cache = |plural: &str| cacher.by_prefix(&format!("/registry/{plural}/")).cloned();
         let audiences = if audiences.is_empty() {
-            issuers.clone()
+            options.issuers.clone()
         } else {
             audiences
         };
@@ -59,7 +71,7 @@ impl Tokens {
         ];
         Some(Tokens {
             keys,
-            issuers,
+            options,
             audiences,
             store: cacher.store().clone(),
             accounts: cache("serviceaccounts")?,
@@ -73,7 +85,26 @@ impl Tokens {
     }
 
     pub(crate) fn issuer(&self) -> &str {
-        self.issuers.first().map_or("", String::as_str)
+        self.options.issuers.first().map_or("", String::as_str)
+    }
+
+    /// How long a token lives that is asked for so many seconds.
+    pub(crate) fn life(&self, asked: i64, of_pod: bool, audiences: &[String]) -> Life {
+        let own = || {
+            audiences
+                .iter()
+                .all(|audience| self.audiences.contains(audience))
+        };
+        let extended = self.options.extends && of_pod && asked == EXTENDABLE_SECONDS && own();
+        Life {
+            seconds: if extended { EXTENDED_SECONDS } else { asked },
+            warn_after: extended.then_some(asked),
+        }
+    }
+
+    /// The longest that a token may live.
+    pub(crate) fn max_seconds(&self) -> i64 {
+        self.options.max_seconds.unwrap_or(i64::MAX)
     }
 
     pub(crate) fn keys(&self) -> &Keys {
@@ -85,18 +116,26 @@ impl Tokens {
         &self,
         account: &Value,
         audiences: &[String],
-        seconds: i64,
+        life: Life,
         bound: Option<&Bound<'_>>,
     ) -> Result<String, String> {
         let now = Clock.unix_seconds();
         let (namespace, name) = (meta::namespace(account), meta::name(account));
         let mut kubernetes = json!({"namespace": namespace, "serviceaccount": {"name": name, "uid": meta::uid(account)}});
         if let Some(bound) = bound {
-            kubernetes[bound.kind.to_lowercase()] = json!({"name": bound.name, "uid": bound.uid});
+            let named =
+                |object: &Value| json!({"name": meta::name(object), "uid": meta::uid(object)});
+            kubernetes[bound.kind.to_lowercase()] = named(bound.object);
+            if let Some(node) = &bound.node {
+                kubernetes["node"] = named(node);
+            }
+        }
+        if let Some(seconds) = life.warn_after {
+            kubernetes["warnafter"] = json!(now + seconds);
         }
         let claims = json!({
             "aud": audiences,
-            "exp": now + seconds,
+            "exp": now + life.seconds,
             "iat": now,
             "iss": self.issuer(),
             "jti": uuid::Uuid::new_v4().to_string(),
@@ -123,7 +162,7 @@ impl Tokens {
         if !claims
             .get("iss")
             .and_then(Value::as_str)
-            .is_some_and(|issuer| self.issuers.iter().any(|ours| ours == issuer))
+            .is_some_and(|issuer| self.options.issuers.iter().any(|ours| ours == issuer))
         {
             return None;
         }
@@ -185,15 +224,18 @@ impl Tokens {
                     .to_owned()
             };
             let scope = if *kind == "Node" { "" } else { namespace };
-            let object = self
-                .find(cache, scope, &part("name"))
-                .ok_or_else(|| format!("{field}s {:?} not found", part("name")))?;
-            if meta::uid(&object) != part("uid") {
-                return Err(format!(
-                    "{field} UID ({}) does not match service account {field} ref claim ({})",
-                    meta::uid(&object),
-                    part("uid")
-                ));
+            // A pod's node is told, and may be gone.
+            if *kind != "Node" || claims.pointer("/kubernetes.io/pod").is_none() {
+                let object = self
+                    .find(cache, scope, &part("name"))
+                    .ok_or_else(|| format!("{field}s {:?} not found", part("name")))?;
+                if meta::uid(&object) != part("uid") {
+                    return Err(format!(
+                        "{field} UID ({}) does not match service account {field} ref claim ({})",
+                        meta::uid(&object),
+                        part("uid")
+                    ));
+                }
             }
             if *kind != "Secret" {
                 extra.insert(

@@ -104,6 +104,13 @@ impl Layout {
         Ok(object)
     }
 
+    /// Says that all of these are going to be decoded: what a webhook has to convert it is then asked for together.
+    pub(crate) fn prepare<'a>(&self, stored: impl Iterator<Item = &'a [u8]>) {
+        if let Some(codec) = &self.custom {
+            codec.prepare(stored);
+        }
+    }
+
     /// The message of a stored object that can be shown as it lies there: nothing in it waits for a default.
     pub(crate) fn settled<'a>(&self, bytes: &'a [u8]) -> Option<Message<'a>> {
         self.message(bytes).filter(settled)
@@ -187,14 +194,15 @@ impl Layout {
         Ok(self.encode_message(&object))
     }
 
-    /// A stored object as an answer: JSON with a newline, or protobuf in its envelope.
+    /// A stored object as an answer: JSON with a newline, or protobuf in its envelope. `settled` is what is known of it, if anything.
     pub(crate) fn show(
         &self,
         bytes: &[u8],
         revision: Revision,
         media: Media,
+        settled: Option<Known>,
     ) -> Result<Vec<u8>, String> {
-        let settled = self.settled(bytes).map(|_| Known::Nothing);
+        let settled = settled.or_else(|| self.settled(bytes).map(|_| Known::Nothing));
         if media == Media::Protobuf {
             let message = self.show_message((bytes, revision), settled.is_some())?;
             let kind = &self.resource.kind;

@@ -1,7 +1,10 @@
 //! A server in a test's own process: the whole of it but the listener, on empty data of its own. Requests go the way of the
 //! controllers' own, and are therefore admitted, validated and stored like any client's.
 
+pub(crate) mod behind;
 pub(crate) mod loopback;
+pub(crate) mod node;
+pub(crate) mod raw;
 
 use crate::api::Api;
 use crate::bootstrap;
@@ -60,6 +63,15 @@ impl Server {
         Self::open(Arc::new(dir), controllers, more).await
     }
 
+    /// With users of its own, one `TOKEN,NAME,UID,GROUPS` in a line, and no controllers.
+    pub(crate) async fn start_for(users: &str, more: &[&str]) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("users.csv");
+        std::fs::write(&file, users).expect("written");
+        let flag = format!("--token-auth-file={}", file.display());
+        Self::open(Arc::new(dir), "none", &[&[&*flag], more].concat()).await
+    }
+
     /// Ends and starts again on the same data.
     pub(crate) async fn restart(self, controllers: &str) -> Self {
         let dir = self.dir.clone();
@@ -93,6 +105,7 @@ impl Server {
         let feed = Feed::load(api.cacher.clone()).expect("the caches are filled");
         let feed = tokio::spawn(feed.run());
         crate::custom::serve(&api).await;
+        crate::aggregation::serve(&api);
         bootstrap::run(&api).await.expect("bootstrapped");
         Server {
             running: Some(controllers::start(&api)),

@@ -55,14 +55,17 @@ pub(crate) fn server_config(
 
 /// All certificates of a PEM file; an error when there is none.
 pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let certs: Vec<_> = CertificateDer::pem_file_iter(file)
-        .map_err(|e| anyhow!("cannot read {}: {e}", file.display()))?
-        .collect::<Result<_, _>>()
-        .map_err(|e| anyhow!("{} is not PEM: {e}", file.display()))?;
-    if certs.is_empty() {
-        Err(anyhow!("{} holds no certificate", file.display()))
-    } else {
-        Ok(certs)
+    let pem = std::fs::read(file).map_err(|e| anyhow!("cannot read {}: {e}", file.display()))?;
+    certificates_of(&pem).with_context(|| file.display().to_string())
+}
+
+/// The same of a text.
+pub(crate) fn certificates_of(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let all = all.map_err(|e| anyhow!("is not PEM: {e}"))?;
+    match all.is_empty() {
+        true => Err(anyhow!("holds no certificate")),
+        false => Ok(all),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Who makes a request: the result of authentication, as kube-apiserver's user.Info.
 
 use std::collections::BTreeMap;
+use triad_machinery::names;
+use triad_machinery::status::FieldError;
 
 pub(crate) const ANONYMOUS: &str = "system:anonymous";
 pub(crate) const AUTHENTICATED: &str = "system:authenticated";
@@ -35,4 +37,28 @@ impl User {
         }
         self
     }
+}
+
+/// What is wrong with a key of extra that must be a domain and a path (apimachinery pkg/util/validation IsDomainPrefixedPath).
+pub(crate) fn extra_key_problems(key: &str, path: &str) -> Vec<FieldError> {
+    let wrong = |why: String| FieldError::invalid(path, key, why);
+    if key.is_empty() {
+        return vec![FieldError::required(path, "")];
+    }
+    let parts = key.split_once('/');
+    let Some((domain, rest)) =
+        parts.filter(|(domain, rest)| !domain.is_empty() && !rest.is_empty())
+    else {
+        let why = "must be a domain-prefixed path (such as \"acme.io/foo\")";
+        return vec![wrong(why.to_owned())];
+    };
+    let problems = names::dns1123_subdomain(domain).into_iter();
+    let mut problems: Vec<FieldError> = problems.map(wrong).collect();
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-._~%!$&'()*+,;=:@/".contains(c);
+    if !rest.chars().all(fits) {
+        problems.push(wrong(format!(
+            "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+'): {rest}"
+        )));
+    }
+    problems
 }

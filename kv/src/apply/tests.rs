@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message as _;
 use rocksdb::WriteBatch;
-use triad_raft::Position;
+use triad_raft::{Position, StateMachine as _};
 
 use super::Machine;
 use crate::command::Command;
@@ -41,12 +41,7 @@ impl Bed {
         };
         let command: Bytes = Command::txn(txn, NOW).encode_to_vec().into();
         self.index += 1;
-        let at = Position {
-            term: 1,
-            node: 1,
-            index: self.index,
-        };
-        self.machine.run(at, &[command]).unwrap();
+        self.machine.apply(at(self.index), &[command]).unwrap();
     }
 
     fn state(&self) -> Arc<State> {
@@ -84,12 +79,38 @@ impl Bed {
     }
 }
 
+fn at(index: u64) -> Position {
+    Position {
+        term: 1,
+        node: 1,
+        index,
+    }
+}
+
 fn put(key: &'static str, value: impl Into<Bytes>) -> Change {
     Change::Put {
         key: key.into(),
         value: value.into(),
         ttl_seconds: None,
     }
+}
+
+#[test]
+fn an_entry_behind_a_hole_is_not_applied() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bed = Bed::open(dir.path());
+    bed.apply(vec![put("/a", "1")]);
+    let before = bed.machine.record();
+    for index in [0, 1, 3] {
+        let error = bed.machine.apply(at(index), &[]).unwrap_err();
+        assert!(
+            matches!(error, triad_raft::Error::Corrupt { .. }),
+            "{error}"
+        );
+        bed.machine.skip(at(index), None).unwrap_err();
+    }
+    assert_eq!(bed.machine.record(), before);
+    bed.machine.skip(at(2), None).unwrap();
 }
 
 #[test]

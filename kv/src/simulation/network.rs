@@ -22,6 +22,7 @@ use openraft::raft::{
 use openraft::{OptionalSend, Raft, RaftNetworkFactory};
 use parking_lot::Mutex;
 use triad_fault::Dice;
+use triad_raft::session::Session;
 
 use super::clock::{Instant, sleep, sleep_until, timeout};
 use super::driver::{Driver, Source, snapshot};
@@ -214,6 +215,7 @@ impl NetStreamAppend<Sim> for Link {
         S: futures_util::Stream<Item = AppendEntriesRequest<Sim>> + OptionalSend + Unpin + 'static,
     {
         let ((from, to), net) = (self.ends, self.net.clone());
+        let (session, input) = Session::begin(input);
         Box::pin(async move {
             let connected = net
                 .call((from, to), SILENCE, |raft| async move { raft })
@@ -244,7 +246,7 @@ impl NetStreamAppend<Sim> for Link {
                     answer.map_err(broken)
                 }
             });
-            Ok(answers.buffered(UNDER_WAY).boxed())
+            Ok(session.answers(answers.buffered(UNDER_WAY)).boxed())
         })
     }
 }

@@ -60,7 +60,7 @@ impl<'a, S: StateMachine> Care<'a, S> {
         let flushed = now.snapshot.map_or(0, |p| p.index + 1);
         let last = now.last_log_index.map_or(0, |index| index + 1);
         let oldest = self.kept.oldest(last, self.log.bytes_written());
-        let lagging = needed_from(now).max(oldest);
+        let lagging = needed_from(now).unwrap_or(last).max(oldest);
         let needed = flushed.min(lagging).min(self.held_from());
         if needed > now.purged.map_or(0, |p| p.index + 1) {
             // Fails only when raft has stopped, which the loop sees by itself.
@@ -95,14 +95,10 @@ impl<'a, S: StateMachine> Care<'a, S> {
     }
 }
 
-/// The first entry that some member still needs from this log.
-fn needed_from(now: &RaftMetrics<TypeConfig>) -> u64 {
-    let last = now.last_log_index.map_or(0, |index| index + 1);
+/// The first entry that some member still needs from this log, if this one leads.
+fn needed_from(now: &RaftMetrics<TypeConfig>) -> Option<u64> {
     let replication = now.replication.iter().flat_map(|r| r.values());
-    replication
-        .map(|at| at.map_or(0, |at| at.index + 1))
-        .min()
-        .unwrap_or(last)
+    replication.map(|at| at.map_or(0, |at| at.index + 1)).min()
 }
 
 /// How far back the log is kept for members that lag: by entries, and by bytes, since an entry carries from one small write to a

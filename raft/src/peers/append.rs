@@ -12,6 +12,7 @@ use openraft::raft::{AppendEntriesRequest, StreamAppendResult};
 use openraft::{OptionalSend, Raft};
 
 use super::network::{Link, RETRY_INTERVAL, unreachable};
+use super::session::{Session, check_consecutive};
 use super::wire::{self, Append, Appended};
 use crate::StateMachine;
 use crate::state_machine::Driver;
@@ -28,6 +29,7 @@ impl NetStreamAppend<TypeConfig> for Link {
     where
         S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
     {
+        let (session, input) = Session::begin(input);
         let frames = input.map(|request| Ok(Frame::data(wire::frame(&Append::new(&request)))));
         let body = StreamBody::new(frames).boxed_unsync();
         Box::pin(async move {
@@ -52,7 +54,7 @@ impl NetStreamAppend<TypeConfig> for Link {
                     RPCError::Network(NetworkError::new(&std::io::Error::other(why)))
                 })
             });
-            Ok(answers.boxed() as BoxStream<'s, Answer>)
+            Ok(session.answers(answers).boxed() as BoxStream<'s, Answer>)
         })
     }
 }
@@ -62,9 +64,10 @@ pub(super) fn serve<S: StateMachine>(
     raft: &Raft<TypeConfig, Driver<S>>,
     body: Incoming,
 ) -> impl Stream<Item = Result<Frame<Bytes>, std::convert::Infallible>> + Send + 'static {
-    // A request that does not decode ends the stream: the leader dials anew and sends it again.
+    // A request that does not decode, or would leave a hole in the log, ends the stream: the leader dials anew and sends it again.
     let requests = wire::messages::<Append>(body).scan((), |(), message| {
         let request = message.and_then(Append::request);
+        let request = request.and_then(|r| check_consecutive(&r).map(|()| r));
         if let Err(why) = &request {
             tracing::debug!(%why, "a stream of log entries ended");
         }

@@ -3,6 +3,8 @@
 use super::Error;
 use super::value::Value;
 use crate::time::civil;
+use chrono::{DateTime, Offset as _, TimeZone as _};
+use chrono_tz::Tz;
 
 type Result<'a> = std::result::Result<Value<'a>, Error>;
 
@@ -11,7 +13,7 @@ pub(super) fn call<'a>(function: &str, _member: bool, args: &[Value<'a>]) -> Opt
         [Value::Timestamp(seconds, nanoseconds)] => part(function, *seconds, *nanoseconds).map(Ok),
         [Value::Timestamp(seconds, nanoseconds), Value::String(zone)] => {
             part(function, 0, 0)?;
-            Some(offset(zone).and_then(|offset| {
+            Some(offset(zone, *seconds).and_then(|offset| {
                 let part = part(function, seconds + offset, *nanoseconds);
                 part.ok_or_else(|| Error::new("no such overload"))
             }))
@@ -51,18 +53,23 @@ fn day_number(year: i64) -> i64 {
     before * 365 + before.div_euclid(4) - before.div_euclid(100) + before.div_euclid(400) - 719_162
 }
 
-/// Seconds east of Greenwich of a zone: `UTC`, or `[+-]HH:MM`. Names of places are not known here.
-fn offset(zone: &str) -> std::result::Result<i64, Error> {
+/// Seconds east of Greenwich of a zone at a time: `[+-]HH:MM`, or a name of the time zone database. The machine's own is UTC.
+fn offset(zone: &str, at: i64) -> std::result::Result<i64, Error> {
     let unknown = || Error::new(format!("unknown time zone {zone}"));
-    let (sign, digits) = match zone.as_bytes().first() {
-        Some(b'-') => (-1, &zone[1..]),
-        Some(b'+') => (1, &zone[1..]),
-        _ => (1, zone),
-    };
-    if ["UTC", "", "Etc/UTC", "GMT"].contains(&zone) {
+    if ["", "Local"].contains(&zone) {
         return Ok(0);
     }
-    let (hours, minutes) = digits.split_once(':').ok_or_else(unknown)?;
+    let Some((hours, minutes)) = zone.split_once(':') else {
+        let zone: Tz = zone.parse().map_err(|_| unknown())?;
+        let at = DateTime::from_timestamp(at, 0).ok_or_else(unknown)?;
+        let offset = zone.offset_from_utc_datetime(&at.naive_utc()).fix();
+        return Ok(offset.local_minus_utc().into());
+    };
+    let (sign, hours) = match hours.as_bytes().first() {
+        Some(b'-') => (-1, &hours[1..]),
+        Some(b'+') => (1, &hours[1..]),
+        _ => (1, hours),
+    };
     let number = |text: &str| text.parse::<i64>().ok().filter(|_| text.len() <= 2);
     match (number(hours), number(minutes)) {
         (Some(hours), Some(minutes)) => Ok(sign * (hours * 3_600 + minutes * 60)),

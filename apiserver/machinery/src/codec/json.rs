@@ -4,6 +4,7 @@ mod compact;
 mod filled;
 mod interpret;
 mod known_key;
+mod mismatch;
 mod pretty;
 mod reader;
 mod special;
@@ -26,7 +27,7 @@ use crate::schema::{Schema, TypeId, schema};
 pub use interpret::{TypeMeta, interpret};
 pub use pretty::{Indenter, pretty};
 
-pub(crate) use compact::is_compact;
+pub(crate) use compact::{is_compact, is_html_safe};
 pub(crate) use filled::filled;
 pub(crate) use known_key::{field_key, name_in};
 pub(crate) use reader::text_of;

@@ -110,6 +110,21 @@ impl Definition {
         served
     }
 
+    /// All that documents about its kind say of it, beside what its versions are: equal for equal ones.
+    pub fn shape(&self) -> String {
+        let names = (
+            &self.group,
+            &self.plural,
+            &self.singular,
+            &self.kind,
+            &self.list_kind,
+        );
+        format!(
+            "{names:?} {:?} {:?} {}",
+            self.short_names, self.categories, self.namespaced
+        )
+    }
+
     /// Every field that some version may be selected by.
     pub fn selectable(&self) -> Vec<String> {
         let mut all: Vec<String> = Vec::new();
@@ -166,6 +181,17 @@ impl Version {
 
     pub fn group_version(&self) -> String {
         format!("{}/{}", self.group, self.name)
+    }
+
+    /// All that documents about the version say of it: equal for equal ones.
+    pub fn shape(&self) -> String {
+        let parts = (
+            self.status,
+            &self.scale,
+            &self.selectable,
+            self.preserves_unknown,
+        );
+        format!("{} {parts:?} {}", self.name, self.written)
     }
 
     /// The schema as it is written; null where there is none.

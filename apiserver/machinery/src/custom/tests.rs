@@ -281,9 +281,9 @@ fn transition_rules_need_an_old_value() {
 
 #[test]
 fn rules_share_one_budget() {
-    let item = json!({"type": "string", "x-kubernetes-validations": [{"rule": "self.matches('^(a|b|c)*$') && self.split('').all(x, x.matches('[a-c]'))"}]});
+    let item = json!({"type": "string", "x-kubernetes-validations": [{"rule": "self.matches('^(a|b|c)*$')"}]});
     let version = of_spec(json!({"l": {"type": "array", "items": item}}));
-    let dear = "abc".repeat(10_000);
+    let dear = "abc".repeat(100_000);
     let errors = judged(&version, json!({"l": vec![dear; 200]}));
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert!(

@@ -44,9 +44,10 @@ pub(super) fn pod_spec(spec: &mut Object, _: &Context<'_>) {
         .get("serviceAccountName")
         .or_else(|| spec.get("serviceAccount"))
         .cloned();
-    if let Some(name) = name {
-        spec.set("serviceAccountName", name.clone());
-        spec.set("serviceAccount", name);
+    for field in ["serviceAccountName", "serviceAccount"] {
+        if let Some(name) = name.as_ref().filter(|name| spec.get(field) != Some(name)) {
+            spec.set(field, name.clone());
+        }
     }
 }
 

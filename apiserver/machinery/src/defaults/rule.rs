@@ -64,14 +64,14 @@ impl Rule {
         if !self.conditions.iter().all(|c| c.holds(map)) {
             return;
         }
-        let value = match &self.value {
-            Source::Value(value) => value.clone(),
-            Source::Copy(path) => match find(map, path) {
-                Some(value) => value.clone(),
-                None => return,
-            },
-        };
-        fill(map, &self.path, &value);
+        match &self.value {
+            Source::Value(value) => fill(map, &self.path, value),
+            Source::Copy(path) => {
+                if let Some(value) = find(map, path).cloned() {
+                    fill(map, &self.path, &value);
+                }
+            }
+        }
     }
 }
 

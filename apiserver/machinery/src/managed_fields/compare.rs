@@ -94,9 +94,7 @@ impl Part {
             .flat_map(|m| m.keys())
             .filter(|key| !old.is_some_and(|m| m.contains_key(*key)));
         for key in old.into_iter().flat_map(|m| m.keys()).chain(only_new) {
-            let inner = shape
-                .field(key)
-                .ok_or_else(|| format!(".{key}: field not declared in schema"))?;
+            let inner = member(shape, key)?;
             let values = (old.and_then(|m| m.get(key)), new.and_then(|m| m.get(key)));
             let part = pair(values, inner)?;
             if !part.is_nothing() {
@@ -131,6 +129,11 @@ impl Part {
 fn pair(values: Pair<'_>, shape: Shape<'_>) -> Result<Part, String> {
     let (old, new) = values;
     let mut part = Part::default();
+    if let (None, Some(new)) = values {
+        part.added = true;
+        part.below.added = arrived(new, shape)?;
+        return Ok(part);
+    }
     // Most of an object is as it was.
     if let (Some(old), Some(new)) = values
         && same(old, new)
@@ -151,6 +154,41 @@ fn pair(values: Pair<'_>, shape: Shape<'_>) -> Result<Part, String> {
         part.removed |= old.is_some() && new.is_none();
     }
     Ok(part)
+}
+
+/// The fields below a value that was not there before: each of them has come. Of a list's items that bear one name, no more than that.
+fn arrived(value: &Value, shape: Shape<'_>) -> Result<FieldSet, String> {
+    let mut set = FieldSet::default();
+    let kind = shape.kind(Some(value));
+    if kind == Kind::Scalar || shape.is_atomic(kind) {
+        return Ok(set);
+    }
+    match (kind, value) {
+        (Kind::Map, Value::Object(map)) => {
+            for (key, value) in map {
+                let below = arrived(value, member(shape, key)?)?;
+                if let Some(node) = set.new_node(PathElement::field(key)) {
+                    (node.member, node.below) = (true, below);
+                }
+            }
+        }
+        (Kind::List, Value::Array(items)) => {
+            let mut repeated = Vec::new();
+            for (i, item) in items.iter().enumerate() {
+                let step = step(shape, i, item)?;
+                if set.at(&step).is_some() {
+                    repeated.push(step);
+                } else if let Some(node) = set.new_node(step) {
+                    (node.member, node.below) = (true, arrived(item, shape.item())?);
+                }
+            }
+            for step in repeated {
+                set.forget_below(&step);
+            }
+        }
+        _ => {}
+    }
+    Ok(set)
 }
 
 /// The items of a list that bear one name; there may be several.
@@ -181,6 +219,11 @@ fn same_named(old: &[&Value], new: &[&Value], shape: Shape<'_>) -> Result<Part, 
         }
     }
     Ok(part)
+}
+
+fn member<'a>(shape: Shape<'a>, key: &str) -> Result<Shape<'a>, String> {
+    let inner = shape.field(key);
+    inner.ok_or_else(|| format!(".{key}: field not declared in schema"))
 }
 
 fn step(shape: Shape<'_>, place: usize, item: &Value) -> Result<PathElement, String> {
@@ -262,4 +305,42 @@ pub(super) fn with_named_parents(set: &FieldSet, shape: Option<Shape<'_>>) -> Fi
         node
     };
     FieldSet::of_nodes(set.nodes().iter().map(with_parents).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::schema;
+    use serde_json::json;
+
+    /// What comes where nothing was is what goes where nothing is left, which is found out by another way.
+    #[test]
+    fn what_comes_is_what_would_go() {
+        let container = json!({"name": "c", "image": "i", "args": ["a", "a"], "resources": {}, "env": [
+            {"name": "E", "value": "1"}, {"name": "F"}, {"name": "E", "value": "2"}, {"name": "E"}],
+            "ports": [{"containerPort": 80, "protocol": "TCP"}, {"containerPort": 80, "protocol": "UDP"}], "livenessProbe": null});
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "labels": {"a": "b", "": "c"}, "annotations": {},
+            "finalizers": ["x/z", "x/y", "x/z"], "ownerReferences": [{"uid": "u", "kind": "K"}]},
+            "spec": {"containers": [container], "volumes": [], "nodeSelector": {"n": "m"}, "tolerations": [{"key": "t"}]}});
+        let shape = Shape::root(
+            schema(),
+            schema().type_named("core/v1.Pod").expect("a type"),
+        );
+        let nothing = json!({});
+        let came = compare(&nothing, &pod, shape).expect("compared");
+        let went = compare(&pod, &nothing, shape).expect("compared");
+        assert_eq!(came.added, went.removed);
+        assert_eq!(came.added.paths().len(), 35);
+        assert!(came.removed.is_empty() && came.modified.is_empty());
+        for wrong in [
+            json!({"spec": {"nothing": 1}}),
+            json!({"spec": {"containers": [{"image": "i"}]}}),
+        ] {
+            let (came, went) = (
+                compare(&nothing, &wrong, shape),
+                compare(&wrong, &nothing, shape),
+            );
+            assert_eq!(came.err(), went.err());
+        }
+    }
 }

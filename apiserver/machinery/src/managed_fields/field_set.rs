@@ -2,6 +2,7 @@
 //! The operations are structured-merge-diff's; empty branches are never kept.
 
 use std::cmp::Ordering;
+use std::hash::Hasher;
 
 use serde_json::{Key, Map, Value};
 
@@ -21,6 +22,14 @@ pub(super) struct Node {
 }
 
 impl Node {
+    fn new(step: PathElement) -> Self {
+        Node {
+            step,
+            member: false,
+            below: FieldSet::default(),
+        }
+    }
+
     fn is_nothing(&self) -> bool {
         !self.member && self.below.is_empty()
     }
@@ -53,15 +62,17 @@ impl FieldSet {
     /// The node of a step, made if need be.
     fn node(&mut self, step: &PathElement) -> &mut Node {
         let at = self.find(step).unwrap_or_else(|at| {
-            let node = Node {
-                step: step.clone(),
-                member: false,
-                below: Self::default(),
-            };
-            self.nodes.insert(at, node);
+            self.nodes.insert(at, Node::new(step.clone()));
             at
         });
         &mut self.nodes[at]
+    }
+
+    /// The node of a step where there is none yet; None where there is one.
+    pub(super) fn new_node(&mut self, step: PathElement) -> Option<&mut Node> {
+        let at = self.find(&step).err()?;
+        self.nodes.insert(at, Node::new(step));
+        Some(&mut self.nodes[at])
     }
 
     /// Adds a path, not its parents. The empty path is ignored: nobody owns a whole object.
@@ -81,6 +92,11 @@ impl FieldSet {
         let node = self.node(step);
         node.member |= member;
         node.below.unite(below);
+    }
+
+    /// Takes out what lies below a step.
+    pub(super) fn forget_below(&mut self, step: &PathElement) {
+        self.node(step).below = Self::default();
     }
 
     pub fn has(&self, path: &[PathElement]) -> bool {
@@ -157,6 +173,25 @@ impl FieldSet {
                 (theirs.member || !node.member) && node.below.is_within(&theirs.below)
             })
         })
+    }
+
+    /// Whether another set says the same in the same words: numbers are written alike, too.
+    pub(super) fn is_exactly(&self, other: &Self) -> bool {
+        let same = |a: &Node, b: &Node| {
+            a.member == b.member && a.step.is_exactly(&b.step) && a.below.is_exactly(&b.below)
+        };
+        self.nodes.len() == other.nodes.len()
+            && self.nodes.iter().zip(&other.nodes).all(|(a, b)| same(a, b))
+    }
+
+    /// The same for sets that are exactly each other.
+    pub(super) fn hash_into(&self, state: &mut impl Hasher) {
+        state.write_usize(self.nodes.len());
+        for node in &self.nodes {
+            state.write_u8(node.member.into());
+            node.step.hash_into(state);
+            node.below.hash_into(state);
+        }
     }
 
     /// What is here and not there. A parent that is in `other` does not take its children along.

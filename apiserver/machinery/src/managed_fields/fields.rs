@@ -67,7 +67,7 @@ impl Fields {
     pub(super) fn to_value(&self) -> Value {
         match &self.read_from {
             Some(read) => read.clone(),
-            None => self.set.to_value(),
+            None => words::said(&self.set),
         }
     }
 }

@@ -54,23 +54,11 @@ fn merge_maps(
             .ok_or_else(|| format!(".{key}: field not declared in schema"))?;
         match pair(out.get(key), Some(wanted), inner)? {
             None => drop(out.shift_remove(key)),
-            Some(value) if out.get(key).is_some_and(|there| is_copy(there, &value)) => {}
+            Some(value) if out.get(key).is_some_and(|there| there.is_copy_of(&value)) => {}
             Some(value) => drop(out.put(key, value)),
         }
     }
     Ok((!out.is_empty()).then_some(Value::Object(out)))
-}
-
-/// Whether two values are the same without a look into maps.
-fn is_copy(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Object(a), Value::Object(b)) => a.is_copy_of(b),
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_copy(a, b))
-        }
-        (Value::Object(_) | Value::Array(_), _) | (_, Value::Object(_) | Value::Array(_)) => false,
-        _ => a == b,
-    }
 }
 
 fn merge_lists(

@@ -3,6 +3,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use serde_json::{Key, Map, Number, Value};
 
@@ -78,6 +79,48 @@ impl PathElement {
     pub fn key(mut fields: Vec<(Key, Value)>) -> Self {
         fields.sort_by(|a, b| a.0.cmp(&b.0));
         Self::Key(fields)
+    }
+
+    /// Whether another step is written alike. May say no of values that are no plain ones.
+    pub(super) fn is_exactly(&self, other: &Self) -> bool {
+        let plain = |a: &Value, b: &Value| !a.is_object() && !a.is_array() && a == b;
+        match (self, other) {
+            (Self::Field(a), Self::Field(b)) => a == b,
+            (Self::Key(a), Self::Key(b)) => {
+                a.len() == b.len()
+                    && a.iter()
+                        .zip(b)
+                        .all(|(a, b)| a.0 == b.0 && plain(&a.1, &b.1))
+            }
+            (Self::Value(a), Self::Value(b)) => plain(a, b),
+            (Self::Index(a), Self::Index(b)) => a == b,
+            _ => false,
+        }
+    }
+
+    /// The same for steps that are written alike.
+    pub(super) fn hash_into(&self, state: &mut impl Hasher) {
+        let value = |value: &Value, state: &mut _| match value {
+            Value::String(text) => text.hash(state),
+            Value::Bool(truth) => truth.hash(state),
+            Value::Number(number) => match number.as_i64() {
+                Some(whole) => whole.hash(state),
+                None => number.as_f64().map(f64::to_bits).hash(state),
+            },
+            _ => {}
+        };
+        state.write_u8(self.rank());
+        match self {
+            Self::Field(name) => name.hash(state),
+            Self::Key(fields) => {
+                for (name, of) in fields {
+                    name.hash(state);
+                    value(of, state);
+                }
+            }
+            Self::Value(of) => value(of, state),
+            Self::Index(index) => index.hash(state),
+        }
     }
 
     fn rank(&self) -> u8 {

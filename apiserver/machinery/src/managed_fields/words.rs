@@ -5,7 +5,7 @@
 //! they come for the second time, so that those said once push nothing out.
 
 use std::borrow::Borrow;
-use std::collections::hash_map::RandomState;
+use std::collections::hash_map::{DefaultHasher, RandomState};
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -28,6 +28,8 @@ pub(crate) struct Words {
     text: Box<[u8]>,
     value: Value,
     set: OnceLock<Result<Arc<FieldSet>, String>>,
+    /// The hash of a set that these were written for; 0 for none.
+    set_hash: AtomicU64,
 }
 
 impl Words {
@@ -69,14 +71,24 @@ struct Generation {
     by_text: HashSet<ByText>,
     /// By what all copies of the tree have in common.
     by_identity: HashMap<usize, Arc<Words>>,
+    /// By the hash of a set that they were written for.
+    by_set: HashMap<u64, Arc<Words>>,
     bytes: usize,
 }
 
 impl Generation {
+    fn find_by_set(&mut self, words: &Arc<Words>) {
+        match words.set_hash.load(Relaxed) {
+            0 => {}
+            hash => drop(self.by_set.insert(hash, words.clone())),
+        }
+    }
+
     fn add(&mut self, words: Arc<Words>) {
         if let Some(identity) = identity(&words.value) {
             self.bytes += words.text.len();
             self.by_identity.insert(identity, words.clone());
+            self.find_by_set(&words);
             self.by_text.insert(ByText(words));
         }
     }
@@ -127,8 +139,12 @@ impl Table {
     fn keep(&self, words: Arc<Words>) {
         let generations = self.generations.write();
         let [young, old] = &mut *generations.unwrap_or_else(PoisonError::into_inner);
-        if young.by_text.contains(&*words.text) {
-            return;
+        if let Some(ByText(there)) = young.by_text.get(&*words.text) {
+            let there = there.clone();
+            there
+                .set_hash
+                .fetch_max(words.set_hash.load(Relaxed), Relaxed);
+            return young.find_by_set(&there);
         }
         if young.bytes + words.text.len() > GENERATION_BYTES {
             *old = std::mem::take(young);
@@ -141,17 +157,61 @@ impl Table {
         if text.len() > TEXT_MAX || identity(&value).is_none() {
             return value;
         }
-        // Never 0, which stands for nothing.
-        let hash = self.hasher.hash_one(text) | 1;
-        let place = &self.lately[(hash >> 1) as usize % LATELY];
         // Only words as they would be stored stand for their tree both ways.
-        if place.swap(hash, Relaxed) == hash && encode_raw(&value) == text {
+        if self.came_lately(self.hash(|state| text.hash(state))) && encode_raw(&value) == text {
             let words = Words {
                 text: text.into(),
                 value: value.clone(),
                 set: OnceLock::new(),
+                set_hash: AtomicU64::new(0),
             };
             self.keep(Arc::new(words));
+        }
+        value
+    }
+
+    /// Never 0, which stands for nothing.
+    fn hash(&self, add: impl FnOnce(&mut DefaultHasher)) -> u64 {
+        let mut state = self.hasher.build_hasher();
+        add(&mut state);
+        state.finish() | 1
+    }
+
+    /// Whether what has this hash came before; it has now.
+    fn came_lately(&self, hash: u64) -> bool {
+        let place = &self.lately[(hash >> 1) as usize % LATELY];
+        place.swap(hash, Relaxed) == hash
+    }
+
+    /// A set as it is written.
+    fn said(&self, set: &Arc<FieldSet>) -> Value {
+        let hash = self.hash(|state| set.hash_into(state));
+        let (found, young) = {
+            let [young, old] = &*self.read();
+            match young.by_set.get(&hash) {
+                Some(words) => (Some(words.clone()), true),
+                None => (old.by_set.get(&hash).cloned(), false),
+            }
+        };
+        let found = found.filter(|words| words.set().is_ok_and(|said| said.is_exactly(set)));
+        if let Some(words) = found {
+            if !young {
+                self.keep(words.clone());
+            }
+            return words.value.clone();
+        }
+        let value = set.to_value();
+        if self.came_lately(hash) && identity(&value).is_some() {
+            let text = encode_raw(&value);
+            if text.len() <= TEXT_MAX {
+                let words = Words {
+                    text: text.into(),
+                    value: value.clone(),
+                    set: OnceLock::new(),
+                    set_hash: AtomicU64::new(hash),
+                };
+                self.keep(Arc::new(words));
+            }
         }
         value
     }
@@ -179,6 +239,11 @@ pub(crate) fn known(text: &[u8]) -> Option<Value> {
 /// Notes what a text was read as; the tree to go on with.
 pub(crate) fn learn(text: &[u8], value: Value) -> Value {
     table().learn(text, value)
+}
+
+/// A set as it is written; as `FieldSet::to_value` writes it.
+pub(super) fn said(set: &Arc<FieldSet>) -> Value {
+    table().said(set)
 }
 
 /// The words that a tree was read from, where they are kept.
@@ -265,5 +330,39 @@ mod tests {
                 assert_eq!(kept.by_text.len(), kept.by_identity.len());
             }
         }
+    }
+
+    #[test]
+    fn sets_that_come_again_are_written_once() {
+        let table = Table::new();
+        let set = |text: &str| {
+            let value = decode_raw(text.as_bytes()).expect("JSON");
+            Arc::new(FieldSet::from_value(&value).expect("a set"))
+        };
+        let texts = [
+            r#"{"f:a":{},"f:spec":{".":{},"k:{\"name\":\"a\"}":{"f:x":{}}}}"#,
+            r#"{"f:a":{},"f:spec":{"k:{\"name\":\"a\"}":{"f:x":{}}}}"#,
+            r#"{"f:ports":{"k:{\"port\":1}":{}}}"#,
+            r#"{"f:ports":{"k:{\"port\":1.5}":{}}}"#,
+            r#"{"f:ports":{"k:{\"port\":2}":{}}}"#,
+            r#"{"f:set":{"v:\"a\"":{},"v:true":{}}}"#,
+            r#"{"f:spec":{},"f:a":{}}"#,
+        ];
+        // In turn, and then each by itself: two may have one place among those that came lately.
+        let in_turn = (0..4).flat_map(|_| texts);
+        let by_itself = texts.iter().flat_map(|text| [*text; 3]);
+        for text in in_turn.chain(by_itself) {
+            let set = set(text);
+            assert_eq!(table.said(&set).to_string(), set.to_value().to_string());
+        }
+        for text in texts {
+            assert!(
+                same(&table.said(&set(text)), &table.said(&set(text))),
+                "{text}"
+            );
+        }
+        // Whether they were read or written: one tree for one text.
+        let read = table.known(texts[0].as_bytes()).expect("kept");
+        assert!(same(&read, &table.said(&set(texts[0]))));
     }
 }

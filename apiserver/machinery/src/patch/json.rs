@@ -2,10 +2,13 @@
 //! take an absent map key for null, a path need not begin with a slash, negative indices count from the end.
 //! A patch applies whole or not at all. Maps that an operation walks through come out with sorted keys.
 
+mod refusals;
+
 use serde_json::{Map, Value};
 
 use super::PatchError;
 use crate::nesting::{MAX_NESTING, SHALLOW, guarded, nesting};
+use refusals::{bad_index, check_types, mismatch, missing, no_source, no_target, refused, within};
 
 /// Operations in one patch.
 pub const MAX_OPERATIONS: usize = 10_000;
@@ -347,73 +350,6 @@ fn sort(node: &mut Value) {
     if let Value::Object(map) = node {
         map.sort_keys();
     }
-}
-
-fn refused(text: impl Into<String>) -> PatchError {
-    PatchError::DoesNotApply(text.into())
-}
-
-fn missing(operation: &str, what: String) -> PatchError {
-    refused(format!(
-        "{operation} operation does not apply: {what}: missing value"
-    ))
-}
-
-fn no_source(operation: &str, from: &str) -> PatchError {
-    missing(operation, format!("doc is missing from path: {from}"))
-}
-
-fn no_target(operation: &str, path: &str) -> PatchError {
-    missing(
-        operation,
-        format!("doc is missing destination path: {path}"),
-    )
-}
-
-/// Says what was being done when an error came up.
-fn within(what: String) -> impl FnOnce(PatchError) -> PatchError {
-    move |error| refused(format!("error in {what}: {error}"))
-}
-
-fn bad_index(key: &str) -> PatchError {
-    refused(format!(
-        "Unable to access invalid index: {key}: invalid index referenced"
-    ))
-}
-
-fn check_types(operation: &Value) -> Result<(), PatchError> {
-    let map = match operation {
-        Value::Object(map) => map,
-        Value::Null => return Ok(()),
-        other => {
-            return Err(mismatch(
-                other,
-                "Go value of type handlers.jsonPatchOp",
-                true,
-            ));
-        }
-    };
-    for key in ["op", "path", "from"] {
-        match map.get(key) {
-            None | Some(Value::Null | Value::String(_)) => {}
-            Some(other) => {
-                return Err(mismatch(
-                    other,
-                    &format!("Go struct field jsonPatchOp.{key} of type string"),
-                    true,
-                ));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn mismatch(value: &Value, target: &str, typed: bool) -> PatchError {
-    let lead = if typed { "error decoding patch: " } else { "" };
-    PatchError::Malformed(format!(
-        "{lead}json: cannot unmarshal {} into {target}",
-        super::merge::json_kind(value)
-    ))
 }
 
 #[cfg(test)]

@@ -208,6 +208,12 @@ impl Status {
         Self::new(429, reason::TOO_MANY_REQUESTS, message).retry_after(retry_after_seconds)
     }
 
+    /// 429 by a rule that does not know how long to wait.
+    pub fn rate_limited(why: impl Display) -> Self {
+        let message = format!("Too many requests: {why}");
+        Self::new(429, reason::TOO_MANY_REQUESTS, message)
+    }
+
     /// 500 with the cause given.
     pub fn internal(error: impl Display) -> Self {
         let cause = Cause {

@@ -303,3 +303,54 @@ fn devices_are_counted_by_class_and_alternatives_by_their_worst() {
     assert_eq!(of("later").as_deref(), Some("0"));
     assert!(used.has("count/resourceclaims.resource.k8s.io"));
 }
+
+#[test]
+fn what_must_be_covered_is_refused_where_no_quota_covers_it() {
+    let configured = json!([
+        {"resource": "pods", "matchContains": ["cpu"], "matchScopes": [{"scopeName": "PriorityClass", "operator": "In", "values": ["high"]}]},
+        {"resource": "persistentvolumeclaims", "matchContains": ["storage"]},
+    ]);
+    let limited = Limited::read(&configured).unwrap_or_else(|errors| panic!("{errors:?}"));
+    let measure = Measure::of("", "pods");
+    let check = |quotas: &[Value], object: &Value, old: Option<&Value>| {
+        let write = Write {
+            subresource: "",
+            object,
+            old,
+        };
+        let at = Moment { unix_seconds: 0 };
+        let checked = uncovered(&limited, quotas, ("", "pods"), &measure, write, at);
+        checked.err().map(|refusal| refusal.0)
+    };
+    let pod = |class: &str, cpu: &str| {
+        json!({"metadata": {"name": "p"}, "spec": {"priorityClassName": class,
+            "containers": [{"name": "c", "resources": {"requests": {"cpu": cpu}}}]}})
+    };
+    let quota = |hard: Value, spec: Value| json!({"metadata": {"name": "q"}, "spec": spec, "status": {"hard": hard}});
+    let low = pod("low", "1");
+    assert_eq!(
+        check(&[], &low, None).as_deref(),
+        Some("insufficient quota to consume: cpu,requests.cpu")
+    );
+    assert_eq!(check(&[], &low, Some(&low)), None, "nothing is added");
+    let half = quota(json!({"cpu": "9", "memory": "1Gi"}), json!({}));
+    assert_eq!(
+        check(std::slice::from_ref(&half), &low, None).as_deref(),
+        Some("insufficient quota to consume: requests.cpu")
+    );
+    let both = quota(json!({"cpu": "9", "requests.cpu": "9"}), json!({}));
+    assert_eq!(check(std::slice::from_ref(&both), &low, None), None);
+    let high = pod("high", "1");
+    assert_eq!(
+        check(std::slice::from_ref(&both), &high, None).as_deref(),
+        Some("insufficient quota to match these scopes: [{PriorityClass In [high]}]")
+    );
+    let selects = json!({"scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "Exists"}]}});
+    let scoped = quota(json!({"pods": "1"}), selects);
+    assert_eq!(check(&[both, scoped], &high, None), None);
+    let wrong = Limited::read(&json!([{"matchContains": ["x"]}]));
+    assert_eq!(
+        wrong.err().expect("refused")[0].field,
+        "limitedResources[0].resource"
+    );
+}

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::at::{At, Errors};
-use super::{definition_schema, webhooks};
+use super::{definition_extensions, webhooks};
 use crate::names;
 
 const COLUMN_TYPES: &[&str] = &["boolean", "date", "integer", "number", "string"];
@@ -101,7 +101,7 @@ pub(super) fn selectable(at: &At<'_>, validation: &At<'_>, errors: &mut Errors) 
         if !errors.need(&path) {
             continue;
         }
-        let found = match definition_schema::field(&schema, path.text(), false) {
+        let found = match definition_extensions::field(&schema, path.text(), false) {
             Ok(found) => found,
             Err(problem) => {
                 errors.invalid(&path, format!("is an invalid path: {problem}"));

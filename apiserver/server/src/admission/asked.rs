@@ -42,6 +42,7 @@ impl Asked {
     /// The options as an object, such as CreateOptions. A patch is an update by then.
     pub(super) fn options(&self, operation: Operation) -> Value {
         let kind = match operation {
+            Operation::Connect => return Value::Null,
             Operation::Create => "CreateOptions",
             Operation::Delete => "DeleteOptions",
             Operation::Update => "UpdateOptions",

@@ -2,7 +2,7 @@
 //! plugin/pkg/admission/certificates): CertificateApproval, CertificateSigning, ClusterTrustBundleAttest,
 //! CertificateSubjectRestriction.
 
-use super::{Attributes, Operation, Plugin};
+use super::{Attributes, Operation, Plugin, Seen, Verdict};
 use crate::filters::authorize::{self, Authorizer, Decision};
 use crate::user::User;
 use base64::Engine as _;
@@ -10,7 +10,6 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use std::sync::Arc;
 use triad_machinery::goformat::quote;
-use triad_machinery::status::Status;
 use x509_parser::prelude::{FromDer as _, X509CertificationRequest};
 
 const GROUP: &str = "certificates.k8s.io";
@@ -48,12 +47,7 @@ impl Plugin for Approval {
         "CertificateApproval"
     }
 
-    fn validate(
-        &self,
-        attributes: &Attributes,
-        object: Option<&Value>,
-        old: Option<&Value>,
-    ) -> Result<(), Status> {
+    fn validate(&self, attributes: &Attributes, object: Seen<'_>, old: Seen<'_>) -> Verdict {
         if !attributes.is(GROUP, REQUESTS) || attributes.subresource != "approval" {
             return Ok(());
         }
@@ -76,12 +70,7 @@ impl Plugin for Signing {
         "CertificateSigning"
     }
 
-    fn validate(
-        &self,
-        attributes: &Attributes,
-        object: Option<&Value>,
-        old: Option<&Value>,
-    ) -> Result<(), Status> {
+    fn validate(&self, attributes: &Attributes, object: Seen<'_>, old: Seen<'_>) -> Verdict {
         if !attributes.is(GROUP, REQUESTS) || attributes.subresource != "status" {
             return Ok(());
         }
@@ -111,12 +100,7 @@ impl Plugin for TrustBundleAttest {
         "ClusterTrustBundleAttest"
     }
 
-    fn validate(
-        &self,
-        attributes: &Attributes,
-        object: Option<&Value>,
-        old: Option<&Value>,
-    ) -> Result<(), Status> {
+    fn validate(&self, attributes: &Attributes, object: Seen<'_>, old: Seen<'_>) -> Verdict {
         let deletes = attributes.operation == Operation::Delete;
         if !attributes.is(GROUP, "clustertrustbundles") || deletes {
             return Ok(());
@@ -162,13 +146,8 @@ impl Plugin for SubjectRestriction {
         "CertificateSubjectRestriction"
     }
 
-    fn validate(
-        &self,
-        attributes: &Attributes,
-        object: Option<&Value>,
-        _old: Option<&Value>,
-    ) -> Result<(), Status> {
-        let own = attributes.is(GROUP, REQUESTS) && attributes.subresource.is_empty();
+    fn validate(&self, attributes: &Attributes, object: Seen<'_>, _old: Seen<'_>) -> Verdict {
+        let own = attributes.is_whole(GROUP, REQUESTS);
         if !own || attributes.operation != Operation::Create || signer(object) != CLIENT_SIGNER {
             return Ok(());
         }

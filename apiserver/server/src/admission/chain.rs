@@ -1,17 +1,20 @@
 //! Plugins in upstream's order: each may change the object (admit) and then refuse it (validate). --enable- and
 //! --disable-admission-plugins choose among them by upstream's names (kubernetes pkg/kubeapiserver/options/plugins.go).
 
+use super::configuration::Configuration;
 use super::{
-    Attributes, Lookup, Plugin, certificates, default_toleration_seconds, dynamic, ingress_class,
-    limit_ranger, namespace_exists, namespace_lifecycle, node_restriction, ownership, pod_rules,
-    pod_security, policy, priority, resource_quota, runtime_class, service_account,
-    storage_classes, storage_in_use, taint_nodes, topology_labels, webhook,
+    Attributes, Lookup, Plugin, certificates, default_toleration_seconds, dynamic,
+    event_rate_limit, image_policy, ingress_class, limit_ranger, namespace_exists,
+    namespace_lifecycle, namespace_provision, node_restriction, ownership, pod_node_selector,
+    pod_rules, pod_security, pod_tolerations, policy, priority, resource_quota, runtime_class,
+    service_account, storage_classes, storage_in_use, taint_nodes, topology_labels, webhook,
 };
 use crate::filters::authorize::Authorizer;
 use crate::options::{Config, Exit};
 use serde_json::Value;
 use std::sync::Arc;
 use triad_machinery::status::Status;
+use triad_machinery::usage::Limited;
 
 /// All of upstream's plugin names: which ones exist here is said by `Chain::new`.
 const KNOWN: [&str; 40] = [
@@ -66,9 +69,13 @@ const BEHIND: [&str; 4] = [
 ];
 
 /// Those that are on only where --enable-admission-plugins names them (kubernetes pkg/kubeapiserver/options/plugins.go).
-const OFF_BY_DEFAULT: [&str; 10] = [
+const OFF_BY_DEFAULT: [&str; 14] = [
     "AlwaysAdmit",
+    "NamespaceAutoProvision",
     "NamespaceExists",
+    "ImagePolicyWebhook",
+    "PodTolerationRestriction",
+    "EventRateLimit",
     "LimitPodHardAntiAffinityTopology",
     "NodeRestriction",
     "AlwaysPullImages",
@@ -86,6 +93,71 @@ pub(crate) struct Chain {
     mutating_webhooks: Option<webhook::Mutating>,
     validating_webhooks: Option<webhook::Validating>,
     pub(crate) turns: resource_quota::Turns,
+    /// What may be used only where a quota covers it.
+    pub(super) limited: Vec<Limited>,
+}
+
+/// Which plugins there are to be.
+struct Chosen<'a>(&'a Config);
+
+impl Chosen<'_> {
+    fn has(&self, name: &str) -> bool {
+        let named = |list: &[String]| list.iter().any(|own| own == name);
+        if !self.0.admission_alone.is_empty() {
+            return named(&self.0.admission_alone);
+        }
+        named(&self.0.enabled_admission)
+            || !named(&self.0.disabled_admission) && !OFF_BY_DEFAULT.contains(&name)
+    }
+
+    fn plain(&self, plugin: impl Plugin + 'static) -> Option<Box<dyn Plugin>> {
+        self.has(plugin.name()).then(|| Box::new(plugin) as _)
+    }
+
+    /// One that is told something, which may be wrong.
+    fn told<P: Plugin + 'static>(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> Result<P, String>,
+    ) -> Result<Option<Box<dyn Plugin>>, Exit> {
+        if !self.has(name) {
+            return Ok(None);
+        }
+        let made = make().map_err(|why| Self::failed(name, &why))?;
+        Ok(Some(Box::new(made)))
+    }
+
+    fn failed(name: &str, why: &str) -> Exit {
+        refused(format!("couldn't init admission plugin {name:?}: {why}"))
+    }
+}
+
+fn refused(text: String) -> Exit {
+    Exit {
+        code: 1,
+        text: format!("{text}\n"),
+    }
+}
+
+fn check_names(config: &Config) -> Result<(), Exit> {
+    let (on, off) = (&config.enabled_admission, &config.disabled_admission);
+    if let Some(name) = on
+        .iter()
+        .chain(off)
+        .chain(&config.admission_alone)
+        .find(|name| !KNOWN.contains(&name.as_str()))
+    {
+        return Err(refused(format!(
+            "admission plugin {name:?} is unknown; the known ones are {}",
+            KNOWN.join(", ")
+        )));
+    }
+    match on.iter().find(|name| off.contains(name)) {
+        Some(both) => Err(refused(format!(
+            "admission plugin {both:?} is both enabled and disabled"
+        ))),
+        None => Ok(()),
+    }
 }
 
 impl Chain {
@@ -94,116 +166,111 @@ impl Chain {
         authorizer: Arc<Authorizer>,
         config: &Config,
     ) -> Result<Self, Exit> {
-        for name in config
-            .enabled_admission
-            .iter()
-            .chain(&config.disabled_admission)
-        {
-            if !KNOWN.contains(&name.as_str()) {
-                return Err(Exit {
-                    code: 1,
-                    text: format!(
-                        "admission plugin {name:?} is unknown; the known ones are {}\n",
-                        KNOWN.join(", ")
-                    ),
-                });
-            }
-        }
-        if let Some(both) = config
-            .enabled_admission
-            .iter()
-            .find(|name| config.disabled_admission.contains(name))
-        {
-            return Err(Exit {
-                code: 1,
-                text: format!("admission plugin {both:?} is both enabled and disabled\n"),
-            });
-        }
+        check_names(config)?;
+        let file = config.admission_control_config.as_deref();
+        let configuration = Configuration::read(file).map_err(refused)?;
         let lookup = Arc::new(lookup);
-        let on = |name: &str| !config.disabled_admission.iter().any(|off| off == name);
+        let chosen = Chosen(config);
+        let on = |name: &str| chosen.has(name);
         let mutating_policies =
             on("MutatingAdmissionPolicy").then(|| policy::Mutating::new(&lookup, &authorizer));
         let validating_policies =
             on("ValidatingAdmissionPolicy").then(|| policy::Validating::new(&lookup, &authorizer));
-        let mutating_webhooks =
-            on("MutatingAdmissionWebhook").then(|| webhook::Mutating::new(&lookup, &authorizer));
-        let validating_webhooks = on("ValidatingAdmissionWebhook")
-            .then(|| webhook::Validating::new(&lookup, &authorizer));
-        let all: Vec<Box<dyn Plugin>> = vec![
-            Box::new(ownership::AlwaysAdmit),
-            Box::new(namespace_lifecycle::NamespaceLifecycle {
+        let hooks = |name: &str| {
+            let users = on(name).then(|| webhook::users(&configuration, name));
+            let users = users.transpose();
+            users.map_err(|why| Chosen::failed(name, &why))
+        };
+        let mutating_webhooks = hooks("MutatingAdmissionWebhook")?
+            .map(|users| webhook::Mutating::new(&lookup, &authorizer, users));
+        let validating_webhooks = hooks("ValidatingAdmissionWebhook")?
+            .map(|users| webhook::Validating::new(&lookup, &authorizer, users));
+        let all: Vec<Option<Box<dyn Plugin>>> = vec![
+            chosen.plain(ownership::AlwaysAdmit),
+            chosen.plain(namespace_provision::NamespaceAutoProvision {
                 lookup: lookup.clone(),
             }),
-            Box::new(namespace_exists::NamespaceExists {
+            chosen.plain(namespace_lifecycle::NamespaceLifecycle {
                 lookup: lookup.clone(),
             }),
-            Box::new(pod_rules::LimitPodHardAntiAffinityTopology),
-            Box::new(limit_ranger::LimitRanger {
+            chosen.plain(namespace_exists::NamespaceExists {
                 lookup: lookup.clone(),
             }),
-            Box::new(service_account::ServiceAccount {
+            chosen.plain(pod_rules::LimitPodHardAntiAffinityTopology),
+            chosen.plain(limit_ranger::LimitRanger {
                 lookup: lookup.clone(),
             }),
-            Box::new(node_restriction::NodeRestriction {
+            chosen.plain(service_account::ServiceAccount {
+                lookup: lookup.clone(),
+            }),
+            chosen.plain(node_restriction::NodeRestriction {
                 lookup: lookup.clone(),
                 authorizer: authorizer.clone(),
             }),
-            Box::new(taint_nodes::TaintNodesByCondition),
-            Box::new(pod_rules::AlwaysPullImages),
-            Box::new(pod_security::PodSecurity {
+            chosen.plain(taint_nodes::TaintNodesByCondition),
+            chosen.plain(pod_rules::AlwaysPullImages),
+            chosen.told("ImagePolicyWebhook", || {
+                image_policy::ImagePolicyWebhook::new(&configuration)
+            })?,
+            chosen.told("PodSecurity", || {
+                pod_security::PodSecurity::new(&lookup, &configuration)
+            })?,
+            chosen.told("PodNodeSelector", || {
+                pod_node_selector::PodNodeSelector::new(&lookup, &configuration)
+            })?,
+            chosen.plain(priority::Priority {
                 lookup: lookup.clone(),
             }),
-            Box::new(pod_rules::PodNodeSelector {
-                lookup: lookup.clone(),
-            }),
-            Box::new(priority::Priority {
-                lookup: lookup.clone(),
-            }),
-            Box::new(default_toleration_seconds::DefaultTolerationSeconds {
+            chosen.plain(default_toleration_seconds::DefaultTolerationSeconds {
                 not_ready: config.toleration_seconds.0,
                 unreachable: config.toleration_seconds.1,
             }),
-            Box::new(pod_rules::ExtendedResourceToleration),
-            Box::new(storage_classes::DefaultStorageClass {
+            chosen.told("PodTolerationRestriction", || {
+                pod_tolerations::PodTolerationRestriction::new(&lookup, &configuration)
+            })?,
+            chosen.told("EventRateLimit", || {
+                event_rate_limit::EventRateLimit::new(&configuration)
+            })?,
+            chosen.plain(pod_rules::ExtendedResourceToleration),
+            chosen.plain(storage_classes::DefaultStorageClass {
                 lookup: lookup.clone(),
             }),
-            Box::new(storage_in_use::StorageObjectInUseProtection),
-            Box::new(ownership::OwnerReferences(authorizer.clone())),
-            Box::new(storage_classes::PersistentVolumeClaimResize {
+            chosen.plain(storage_in_use::StorageObjectInUseProtection),
+            chosen.plain(ownership::OwnerReferences(authorizer.clone())),
+            chosen.plain(storage_classes::PersistentVolumeClaimResize {
                 lookup: lookup.clone(),
             }),
-            Box::new(runtime_class::RuntimeClass {
+            chosen.plain(runtime_class::RuntimeClass {
                 lookup: lookup.clone(),
             }),
-            Box::new(certificates::Approval(authorizer.clone())),
-            Box::new(certificates::Signing(authorizer.clone())),
-            Box::new(certificates::TrustBundleAttest(authorizer)),
-            Box::new(certificates::SubjectRestriction),
-            Box::new(ingress_class::DefaultIngressClass {
+            chosen.plain(certificates::Approval(authorizer.clone())),
+            chosen.plain(certificates::Signing(authorizer.clone())),
+            chosen.plain(certificates::TrustBundleAttest(authorizer)),
+            chosen.plain(certificates::SubjectRestriction),
+            chosen.plain(ingress_class::DefaultIngressClass {
                 lookup: lookup.clone(),
             }),
-            Box::new(ownership::DenyServiceExternalIps),
-            Box::new(topology_labels::PodTopologyLabels { lookup }),
-            Box::new(resource_quota::ResourceQuota),
-            Box::new(ownership::AlwaysDeny),
+            chosen.plain(ownership::DenyServiceExternalIps),
+            chosen.plain(topology_labels::PodTopologyLabels { lookup }),
+            chosen.plain(resource_quota::ResourceQuota),
+            chosen.plain(ownership::AlwaysDeny),
         ];
-        for name in &config.enabled_admission {
-            if !all.iter().any(|plugin| plugin.name() == name) && !BEHIND.contains(&name.as_str()) {
+        let plugins: Vec<Box<dyn Plugin>> = all.into_iter().flatten().collect();
+        for name in config
+            .enabled_admission
+            .iter()
+            .chain(&config.admission_alone)
+        {
+            let there = plugins.iter().any(|plugin| plugin.name() == name);
+            if !there && !BEHIND.contains(&name.as_str()) {
                 tracing::warn!(
                     plugin = name,
                     "this admission plugin is not part of this version; nothing is admitted or refused by it"
                 );
             }
         }
-        let named = |list: &[String], plugin: &dyn Plugin| list.iter().any(|n| n == plugin.name());
-        let plugins = all
-            .into_iter()
-            .filter(|plugin| {
-                named(&config.enabled_admission, &**plugin)
-                    || !named(&config.disabled_admission, &**plugin)
-                        && !OFF_BY_DEFAULT.contains(&plugin.name())
-            })
-            .collect();
+        let limited = resource_quota::limited(&configuration)
+            .map_err(|why| Chosen::failed("ResourceQuota", &why))?;
         Ok(Chain {
             plugins,
             mutating_policies,
@@ -211,12 +278,20 @@ impl Chain {
             mutating_webhooks,
             validating_webhooks,
             turns: resource_quota::Turns::new(),
+            limited,
         })
     }
 
     /// Whether a plugin is on.
     pub(super) fn has(&self, name: &str) -> bool {
         self.plugins.iter().any(|plugin| plugin.name() == name)
+    }
+
+    /// The plugins that have a say in a request.
+    fn handling(&self, attributes: &Attributes) -> impl Iterator<Item = &dyn Plugin> {
+        let all = self.plugins.iter().map(|plugin| &**plugin);
+        let operation = attributes.operation;
+        all.filter(move |plugin| plugin.handles(operation))
     }
 
     /// Lets every plugin change the object. Returns warnings for the client. What has asked for it sees the object again once
@@ -231,7 +306,7 @@ impl Chain {
         let mut of_webhooks = webhook::Round::default();
         let mut warnings = Vec::new();
         for second in [false, true] {
-            for plugin in &self.plugins {
+            for plugin in self.handling(attributes) {
                 plugin.admit(attributes, object, old)?;
             }
             let mut changed = false;
@@ -259,7 +334,7 @@ impl Chain {
         old: Option<&Value>,
     ) -> Result<Vec<String>, Status> {
         let mut warnings = Vec::new();
-        for plugin in &self.plugins {
+        for plugin in self.handling(attributes) {
             plugin.review(attributes, object, old, &mut warnings)?;
         }
         let subject = dynamic::Subject {
@@ -282,5 +357,29 @@ impl Chain {
             webhooks.review(subject, &mut warnings).await?;
         }
         Ok(warnings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Server;
+    use serde_json::{Value, json};
+
+    async fn made(flag: &str) -> Value {
+        let server = Server::start_with("none", &[flag]).await;
+        let account = json!({"metadata": {"name": "default"}});
+        server.create("serviceaccounts", "default", account).await;
+        let pod = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+        server.create("pods", "default", pod).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn plugins_that_are_named_alone_are_the_only_ones() {
+        let all = made("--v=0").await;
+        assert_eq!(all["spec"]["tolerations"].as_array().map(Vec::len), Some(2));
+        assert_eq!(all["spec"]["serviceAccountName"], "default");
+        let alone = made("--admission-control=NamespaceLifecycle,ServiceAccount").await;
+        assert_eq!(alone["spec"]["tolerations"], Value::Null);
+        assert_eq!(alone["spec"]["serviceAccountName"], "default");
     }
 }

@@ -1,8 +1,7 @@
 //! DefaultTolerationSeconds: pods stay five minutes on a node that is not ready or unreachable, unless they say otherwise.
 
-use super::{Attributes, Operation, Plugin};
+use super::{Attributes, Operation, Plugin, Seen, Verdict};
 use serde_json::{Value, json};
-use triad_machinery::status::Status;
 
 pub(super) struct DefaultTolerationSeconds {
     pub(super) not_ready: i64,
@@ -17,14 +16,8 @@ impl Plugin for DefaultTolerationSeconds {
         "DefaultTolerationSeconds"
     }
 
-    fn admit(
-        &self,
-        attributes: &Attributes,
-        object: &mut Value,
-        _old: Option<&Value>,
-    ) -> Result<(), Status> {
-        if !attributes.is("", "pods")
-            || !attributes.subresource.is_empty()
+    fn admit(&self, attributes: &Attributes, object: &mut Value, _old: Seen<'_>) -> Verdict {
+        if !attributes.is_whole("", "pods")
             || !matches!(attributes.operation, Operation::Create | Operation::Update)
         {
             return Ok(());

@@ -1,12 +1,11 @@
 //! DefaultIngressClass: an ingress that names no class gets the default one (kubernetes
 //! plugin/pkg/admission/network/defaultingressclass).
 
-use super::{Attributes, Lookup, Operation, Plugin};
+use super::{Attributes, Lookup, Plugin, Seen, Verdict};
 use serde_json::Value;
 use std::cmp::Reverse;
 use std::sync::Arc;
 use triad_machinery::meta;
-use triad_machinery::status::Status;
 
 const IS_DEFAULT: &str = "ingressclass.kubernetes.io/is-default-class";
 /// How a class was named before there was a field for it.
@@ -21,17 +20,10 @@ impl Plugin for DefaultIngressClass {
         "DefaultIngressClass"
     }
 
-    fn admit(
-        &self,
-        attributes: &Attributes,
-        ingress: &mut Value,
-        _old: Option<&Value>,
-    ) -> Result<(), Status> {
-        let creates =
-            attributes.operation == Operation::Create && attributes.subresource.is_empty();
+    fn admit(&self, attributes: &Attributes, ingress: &mut Value, _old: Seen<'_>) -> Verdict {
         let named = ingress.pointer("/spec/ingressClassName").is_some()
             || meta::annotation(ingress, NAMED).is_some();
-        if !creates || !attributes.is("networking.k8s.io", "ingresses") || named {
+        if !attributes.creates("networking.k8s.io", "ingresses") || named {
             return Ok(());
         }
         let cache = &self.lookup.ingress_classes;

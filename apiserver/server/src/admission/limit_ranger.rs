@@ -3,14 +3,13 @@
 
 mod bounds;
 
-use super::{Attributes, Lookup, Operation, Plugin};
+use super::{Attributes, Lookup, Operation, Plugin, Seen, Verdict};
 use bounds::{check_claim, check_pod, of_type};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use triad_machinery::meta;
 use triad_machinery::quantity::Quantity;
-use triad_machinery::status::Status;
 use triad_machinery::usage::Amounts;
 
 const ANNOTATION: &str = "kubernetes.io/limit-ranger";
@@ -24,12 +23,7 @@ impl Plugin for LimitRanger {
         "LimitRanger"
     }
 
-    fn admit(
-        &self,
-        attributes: &Attributes,
-        object: &mut Value,
-        old: Option<&Value>,
-    ) -> Result<(), Status> {
+    fn admit(&self, attributes: &Attributes, object: &mut Value, old: Seen<'_>) -> Verdict {
         if attributes.is("", "pods") && concerns(attributes, old) {
             for limits in self.limits(&attributes.namespace) {
                 fill(object, &limits);
@@ -38,12 +32,7 @@ impl Plugin for LimitRanger {
         Ok(())
     }
 
-    fn validate(
-        &self,
-        attributes: &Attributes,
-        object: Option<&Value>,
-        old: Option<&Value>,
-    ) -> Result<(), Status> {
+    fn validate(&self, attributes: &Attributes, object: Seen<'_>, old: Seen<'_>) -> Verdict {
         let Some(object) = object.filter(|_| concerns(attributes, old)) else {
             return Ok(());
         };

@@ -1,8 +1,7 @@
 //! NamespaceExists: nothing happens in a namespace that is not there (kubernetes plugin/pkg/admission/namespace/exists). Off unless
 //! it is asked for: NamespaceLifecycle does more.
 
-use super::{Attributes, Lookup, Plugin};
-use serde_json::Value;
+use super::{Attributes, Lookup, Plugin, Seen, Verdict};
 use std::sync::Arc;
 use triad_machinery::status::{GroupResource, Status};
 
@@ -15,12 +14,7 @@ impl Plugin for NamespaceExists {
         "NamespaceExists"
     }
 
-    fn validate(
-        &self,
-        attributes: &Attributes,
-        _object: Option<&Value>,
-        _old: Option<&Value>,
-    ) -> Result<(), Status> {
+    fn validate(&self, attributes: &Attributes, _object: Seen<'_>, _old: Seen<'_>) -> Verdict {
         let name = &attributes.namespace;
         let namespaces = &self.lookup.namespaces;
         if name.is_empty()

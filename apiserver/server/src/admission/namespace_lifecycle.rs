@@ -1,7 +1,7 @@
 //! NamespaceLifecycle: nothing new in a namespace that is absent or ending; the system's namespaces stay
 //! (apiserver pkg/admission/plugin/namespace/lifecycle).
 
-use super::{Attributes, Lookup, Operation, Plugin};
+use super::{Attributes, Lookup, Operation, Plugin, Seen, Verdict};
 use serde_json::Value;
 use std::sync::Arc;
 use triad_machinery::meta;
@@ -18,21 +18,11 @@ impl Plugin for NamespaceLifecycle {
         "NamespaceLifecycle"
     }
 
-    fn admit(
-        &self,
-        attributes: &Attributes,
-        object: &mut Value,
-        _old: Option<&Value>,
-    ) -> Result<(), Status> {
+    fn admit(&self, attributes: &Attributes, object: &mut Value, _old: Seen<'_>) -> Verdict {
         self.check(attributes, Some(object))
     }
 
-    fn validate(
-        &self,
-        attributes: &Attributes,
-        object: Option<&Value>,
-        _old: Option<&Value>,
-    ) -> Result<(), Status> {
+    fn validate(&self, attributes: &Attributes, object: Seen<'_>, _old: Seen<'_>) -> Verdict {
         self.check(attributes, object)
     }
 }

@@ -4,7 +4,7 @@
 mod pods;
 mod requests;
 
-use super::{Attributes, Lookup, Operation, Plugin};
+use super::{Attributes, Lookup, Operation, Plugin, Seen, Verdict};
 use crate::cacher::ResourceCache;
 use crate::filters::authorize::{Authorizer, node};
 use serde_json::Value;
@@ -27,22 +27,12 @@ impl Plugin for NodeRestriction {
         "NodeRestriction"
     }
 
-    fn admit(
-        &self,
-        attributes: &Attributes,
-        object: &mut Value,
-        old: Option<&Value>,
-    ) -> Result<(), Status> {
+    fn admit(&self, attributes: &Attributes, object: &mut Value, old: Seen<'_>) -> Verdict {
         self.check(attributes, object, old)
     }
 
     /// What is deleted passes no change before.
-    fn validate(
-        &self,
-        attributes: &Attributes,
-        _object: Option<&Value>,
-        old: Option<&Value>,
-    ) -> Result<(), Status> {
+    fn validate(&self, attributes: &Attributes, _object: Seen<'_>, old: Seen<'_>) -> Verdict {
         if attributes.operation != Operation::Delete {
             return Ok(());
         }
@@ -135,11 +125,7 @@ impl Request<'_> {
     }
 
     fn operation(&self) -> &'static str {
-        match self.at.operation {
-            Operation::Create => "CREATE",
-            Operation::Update => "UPDATE",
-            Operation::Delete => "DELETE",
-        }
+        self.at.operation.as_str()
     }
 }
 
@@ -311,7 +297,7 @@ fn slice(request: &Request<'_>) -> Result<(), Status> {
             Some(old) => (old, "delete"),
             None => return Ok(()),
         },
-        Operation::Update => return Ok(()),
+        Operation::Update | Operation::Connect => return Ok(()),
     };
     request.refuse_if(text(&of["spec"]["nodeName"]) != request.node, |_| {
         format!("can only {verb} ResourceSlice with the same NodeName as the requesting node")

@@ -1,13 +1,12 @@
 //! OwnerReferencesPermissionEnforcement and DenyServiceExternalIPs: two rules against taking what is others' (kubernetes
 //! plugin/pkg/admission/gc, network/denyserviceexternalips). Off unless they are asked for, and so are AlwaysAdmit and AlwaysDeny.
 
-use super::{Attributes, Operation, Plugin};
+use super::{Attributes, Operation, Plugin, Seen, Verdict};
 use crate::filters::authorize::{self, Authorizer, Decision};
 use serde_json::Value;
 use std::sync::Arc;
 use triad_machinery::meta::{self, OwnerRef};
 use triad_machinery::scheme::scheme;
-use triad_machinery::status::Status;
 
 /// Only who may delete an object gives it owners, and only who may set an owner's finalizers has it wait.
 pub(super) struct OwnerReferences(pub(super) Arc<Authorizer>);
@@ -26,12 +25,7 @@ impl Plugin for OwnerReferences {
         "OwnerReferencesPermissionEnforcement"
     }
 
-    fn validate(
-        &self,
-        attributes: &Attributes,
-        object: Option<&Value>,
-        old: Option<&Value>,
-    ) -> Result<(), Status> {
+    fn validate(&self, attributes: &Attributes, object: Seen<'_>, old: Seen<'_>) -> Verdict {
         let Some(object) = object else {
             return Ok(());
         };
@@ -132,13 +126,8 @@ impl Plugin for DenyServiceExternalIps {
         "DenyServiceExternalIPs"
     }
 
-    fn validate(
-        &self,
-        attributes: &Attributes,
-        object: Option<&Value>,
-        old: Option<&Value>,
-    ) -> Result<(), Status> {
-        if !attributes.is("", "services") || !attributes.subresource.is_empty() {
+    fn validate(&self, attributes: &Attributes, object: Seen<'_>, old: Seen<'_>) -> Verdict {
+        if !attributes.is_whole("", "services") {
             return Ok(());
         }
         let addresses = |service: Option<&Value>| -> Vec<Value> {
@@ -173,24 +162,18 @@ impl Plugin for AlwaysDeny {
         "AlwaysDeny"
     }
 
-    fn admit(
-        &self,
-        attributes: &Attributes,
-        object: &mut Value,
-        _old: Option<&Value>,
-    ) -> Result<(), Status> {
+    fn handles(&self, _operation: Operation) -> bool {
+        true
+    }
+
+    fn admit(&self, attributes: &Attributes, object: &mut Value, _old: Seen<'_>) -> Verdict {
         Err(attributes.forbidden(
             Some(object),
             "admission control is denying all modifications",
         ))
     }
 
-    fn validate(
-        &self,
-        attributes: &Attributes,
-        object: Option<&Value>,
-        old: Option<&Value>,
-    ) -> Result<(), Status> {
+    fn validate(&self, attributes: &Attributes, object: Seen<'_>, old: Seen<'_>) -> Verdict {
         Err(attributes.forbidden(
             object.or(old),
             "admission control is denying all modifications",

@@ -1,14 +1,10 @@
 //! Small rules on pods, all off unless they are asked for: AlwaysPullImages, ExtendedResourceToleration,
-//! LimitPodHardAntiAffinityTopology, PodNodeSelector (kubernetes plugin/pkg/admission, a folder each).
+//! LimitPodHardAntiAffinityTopology (kubernetes plugin/pkg/admission, a folder each).
 
-use super::{Attributes, Lookup, Operation, Plugin};
+use super::{Attributes, Operation, Plugin, Seen, Verdict};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use triad_machinery::meta;
+use std::collections::BTreeSet;
 use triad_machinery::pod::{CONTAINER_LISTS, containers, items};
-use triad_machinery::selector::LabelSelector;
-use triad_machinery::selector::label::Operator;
 use triad_machinery::status::{FieldError, Status};
 
 /// Images are pulled again for every pod, so that nobody runs what others were allowed to pull.
@@ -19,12 +15,7 @@ impl Plugin for AlwaysPullImages {
         "AlwaysPullImages"
     }
 
-    fn admit(
-        &self,
-        attributes: &Attributes,
-        pod: &mut Value,
-        old: Option<&Value>,
-    ) -> Result<(), Status> {
+    fn admit(&self, attributes: &Attributes, pod: &mut Value, old: Seen<'_>) -> Verdict {
         if !brings_images(attributes, pod, old) {
             return Ok(());
         }
@@ -46,12 +37,7 @@ impl Plugin for AlwaysPullImages {
     }
 
     /// Whoever changes a pod afterwards may not take it back.
-    fn validate(
-        &self,
-        attributes: &Attributes,
-        object: Option<&Value>,
-        old: Option<&Value>,
-    ) -> Result<(), Status> {
+    fn validate(&self, attributes: &Attributes, object: Seen<'_>, old: Seen<'_>) -> Verdict {
         let Some(pod) = object.filter(|pod| brings_images(attributes, pod, old)) else {
             return Ok(());
         };
@@ -88,7 +74,7 @@ fn always(
 
 /// A pod is made, or changed so that it has an image that it had not.
 fn brings_images(attributes: &Attributes, pod: &Value, old: Option<&Value>) -> bool {
-    if !attributes.is("", "pods") || !attributes.subresource.is_empty() {
+    if !attributes.is_whole("", "pods") {
         return false;
     }
     let images = |pod: &Value| -> BTreeSet<String> {
@@ -106,16 +92,8 @@ impl Plugin for ExtendedResourceToleration {
         "ExtendedResourceToleration"
     }
 
-    fn admit(
-        &self,
-        attributes: &Attributes,
-        pod: &mut Value,
-        _old: Option<&Value>,
-    ) -> Result<(), Status> {
-        if !attributes.is("", "pods")
-            || !attributes.subresource.is_empty()
-            || attributes.operation == Operation::Delete
-        {
+    fn admit(&self, attributes: &Attributes, pod: &mut Value, _old: Seen<'_>) -> Verdict {
+        if !attributes.is_whole("", "pods") || attributes.operation == Operation::Delete {
             return Ok(());
         }
         let mut resources = BTreeSet::new();
@@ -159,16 +137,9 @@ impl Plugin for LimitPodHardAntiAffinityTopology {
         "LimitPodHardAntiAffinityTopology"
     }
 
-    fn validate(
-        &self,
-        attributes: &Attributes,
-        object: Option<&Value>,
-        _old: Option<&Value>,
-    ) -> Result<(), Status> {
+    fn validate(&self, attributes: &Attributes, object: Seen<'_>, _old: Seen<'_>) -> Verdict {
         const HOST: &str = "kubernetes.io/hostname";
-        let Some(pod) =
-            object.filter(|_| attributes.is("", "pods") && attributes.subresource.is_empty())
-        else {
+        let Some(pod) = object.filter(|_| attributes.is_whole("", "pods")) else {
             return Ok(());
         };
         let terms = &pod["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
@@ -180,65 +151,5 @@ impl Plugin for LimitPodHardAntiAffinityTopology {
                 format!("affinity.PodAntiAffinity.RequiredDuringScheduling has TopologyKey {key} but only key {HOST} is allowed"),
             )),
         }
-    }
-}
-
-/// A namespace says which nodes its pods go to.
-pub(super) struct PodNodeSelector {
-    pub(super) lookup: Arc<Lookup>,
-}
-
-impl PodNodeSelector {
-    /// The labels that a namespace's annotation asks for.
-    fn wanted(&self, namespace: &str) -> Result<BTreeMap<String, String>, Status> {
-        const ANNOTATION: &str = "scheduler.alpha.kubernetes.io/node-selector";
-        let found = self.lookup.find(&self.lookup.namespaces, "", namespace);
-        let Some(text) = found
-            .as_ref()
-            .and_then(|namespace| meta::annotation(namespace, ANNOTATION))
-        else {
-            return Ok(BTreeMap::new());
-        };
-        let selector = LabelSelector::parse(text).map_err(Status::plain_error)?;
-        let pairs = selector.requirements().iter().map(|requirement| {
-            let equal = [Operator::Equals, Operator::DoubleEquals].contains(&requirement.operator);
-            match requirement.values.as_slice() {
-                [value] if equal => Ok((requirement.key.clone(), value.clone())),
-                _ => Err(Status::plain_error(format!("invalid selector: {text}"))),
-            }
-        });
-        pairs.collect()
-    }
-}
-
-impl Plugin for PodNodeSelector {
-    fn name(&self) -> &'static str {
-        "PodNodeSelector"
-    }
-
-    fn admit(
-        &self,
-        attributes: &Attributes,
-        pod: &mut Value,
-        _old: Option<&Value>,
-    ) -> Result<(), Status> {
-        let creates =
-            attributes.operation == Operation::Create && attributes.subresource.is_empty();
-        if !creates || !attributes.is("", "pods") {
-            return Ok(());
-        }
-        for (key, value) in self.wanted(&attributes.namespace)? {
-            let own = pod
-                .pointer("/spec/nodeSelector")
-                .and_then(|selector| selector.get(&key));
-            if own.is_some_and(|own| *own != json!(value)) {
-                return Err(attributes.forbidden(
-                    Some(pod),
-                    "pod node label selector conflicts with its namespace node label selector",
-                ));
-            }
-            pod["spec"]["nodeSelector"][&key] = json!(value);
-        }
-        Ok(())
     }
 }

@@ -4,6 +4,7 @@
 mod checks;
 mod pod;
 mod policy;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -11,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Attributes, Lookup, Operation, Plugin};
+use super::configuration::Configuration;
+use super::{Attributes, Lookup, Operation, Plugin, Seen, Verdict};
 use serde_json::Value;
 use triad_machinery::meta;
 use triad_machinery::pod::{items, text};
@@ -20,12 +22,14 @@ use triad_machinery::status::{GroupKind, Status};
 use checks::{Violation, evaluate};
 use pod::Pod;
 use policy::{Level, Policy, Standard};
+use settings::Settings;
 
 /// Pods that are looked at when a namespace asks for more than before, and how long that may take.
 const MOST_PODS: usize = 3000;
 const LOOK_LIMIT: Duration = Duration::from_secs(1);
 /// Keys of audit annotations (k8s.io/pod-security-admission api/constants.go; the prefix is the plugin's).
 const ENFORCED: &str = "pod-security.kubernetes.io/enforce-policy";
+const EXEMPT: &str = "pod-security.kubernetes.io/exempt";
 const VIOLATIONS: &str = "pod-security.kubernetes.io/audit-violations";
 /// These do not change what a pod may do. Any other may, even one that is not known here.
 const HARMLESS_SUBRESOURCES: [&str; 8] = [
@@ -40,7 +44,8 @@ const HARMLESS_SUBRESOURCES: [&str; 8] = [
 ];
 
 pub(super) struct PodSecurity {
-    pub(super) lookup: Arc<Lookup>,
+    lookup: Arc<Lookup>,
+    settings: Settings,
 }
 
 impl Plugin for PodSecurity {
@@ -51,10 +56,10 @@ impl Plugin for PodSecurity {
     fn review(
         &self,
         attributes: &Attributes,
-        object: Option<&Value>,
-        old: Option<&Value>,
+        object: Seen<'_>,
+        old: Seen<'_>,
         warnings: &mut Vec<String>,
-    ) -> Result<(), Status> {
+    ) -> Verdict {
         let Some(object) = object.filter(|_| attributes.operation != Operation::Delete) else {
             return Ok(());
         };
@@ -64,7 +69,9 @@ impl Plugin for PodSecurity {
             ("", "namespaces") if main => self.namespace(object, old, warnings),
             ("", "pods") => self.pod(attributes, object, old, warnings),
             _ if main => {
-                if let Some(template) = template(resource, object) {
+                if let Some(template) = template(resource, object)
+                    && !self.exempt(attributes, &template)
+                {
                     let policy = self.policy(&attributes.namespace);
                     note(attributes, &policy, &template);
                     warn(policy.warn, &template, warnings);
@@ -77,10 +84,44 @@ impl Plugin for PodSecurity {
 }
 
 impl PodSecurity {
+    pub(super) fn new(lookup: &Arc<Lookup>, configuration: &Configuration) -> Result<Self, String> {
+        Ok(PodSecurity {
+            lookup: lookup.clone(),
+            settings: Settings::read(configuration)?,
+        })
+    }
+
+    /// Why a request for a pod is not looked at.
+    fn exemption(&self, attributes: &Attributes, pod: &Pod<'_>) -> Option<&'static str> {
+        let has = |list: &[String], name: &str| list.iter().any(|known| known == name);
+        let settings = &self.settings;
+        if has(&settings.namespaces, &attributes.namespace) {
+            return Some("namespace");
+        }
+        if has(&settings.users, &attributes.user.name) {
+            return Some("user");
+        }
+        self.runs_exempt(pod).then_some("runtimeClass")
+    }
+
+    fn exempt(&self, attributes: &Attributes, pod: &Pod<'_>) -> bool {
+        let why = self.exemption(attributes, pod);
+        if let Some(why) = why {
+            attributes.trail.annotate(EXEMPT, why);
+        }
+        why.is_some()
+    }
+
+    fn runs_exempt(&self, pod: &Pod<'_>) -> bool {
+        let class = text(&pod.spec["runtimeClassName"]);
+        let mut exempt = self.settings.runtime_classes.iter();
+        exempt.any(|exempt| exempt == class)
+    }
+
     /// The policy of a namespace. One that is not there has none, and takes no pods either.
     fn policy(&self, namespace: &str) -> Policy {
         let found = self.lookup.find(&self.lookup.namespaces, "", namespace);
-        Policy::of(&found.unwrap_or_default()).0
+        Policy::of(&found.unwrap_or_default(), &self.settings.defaults).0
     }
 
     fn pod(
@@ -94,11 +135,14 @@ impl PodSecurity {
         if harmless || old.is_some_and(|old| !matters(object, old)) {
             return Ok(());
         }
-        let policy = self.policy(&attributes.namespace);
         let pod = Pod {
             metadata: &object["metadata"],
             spec: &object["spec"],
         };
+        if self.exempt(attributes, &pod) {
+            return Ok(());
+        }
+        let policy = self.policy(&attributes.namespace);
         let enforced = policy.enforce;
         attributes.trail.annotate(ENFORCED, enforced.to_string());
         note(attributes, &policy, &pod);
@@ -120,8 +164,9 @@ impl PodSecurity {
         old: Option<&Value>,
         warnings: &mut Vec<String>,
     ) -> Result<(), Status> {
-        let (policy, errors) = Policy::of(object);
-        let before = old.map(Policy::of);
+        let of = |namespace| Policy::of(namespace, &self.settings.defaults);
+        let (policy, errors) = of(object);
+        let before = old.map(of);
         let known = |errors: &[_]| before.as_ref().is_some_and(|(_, known)| known == errors);
         if !errors.is_empty() && !known(&errors) {
             let kind = GroupKind {
@@ -130,12 +175,28 @@ impl PodSecurity {
             };
             return Err(Status::invalid(kind, meta::name(object), &errors));
         }
+        let exempt = self.settings.namespaces.iter();
+        let exempt = exempt.into_iter().any(|name| name == meta::name(object));
+        let ignored = || match policy.asks_nothing() || policy == self.settings.defaults {
+            true => None,
+            false => Some(format!(
+                "namespace {:?} is exempt from Pod Security, and the policy ({}) will be ignored",
+                meta::name(object),
+                policy.asked_by(object)
+            )),
+        };
         let Some((Policy { enforce: was, .. }, _)) = before else {
+            warnings.extend(exempt.then(ignored).flatten());
             return Ok(());
         };
         let now = policy.enforce;
         let relaxed = was.version == now.version && now.level <= was.level;
-        if now.level != Level::Privileged && !relaxed {
+        if now.level == Level::Privileged || relaxed {
+            return Ok(());
+        }
+        if exempt {
+            warnings.extend(ignored());
+        } else {
             self.look_at_pods(meta::name(object), now, warnings);
         }
         Ok(())
@@ -157,6 +218,9 @@ impl PodSecurity {
                 metadata: &object["metadata"],
                 spec: &object["spec"],
             };
+            if self.runs_exempt(&pod) {
+                continue;
+            }
             let violations = evaluate(standard, &pod);
             if !violations.is_empty() {
                 let reasons: Vec<&str> = violations.iter().map(|v| v.reason.as_str()).collect();

@@ -1,10 +1,9 @@
 //! Priority: a pod's class becomes its number and preemption policy; classes keep to their rules
 //! (kubernetes plugin/pkg/admission/priority).
 
-use super::{Attributes, Lookup, Operation, Plugin};
+use super::{Attributes, Lookup, Operation, Plugin, Seen, Verdict};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use triad_machinery::status::Status;
 
 pub(super) struct Priority {
     pub(super) lookup: Arc<Lookup>,
@@ -18,7 +17,7 @@ impl Priority {
         let defaults = classes
             .objects
             .values()
-            .filter_map(|class| class.object(&cache.layout).ok())
+            .filter_map(|class| self.lookup.known.object(cache, class))
             .filter(|class| class.get("globalDefault") == Some(&Value::Bool(true)));
         defaults.min_by_key(value)
     }
@@ -33,13 +32,8 @@ impl Plugin for Priority {
         "Priority"
     }
 
-    fn admit(
-        &self,
-        attributes: &Attributes,
-        object: &mut Value,
-        old: Option<&Value>,
-    ) -> Result<(), Status> {
-        if !attributes.is("", "pods") || !attributes.subresource.is_empty() {
+    fn admit(&self, attributes: &Attributes, object: &mut Value, old: Seen<'_>) -> Verdict {
+        if !attributes.is_whole("", "pods") {
             return Ok(());
         }
         if attributes.operation == Operation::Update {
@@ -112,16 +106,10 @@ impl Plugin for Priority {
         Ok(())
     }
 
-    fn validate(
-        &self,
-        attributes: &Attributes,
-        object: Option<&Value>,
-        _old: Option<&Value>,
-    ) -> Result<(), Status> {
-        let Some(object) = object.filter(|_| {
-            attributes.is("scheduling.k8s.io", "priorityclasses")
-                && attributes.subresource.is_empty()
-        }) else {
+    fn validate(&self, attributes: &Attributes, object: Seen<'_>, _old: Seen<'_>) -> Verdict {
+        let Some(object) =
+            object.filter(|_| attributes.is_whole("scheduling.k8s.io", "priorityclasses"))
+        else {
             return Ok(());
         };
         if object.get("globalDefault") != Some(&Value::Bool(true)) {

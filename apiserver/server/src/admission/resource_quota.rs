@@ -4,9 +4,11 @@
 //! What a write uses is added to the quotas before the object is stored, and the object is stored only while they are as they
 //! were then; when it is not stored, they get it back. The resourcequota controller gives back what goes.
 
+use super::configuration::Configuration;
 use super::{Attributes, Operation, Plugin};
 use crate::api::Api;
 use crate::clock::Clock;
+use crate::configuration::Form;
 use crate::handlers::create::in_context;
 use crate::registry::{Extra, Outcome, Registry, Stored, unavailable};
 use bytes::Bytes;
@@ -18,7 +20,7 @@ use triad_kv::{Compare, Condition, Revision};
 use triad_machinery::managed_fields;
 use triad_machinery::meta;
 use triad_machinery::status::{OBJECT_MODIFIED, Status};
-use triad_machinery::usage::{self, Amounts, Measure, Moment, Write};
+use triad_machinery::usage::{self, Amounts, Limited, Measure, Moment, Write};
 
 const NAME: &str = "ResourceQuota";
 /// Who is recorded as the author of a quota's usage.
@@ -35,6 +37,40 @@ impl Plugin for ResourceQuota {
     fn name(&self) -> &'static str {
         NAME
     }
+}
+
+const FORM: Form = Form {
+    kind: "Configuration",
+    versions: &[
+        "apiserver.config.k8s.io/v1",
+        "resourcequota.admission.k8s.io/v1beta1",
+        "resourcequota.admission.k8s.io/v1alpha1",
+    ],
+    fields: &[
+        ("", &["limitedResources"]),
+        (
+            "/limitedResources",
+            &["apiGroup", "resource", "matchContains", "matchScopes"],
+        ),
+        (
+            "/limitedResources/matchScopes",
+            &["scopeName", "operator", "values"],
+        ),
+    ],
+};
+
+/// What the configuration wants covered by quotas.
+pub(super) fn limited(configuration: &Configuration) -> Result<Vec<Limited>, String> {
+    // Of its first version alone the kind has a name of its own.
+    let own = configuration.of(NAME);
+    let mut own = own.cloned().unwrap_or_default();
+    if own["kind"] == "ResourceQuotaConfiguration" && own["apiVersion"] == FORM.versions[0] {
+        own["kind"] = FORM.kind.into();
+    }
+    if !own.is_null() {
+        FORM.check(&own)?;
+    }
+    Limited::read(&own["limitedResources"]).map_err(|errors| Status::aggregate(&errors))
 }
 
 /// Writes that use something of a quota take turns, by namespace: each finds the usage that the one before left. Writes in
@@ -104,7 +140,7 @@ pub(crate) async fn charge(
     }
     let turns = &api.admission.turns;
     let shared = turns.of(&attributes.namespace).read_owned().await;
-    if names(quotas, &attributes.namespace).is_empty() {
+    if names(quotas, &attributes.namespace).is_empty() && api.admission.limited.is_empty() {
         return Ok(Charge {
             turn: Some(Turn::Shared(shared)),
             added: Vec::new(),
@@ -116,7 +152,7 @@ pub(crate) async fn charge(
         added: Vec::new(),
     };
     for _ in 0..ATTEMPTS {
-        let totals = judge(quotas, attributes, &measure, write)?;
+        let totals = judge(api, quotas, attributes, &measure, write)?;
         if dry_run || charge.add(api, quotas, totals).await? {
             return Ok(charge);
         }
@@ -133,6 +169,7 @@ pub(crate) async fn charge(
 
 /// The quotas that a write changes, with the usage that they would have then.
 fn judge(
+    api: &Api,
     quotas: &Registry,
     attributes: &Attributes,
     measure: &Measure,
@@ -141,13 +178,20 @@ fn judge(
     let at = Moment {
         unix_seconds: Clock.unix_seconds(),
     };
-    let mut totals = Vec::new();
+    let refuse = |refusal: usage::Refusal| attributes.forbidden(Some(write.object), refusal.0);
+    let mut found = Vec::new();
     for name in names(quotas, &attributes.namespace) {
-        let Some(quota) = quotas.get_local(&attributes.namespace, &name)? else {
-            continue;
-        };
-        let total = usage::charge(&quota.object, measure, write, at)
-            .map_err(|refusal| attributes.forbidden(Some(write.object), refusal.0))?;
+        found.extend(quotas.get_local(&attributes.namespace, &name)?);
+    }
+    let limited = &api.admission.limited;
+    if !limited.is_empty() {
+        let all: Vec<Value> = found.iter().map(|quota| quota.object.clone()).collect();
+        let resource = (&*attributes.resource.group, &*attributes.resource.plural);
+        usage::uncovered(limited, &all, resource, measure, write, at).map_err(refuse)?;
+    }
+    let mut totals = Vec::new();
+    for quota in found {
+        let total = usage::charge(&quota.object, measure, write, at).map_err(refuse)?;
         totals.extend(total.map(|total| (quota, total)));
     }
     Ok(totals)
@@ -157,7 +201,7 @@ fn names(quotas: &Registry, namespace: &str) -> Vec<Box<str>> {
     let scope = quotas.layout.scope(namespace);
     let snapshot = quotas.cache.snapshot();
     let found = snapshot.range(&scope, None);
-    found.map(|quota| quota.name.clone()).collect()
+    found.map(|quota| quota.name().into()).collect()
 }
 
 impl Charge {

@@ -1,7 +1,7 @@
 //! RuntimeClass: a pod's class gives it the overhead of its sandbox and chooses among the nodes
 //! (kubernetes plugin/pkg/admission/runtimeclass).
 
-use super::{Attributes, Lookup, Operation, Plugin};
+use super::{Attributes, Lookup, Plugin, Seen, Verdict};
 use serde_json::{Key, Map, Value};
 use std::sync::Arc;
 use triad_machinery::quantity::Quantity;
@@ -35,12 +35,6 @@ impl RuntimeClass {
             }
         }
     }
-}
-
-fn ignores(attributes: &Attributes) -> bool {
-    attributes.operation != Operation::Create
-        || !attributes.is("", "pods")
-        || !attributes.subresource.is_empty()
 }
 
 fn overhead(class: &Value) -> Option<&Value> {
@@ -153,13 +147,8 @@ impl Plugin for RuntimeClass {
         "RuntimeClass"
     }
 
-    fn admit(
-        &self,
-        attributes: &Attributes,
-        object: &mut Value,
-        _old: Option<&Value>,
-    ) -> Result<(), Status> {
-        if ignores(attributes) {
+    fn admit(&self, attributes: &Attributes, object: &mut Value, _old: Seen<'_>) -> Verdict {
+        if !attributes.creates("", "pods") {
             return Ok(());
         }
         let Some(class) = self.class(attributes, object)? else {
@@ -179,13 +168,8 @@ impl Plugin for RuntimeClass {
         Ok(())
     }
 
-    fn validate(
-        &self,
-        attributes: &Attributes,
-        object: Option<&Value>,
-        _old: Option<&Value>,
-    ) -> Result<(), Status> {
-        let Some(pod) = object.filter(|_| !ignores(attributes)) else {
+    fn validate(&self, attributes: &Attributes, object: Seen<'_>, _old: Seen<'_>) -> Verdict {
+        let Some(pod) = object.filter(|_| attributes.creates("", "pods")) else {
             return Ok(());
         };
         let class = self.class(attributes, pod)?;

@@ -1,7 +1,7 @@
 //! ServiceAccount: a pod runs as an account that exists, with its image pull secrets and its token mounted
 //! (kubernetes plugin/pkg/admission/serviceaccount).
 
-use super::{Attributes, Lookup, Operation, Plugin};
+use super::{Attributes, Lookup, Operation, Plugin, Seen, Verdict};
 use crate::registry::ENFORCE_MOUNTABLE_SECRETS;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -24,16 +24,8 @@ impl Plugin for ServiceAccount {
         "ServiceAccount"
     }
 
-    fn admit(
-        &self,
-        attributes: &Attributes,
-        pod: &mut Value,
-        _old: Option<&Value>,
-    ) -> Result<(), Status> {
-        if !attributes.is("", "pods")
-            || !attributes.subresource.is_empty()
-            || attributes.operation != Operation::Create
-        {
+    fn admit(&self, attributes: &Attributes, pod: &mut Value, _old: Seen<'_>) -> Verdict {
+        if !attributes.creates("", "pods") {
             return Ok(());
         }
         // Mirror pods are the kubelet's own and must not use what the API keeps.
@@ -90,12 +82,7 @@ impl Plugin for ServiceAccount {
     }
 
     /// Where an account says so, its pods may use no secrets but those that it names.
-    fn validate(
-        &self,
-        attributes: &Attributes,
-        object: Option<&Value>,
-        _old: Option<&Value>,
-    ) -> Result<(), Status> {
+    fn validate(&self, attributes: &Attributes, object: Seen<'_>, _old: Seen<'_>) -> Verdict {
         let kinds: &[(&str, &str)] = match (attributes.operation, attributes.subresource.as_str()) {
             _ if !attributes.is("", "pods") => return Ok(()),
             (Operation::Create, "") => &[

@@ -1,13 +1,12 @@
 //! DefaultStorageClass: a claim that names no class gets the default one. PersistentVolumeClaimResize: a claim grows only where its
 //! class allows it (kubernetes plugin/pkg/admission/storage).
 
-use super::{Attributes, Lookup, Operation, Plugin};
+use super::{Attributes, Lookup, Operation, Plugin, Seen, Verdict};
 use serde_json::{Value, json};
 use std::cmp::Reverse;
 use std::sync::Arc;
 use triad_machinery::meta;
 use triad_machinery::quantity::Quantity;
-use triad_machinery::status::Status;
 
 /// What named a class before there was a field.
 const CLASS: &str = "volume.beta.kubernetes.io/storage-class";
@@ -21,9 +20,7 @@ pub(super) struct DefaultStorageClass {
 }
 
 fn is_claim(attributes: &Attributes, operation: Operation) -> bool {
-    attributes.is("", "persistentvolumeclaims")
-        && attributes.subresource.is_empty()
-        && attributes.operation == operation
+    attributes.is_whole("", "persistentvolumeclaims") && attributes.operation == operation
 }
 
 /// The class that a claim names; none where it leaves the choice.
@@ -64,12 +61,7 @@ impl Plugin for DefaultStorageClass {
         "DefaultStorageClass"
     }
 
-    fn admit(
-        &self,
-        attributes: &Attributes,
-        claim: &mut Value,
-        _old: Option<&Value>,
-    ) -> Result<(), Status> {
+    fn admit(&self, attributes: &Attributes, claim: &mut Value, _old: Seen<'_>) -> Verdict {
         if is_claim(attributes, Operation::Create)
             && class(claim).is_none()
             && let Some(default) = self.default()
@@ -100,12 +92,7 @@ impl Plugin for PersistentVolumeClaimResize {
         "PersistentVolumeClaimResize"
     }
 
-    fn validate(
-        &self,
-        attributes: &Attributes,
-        object: Option<&Value>,
-        old: Option<&Value>,
-    ) -> Result<(), Status> {
+    fn validate(&self, attributes: &Attributes, object: Seen<'_>, old: Seen<'_>) -> Verdict {
         let (Some(claim), Some(old)) = (object, old) else {
             return Ok(());
         };

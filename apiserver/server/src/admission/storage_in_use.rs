@@ -1,9 +1,8 @@
 //! StorageObjectInUseProtection: claims and volumes bear a finalizer from the start, so that none goes while in use.
 
-use super::{Attributes, Operation, Plugin};
+use super::{Attributes, Operation, Plugin, Seen, Verdict};
 use serde_json::{Value, json};
 use triad_machinery::meta;
-use triad_machinery::status::Status;
 
 pub(super) struct StorageObjectInUseProtection;
 
@@ -12,12 +11,7 @@ impl Plugin for StorageObjectInUseProtection {
         "StorageObjectInUseProtection"
     }
 
-    fn admit(
-        &self,
-        attributes: &Attributes,
-        object: &mut Value,
-        _old: Option<&Value>,
-    ) -> Result<(), Status> {
+    fn admit(&self, attributes: &Attributes, object: &mut Value, _old: Seen<'_>) -> Verdict {
         if attributes.operation != Operation::Create || !attributes.subresource.is_empty() {
             return Ok(());
         }

@@ -1,8 +1,7 @@
 //! TaintNodesByCondition: a new node takes no pods until it is ready.
 
-use super::{Attributes, Operation, Plugin};
+use super::{Attributes, Plugin, Seen, Verdict};
 use serde_json::{Value, json};
-use triad_machinery::status::Status;
 
 pub(super) struct TaintNodesByCondition;
 
@@ -11,16 +10,8 @@ impl Plugin for TaintNodesByCondition {
         "TaintNodesByCondition"
     }
 
-    fn admit(
-        &self,
-        attributes: &Attributes,
-        object: &mut Value,
-        _old: Option<&Value>,
-    ) -> Result<(), Status> {
-        if !attributes.is("", "nodes")
-            || !attributes.subresource.is_empty()
-            || attributes.operation != Operation::Create
-        {
+    fn admit(&self, attributes: &Attributes, object: &mut Value, _old: Seen<'_>) -> Verdict {
+        if !attributes.creates("", "nodes") {
             return Ok(());
         }
         const KEY: &str = "node.kubernetes.io/not-ready";

@@ -1,11 +1,10 @@
 //! PodTopologyLabels: a pod bears the zone and region of the node that it is put on (kubernetes
 //! plugin/pkg/admission/podtopologylabels).
 
-use super::{Attributes, Lookup, Operation, Plugin};
+use super::{Attributes, Lookup, Operation, Plugin, Seen, Verdict};
 use serde_json::Value;
 use std::sync::Arc;
 use triad_machinery::meta;
-use triad_machinery::status::Status;
 
 const LABELS: [&str; 2] = [
     "topology.kubernetes.io/zone",
@@ -22,12 +21,7 @@ impl Plugin for PodTopologyLabels {
     }
 
     /// The labels of a binding become the pod's.
-    fn admit(
-        &self,
-        attributes: &Attributes,
-        object: &mut Value,
-        _old: Option<&Value>,
-    ) -> Result<(), Status> {
+    fn admit(&self, attributes: &Attributes, object: &mut Value, _old: Seen<'_>) -> Verdict {
         if !attributes.is("", "pods") || attributes.operation != Operation::Create {
             return Ok(());
         }

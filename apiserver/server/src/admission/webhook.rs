@@ -10,24 +10,34 @@ pub(crate) use client::Client;
 pub(super) use mutating::{Mutating, Round};
 pub(super) use validating::Validating;
 
+use super::configuration::Configuration;
 use super::dynamic::Subject;
 use super::dynamic::criteria::Criteria;
 use super::dynamic::scene::{Conditions, Running, Scene};
 use super::{Attributes, Lookup};
 use crate::cacher::ResourceCache;
+use crate::configuration::Form;
+use crate::egress::kubeconfig::Users;
 use crate::filters::authorize::Authorizer;
 use arc_swap::ArcSwap;
 use serde_json::Value;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use triad_cel::environments::policy::Compiler;
 use triad_kv::Revision;
 use triad_machinery::meta;
+use triad_machinery::pod::text;
 use triad_machinery::scheme::Resource;
 use triad_machinery::status::Status;
 
 /// How long a webhook may take that does not say.
 const TIMEOUT_SECONDS: u64 = 10;
+const FORM: Form = Form {
+    kind: "WebhookAdmissionConfiguration",
+    versions: &["apiserver.config.k8s.io/v1"],
+    fields: &[("", &["kubeConfigFile", "staticManifestsDir"])],
+};
 
 struct Webhook {
     name: String,
@@ -48,7 +58,7 @@ struct Webhook {
 }
 
 impl Webhook {
-    fn read(configuration: &Value, at: usize, hook: &Value) -> Self {
+    fn read(configuration: &Value, (at, hook): (usize, &Value), users: &Users) -> Self {
         let text = |field: &str| hook[field].as_str().unwrap_or("");
         let versions = hook["admissionReviewVersions"]
             .as_array()
@@ -60,7 +70,7 @@ impl Webhook {
             key: format!("{}/{at}/{}", meta::name(configuration), text("name")),
             criteria: Criteria::of_webhook(hook),
             conditions: Conditions::read(&hook["matchConditions"], &Compiler::plain(), false),
-            client: Client::read(&hook["clientConfig"]),
+            client: Client::read(&hook["clientConfig"], users),
             timeout: Duration::from_secs(
                 hook["timeoutSeconds"].as_u64().unwrap_or(TIMEOUT_SECONDS),
             ),
@@ -91,6 +101,25 @@ struct Webhooks {
     read: ArcSwap<(Revision, Vec<Arc<Webhook>>)>,
     lookup: Arc<Lookup>,
     authorizer: Arc<Authorizer>,
+    users: Users,
+}
+
+/// The users that a plugin's configuration has shown to webhooks (apiserver pkg/admission/plugin/webhook/config).
+pub(super) fn users(configuration: &Configuration, plugin: &str) -> Result<Users, String> {
+    let own = configuration.of_form(plugin, &FORM)?;
+    let own = own.unwrap_or(&Value::Null);
+    if !text(&own["staticManifestsDir"]).is_empty() {
+        return Err("staticManifestsDir: webhooks are read from the API alone".to_owned());
+    }
+    let file = text(&own["kubeConfigFile"]);
+    if file.is_empty() {
+        return Ok(Users::default());
+    }
+    if !Path::new(file).is_absolute() {
+        let why = "must be an absolute file path";
+        return Err(format!("kubeConfigFile: Invalid value: {file:?}: {why}"));
+    }
+    Users::read(Path::new(file))
 }
 
 impl Webhooks {
@@ -98,12 +127,14 @@ impl Webhooks {
         source: &Arc<ResourceCache>,
         lookup: &Arc<Lookup>,
         authorizer: &Arc<Authorizer>,
+        users: Users,
     ) -> Self {
         Webhooks {
             source: source.clone(),
             read: ArcSwap::from_pointee((Revision(0), Vec::new())),
             lookup: lookup.clone(),
             authorizer: authorizer.clone(),
+            users,
         }
     }
 
@@ -120,8 +151,7 @@ impl Webhooks {
                 .as_array()
                 .cloned()
                 .unwrap_or_default();
-            let read =
-                |(at, hook): (usize, &Value)| Arc::new(Webhook::read(&configuration, at, hook));
+            let read = |hook| Arc::new(Webhook::read(&configuration, hook, &self.users));
             hooks.iter().enumerate().map(read).collect::<Vec<_>>()
         });
         let read = Arc::new((snapshot.revision, hooks.collect()));

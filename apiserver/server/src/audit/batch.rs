@@ -5,6 +5,7 @@ use super::backend::Sink;
 use super::event::Written;
 use super::{Counts, Plugin};
 use crate::options::Batch;
+use crate::throttle::Throttle;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -141,54 +142,5 @@ impl Running {
             sink.keep(&batch, &counts).await;
             drop(place);
         });
-    }
-}
-
-/// So many a second, and after a pause so many at once (client-go util/flowcontrol).
-struct Throttle {
-    rate: f64,
-    burst: f64,
-    tokens: f64,
-    at: Instant,
-}
-
-impl Throttle {
-    fn new((rate, burst): (f64, usize)) -> Self {
-        Throttle {
-            rate,
-            burst: burst as f64,
-            tokens: burst as f64,
-            at: Instant::now(),
-        }
-    }
-
-    async fn pass(&mut self) {
-        let now = Instant::now();
-        let earned = now.duration_since(self.at).as_secs_f64() * self.rate;
-        (self.tokens, self.at) = ((self.tokens + earned).min(self.burst), now);
-        self.tokens -= 1.0;
-        if self.tokens < 0.0 {
-            sleep_until(now + Duration::from_secs_f64(-self.tokens / self.rate)).await;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_throttle_lets_a_burst_through_and_then_a_rate() {
-        let mut throttle = Throttle::new((100.0, 3));
-        let began = Instant::now();
-        for _ in 0..3 {
-            throttle.pass().await;
-        }
-        assert!(throttle.tokens >= 0.0, "nothing was waited for");
-        for _ in 0..5 {
-            throttle.pass().await;
-        }
-        let took = began.elapsed().as_millis();
-        assert!(took >= 49, "{took}");
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Event {
     pub(super) verb: String,
     pub(super) user: Option<User>,
     pub(super) impersonated: Option<User>,
+    /// The verb that allowed it, where it was a narrower one than `impersonate`.
+    pub(super) constraint: Option<String>,
     pub(super) from: Vec<IpAddr>,
     pub(super) agent: String,
     pub(super) object: Option<ObjectRef>,
@@ -132,6 +134,11 @@ impl Event {
         if let Some(user) = &self.impersonated {
             key(&mut out, "impersonatedUser");
             put_user(&mut out, Some(user));
+        }
+        if let Some(constraint) = &self.constraint {
+            key(&mut out, "authenticationMetadata");
+            let shown = json!({"impersonationConstraint": constraint});
+            out.extend_from_slice(shown.to_string().as_bytes());
         }
         if !self.from.is_empty() {
             key(&mut out, "sourceIPs");

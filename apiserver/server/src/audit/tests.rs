@@ -205,6 +205,7 @@ async fn the_text_form_has_one_line_an_event_whatever_it_holds() {
         verb: "get".to_owned(),
         user: None,
         impersonated: None,
+        constraint: None,
         from: Vec::new(),
         agent: "\u{2028}\"agent\"".to_owned(),
         object: None,

@@ -2,6 +2,9 @@
 //! stages of the request (apiserver pkg/endpoints/filters/audit.go); the last one is written at the latest when nobody holds
 //! the trail any more, which is when a watch ends or a client has gone.
 
+mod answer;
+mod origin;
+
 use super::event::{Event, ObjectRef};
 use super::policy::{Stage, Verdict};
 use super::{Audit, Level, content};
@@ -10,10 +13,12 @@ use crate::clock::Clock;
 use crate::filters::request_info::RequestInfo;
 use crate::reply::Reply;
 use crate::user::User;
+use answer::{document, may_be_status, short, whole};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use http::HeaderMap;
-use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::header::CONTENT_TYPE;
+use origin::{agent, sources};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -25,10 +30,6 @@ use triad_machinery::duration::GoDuration;
 use triad_machinery::schema::TypeId;
 use triad_machinery::{meta, names};
 
-/// A User-Agent is kept up to here.
-const LONGEST_AGENT: usize = 1024;
-/// Bodies longer than this are no Status.
-const LONGEST_STATUS: usize = 64 * 1024;
 /// A request that took longer says so.
 const SLOW: Duration = Duration::from_millis(500);
 const LONG_RUNNING: [&str; 5] = ["attach", "exec", "proxy", "log", "portforward"];
@@ -119,9 +120,12 @@ impl Trail {
         kept
     }
 
-    pub(crate) fn impersonated(&self, user: &User) {
+    /// The request acts as another; `constraint` is the narrower permission that it does so by.
+    pub(crate) fn impersonated(&self, user: &User, constraint: Option<String>) {
         if let Some(record) = &self.0 {
-            record.event.lock().impersonated = Some(user.clone());
+            let mut event = record.event.lock();
+            event.impersonated = Some(user.clone());
+            event.constraint = constraint;
         }
     }
 
@@ -222,7 +226,8 @@ impl Trail {
     }
 }
 
-fn is_long_running(info: &RequestInfo) -> bool {
+/// Whether a request goes on for as long as its sides like.
+pub(crate) fn is_long_running(info: &RequestInfo) -> bool {
     ["watch", "proxy"].contains(&info.verb.as_str())
         || info.is_resource && LONG_RUNNING.contains(&info.subresource.as_str())
         || !info.is_resource && info.path.starts_with("/debug/pprof/")
@@ -246,6 +251,7 @@ fn event<U: FnOnce() -> String>(level: Level, asked: Asked<'_, U>) -> Event {
         verb: info.verb.clone(),
         user: asked.user.cloned(),
         impersonated: None,
+        constraint: None,
         from: sources(asked.headers, asked.peer),
         agent: agent(asked.headers),
         object,
@@ -256,37 +262,6 @@ fn event<U: FnOnce() -> String>(level: Level, asked: Asked<'_, U>) -> Event {
         received: Clock.now_micro(),
         annotations: BTreeMap::new(),
     }
-}
-
-fn agent(headers: &HeaderMap) -> String {
-    let given = headers.get(USER_AGENT).map_or(&b""[..], |v| v.as_bytes());
-    let text = String::from_utf8_lossy(&given[..given.len().min(LONGEST_AGENT)]);
-    match given.len() > LONGEST_AGENT {
-        true => format!("{text}...TRUNCATED"),
-        false => text.into_owned(),
-    }
-}
-
-/// Whom proxies name, then who is connected (apimachinery pkg/util/net/http.go SourceIPs). All but the last are what a client says.
-fn sources(headers: &HeaderMap, peer: IpAddr) -> Vec<IpAddr> {
-    let text = |name: &str| {
-        headers
-            .get(name)
-            .and_then(|v| v.to_str().ok())
-            .unwrap_or("")
-    };
-    let forwarded = text("x-forwarded-for").split(',');
-    let mut found: Vec<IpAddr> = forwarded.filter_map(|ip| ip.trim().parse().ok()).collect();
-    if let Ok(real) = text("x-real-ip").parse()
-        && !found.contains(&real)
-    {
-        found.push(real);
-    }
-    let peer = peer.to_canonical();
-    if found.last() != Some(&peer) {
-        found.push(peer);
-    }
-    found
 }
 
 impl Record {
@@ -407,49 +382,4 @@ impl Drop for Record {
             runtime.spawn(keeping);
         }
     }
-}
-
-fn document(reply: &Reply, body: &[u8]) -> Option<Value> {
-    let content_type = reply.headers().get(CONTENT_TYPE)?.to_str().ok()?;
-    let known = ["json", "yaml", "protobuf"];
-    let known = known.iter().any(|known| content_type.contains(known));
-    known.then(|| content::document(content_type, body))?
-}
-
-/// The body, if it is so short that it may be a Status.
-fn short(reply: &Reply) -> Option<Vec<u8>> {
-    let Body::Pieces(pieces) = reply.body() else {
-        return None;
-    };
-    let length: usize = pieces.iter().map(Bytes::len).sum();
-    (length <= LONGEST_STATUS).then(|| joined(pieces.iter()))
-}
-
-/// Whether a body begins as a Status does, in any form.
-fn may_be_status(body: &[u8]) -> bool {
-    let begin = &body[..body.len().min(64)];
-    memchr::memmem::find(begin, b"Status").is_some()
-}
-
-/// The whole body, unless it goes on as long as the client likes.
-fn whole(reply: &mut Reply) -> Option<Vec<u8>> {
-    let body = match std::mem::replace(reply.body_mut(), Body::empty()) {
-        Body::Chunks(chunks) => {
-            let made: Vec<_> = chunks.collect();
-            match made.iter().cloned().collect() {
-                Ok(pieces) => Body::Pieces(pieces),
-                Err(_) => Body::Chunks(Box::new(made.into_iter())),
-            }
-        }
-        other => other,
-    };
-    *reply.body_mut() = body;
-    match reply.body() {
-        Body::Pieces(pieces) => Some(joined(pieces.iter())),
-        Body::Chunks(_) | Body::Stream(_) => None,
-    }
-}
-
-fn joined<'a>(pieces: impl Iterator<Item = &'a Bytes>) -> Vec<u8> {
-    pieces.flat_map(|piece| piece.iter().copied()).collect()
 }

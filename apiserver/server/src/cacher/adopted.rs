@@ -4,6 +4,7 @@
 use super::{Cacher, ResourceCache, feed};
 use crate::storage::Layout;
 use arc_swap::ArcSwap;
+use imbl::OrdMap;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,8 +23,8 @@ pub(super) struct Wish {
 }
 
 pub(super) struct Adopted {
-    /// In the order of their prefixes.
-    caches: ArcSwap<Caches>,
+    /// By their prefixes. There may be tens of thousands, and one more costs no copy of all.
+    caches: ArcSwap<OrdMap<String, Arc<ResourceCache>>>,
     wishes: mpsc::Sender<Wish>,
     /// Taken by the feed.
     queue: Mutex<Option<mpsc::Receiver<Wish>>>,
@@ -41,8 +42,16 @@ impl Default for Adopted {
 }
 
 impl Adopted {
-    pub(super) fn all(&self) -> arc_swap::Guard<Arc<Caches>> {
-        self.caches.load()
+    /// All at one moment.
+    pub(super) fn all(&self) -> OrdMap<String, Arc<ResourceCache>> {
+        OrdMap::clone(&self.caches.load())
+    }
+
+    /// The cache that owns a key.
+    pub(super) fn owner(&self, key: &str) -> Option<Arc<ResourceCache>> {
+        let caches = self.caches.load();
+        let (prefix, cache) = caches.get_prev(key)?;
+        key.starts_with(prefix.as_str()).then(|| cache.clone())
     }
 
     pub(super) fn queue(&self) -> Option<mpsc::Receiver<Wish>> {
@@ -63,9 +72,17 @@ impl Cacher {
 
     /// Lets a cache go; its watches end.
     pub(crate) fn forget(&self, cache: &Arc<ResourceCache>) {
+        let prefix = &cache.layout.prefix;
         self.adopted.caches.rcu(|all| {
-            let kept = all.iter().filter(|known| !Arc::ptr_eq(known, cache));
-            kept.cloned().collect::<Caches>()
+            let mut all = OrdMap::clone(all);
+            // A new one may have taken its place.
+            if all
+                .get(prefix)
+                .is_some_and(|known| Arc::ptr_eq(known, cache))
+            {
+                all.remove(prefix);
+            }
+            all
         });
         cache.over.store(true, Ordering::Release);
         cache.sleepers.wake_all();
@@ -82,8 +99,9 @@ impl Cacher {
         let filled: Result<Caches, Error> = wish.layouts.into_iter().map(fill).collect();
         if let Ok(new) = &filled {
             self.adopted.caches.rcu(|all| {
-                let mut all: Caches = all.iter().chain(new).cloned().collect();
-                all.sort_by(|a, b| a.layout.prefix.cmp(&b.layout.prefix));
+                let mut all = OrdMap::clone(all);
+                let new = new.iter();
+                all.extend(new.map(|cache| (cache.layout.prefix.clone(), cache.clone())));
                 all
             });
         }

@@ -1,7 +1,7 @@
 //! One cached object: its identity and what selectors ask for, read off the stored bytes without a tree, and these bytes. JSON and
 //! protobuf are made of them whenever they are asked for; that takes little more than copying.
 
-use super::fields::{Selectable, selectable};
+use super::header::Header;
 use super::packed::{self, Packed};
 use crate::cacher::Lineage;
 use crate::storage::Layout;
@@ -11,21 +11,15 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use triad_kv::{Entry, Revision};
+use triad_machinery::codec::Known;
 use triad_machinery::codec::protobuf::encode_message;
-use triad_machinery::codec::{Known, Message};
-use triad_machinery::meta;
 use triad_machinery::printers::{Rows, partial_json, partial_tree};
 
 pub(crate) struct Cached {
     pub(crate) key: Arc<str>,
-    pub(crate) name: Box<str>,
-    pub(crate) namespace: Box<str>,
-    pub(crate) labels: Box<[(Box<str>, Box<str>)]>,
-    /// Selectable fields of the storage version, in the table's order.
-    pub(crate) fields: Selectable,
-    pub(crate) lineage: Lineage,
+    header: Header,
     pub(crate) revision: Revision,
-    /// The stored bytes: an envelope without resourceVersion.
+    /// The stored bytes: an envelope without resourceVersion. Recent ones are those that the store keeps of its own events.
     stored: Bytes,
     /// What its message takes when it is shown.
     message_len: u32,
@@ -39,88 +33,91 @@ pub(crate) struct Cached {
     packed: ArcSwapOption<Packed>,
 }
 
-/// What lists, watches and controllers ask of an object without looking into it.
-#[derive(Debug, PartialEq)]
-pub(super) struct Header {
-    name: Box<str>,
-    namespace: Box<str>,
-    labels: Box<[(Box<str>, Box<str>)]>,
-    fields: Selectable,
-    lineage: Lineage,
-}
-
-impl Header {
-    pub(super) fn read(layout: &Layout, message: &Message<'_>) -> Option<Self> {
-        let metadata = message.message("metadata")?;
-        let labels = metadata.pairs("labels")?;
-        Some(Header {
-            name: metadata.text("name")?.into(),
-            namespace: metadata.text("namespace")?.into(),
-            labels: labels
-                .iter()
-                .map(|(k, v)| ((*k).into(), (*v).into()))
-                .collect(),
-            fields: selectable(layout.resource, message)?,
-            lineage: Lineage::read(&metadata)?,
-        })
-    }
-
-    pub(super) fn of(layout: &Layout, object: &Value) -> Self {
-        Header {
-            name: meta::name(object).into(),
-            namespace: meta::namespace(object).into(),
-            labels: meta::labels(object)
-                .map(|(key, value)| (key.into(), value.into()))
-                .collect(),
-            fields: selectable(layout.resource, object).unwrap_or_default(),
-            lineage: Lineage::of(object),
-        }
-    }
-}
-
 impl Cached {
     /// Reads a stored entry's metadata. A tree is made only of what an older version stored, or what is out of the ordinary.
     pub(crate) fn new(layout: &Layout, entry: &Entry) -> Result<Self, String> {
+        let (value, revision) = (&entry.value, entry.mod_revision);
+        if let Some(read) = Self::read(layout, (&entry.key, value), revision) {
+            return Ok(read);
+        }
         let key = std::str::from_utf8(&entry.key).map_err(|_| "the key is not UTF-8".to_owned())?;
-        let revision = entry.mod_revision;
-        let read = layout.settled(&entry.value).and_then(|message| {
-            let length = layout.shown_len(&message, revision)?;
-            Some((Header::read(layout, &message)?, length))
-        });
-        let settled = read.is_some();
-        let (header, length) = match read {
-            Some(read) => read,
-            None => {
-                let object = layout.decode(&entry.value, revision)?;
-                (
-                    Header::of(layout, &object),
-                    layout.encode_message(&object).len(),
-                )
-            }
-        };
-        let message_len =
-            u32::try_from(length).map_err(|_| "the object is too large".to_owned())?;
-        packed::count_stored(entry.value.len());
-        Ok(Cached {
-            key: Arc::from(key),
-            name: header.name,
-            namespace: header.namespace,
-            labels: header.labels,
-            fields: header.fields,
-            lineage: header.lineage,
+        let object = layout.decode(value, revision)?;
+        let too_large = || "the object is too large".to_owned();
+        let header = Header::of(layout, &object).ok_or_else(too_large)?;
+        let length = layout.encode_message(&object).len();
+        let length = u32::try_from(length).map_err(|_| too_large())?;
+        let key = Arc::from(key);
+        Ok(Self::made(key, header, (value, revision), length, false))
+    }
+
+    /// The same of a settled message; None of anything else.
+    pub(super) fn read(
+        layout: &Layout,
+        (key, value): (&[u8], &Bytes),
+        revision: Revision,
+    ) -> Option<Self> {
+        let message = layout.settled(value)?;
+        let length = u32::try_from(layout.shown_len(&message, revision)?).ok()?;
+        let header = Header::read(layout, &message)?;
+        let key = Arc::from(std::str::from_utf8(key).ok()?);
+        Some(Self::made(key, header, (value, revision), length, true))
+    }
+
+    /// The same object at another revision. None where it is another than `last`, or the revision is written with more or fewer digits.
+    pub(super) fn moved(&self, last: &Entry, revision: Revision) -> Option<Self> {
+        if self.revision != last.mod_revision {
+            return None;
+        }
+        let (key, header) = (self.key.clone(), self.header.clone());
+        let stored = (&self.stored, self.revision);
+        Self::made(key, header, stored, self.message_len, self.settled).at(revision)
+    }
+
+    fn made(
+        key: Arc<str>,
+        header: Header,
+        (value, revision): (&Bytes, Revision),
+        message_len: u32,
+        settled: bool,
+    ) -> Self {
+        packed::count_stored(value.len());
+        Cached {
+            key,
+            header,
             revision,
-            stored: entry.value.clone(),
+            stored: value.clone(),
             message_len,
             settled,
             known: AtomicU8::new(0),
             metadata_known: AtomicU8::new(0),
             packed: ArcSwapOption::empty(),
-        })
+        }
+    }
+
+    /// What was read before its revision was known, once that is. None where another object was written, or the revision has more or fewer
+    /// digits.
+    pub(super) fn written_as(mut self, entry: &Entry) -> Option<Self> {
+        if self.stored != entry.value {
+            return None;
+        }
+        self.stored = entry.value.clone();
+        self.at(entry.mod_revision)
+    }
+
+    fn at(mut self, revision: Revision) -> Option<Self> {
+        let same_length = revision.0.checked_ilog10() == self.revision.0.checked_ilog10();
+        self.revision = revision;
+        same_length.then_some(self)
     }
 
     /// The object as a tree, resourceVersion set.
     pub(crate) fn object(&self, layout: &Layout) -> Result<Value, String> {
         layout.decode(&self.stored, self.revision)
+    }
+
+    /// Says that all of these are going to be shown.
+    pub(crate) fn prepare<'a>(layout: &Layout, all: impl Iterator<Item = &'a Arc<Self>>) {
+        layout.prepare(all.map(|cached| &cached.stored[..]));
     }
 
     /// Appends the object's JSON as an item of a list: without kind and apiVersion. What is listed again is kept packed.
@@ -300,24 +297,25 @@ impl Cached {
         self.stored.len()
     }
 
+    pub(crate) fn name(&self) -> &str {
+        self.header.name()
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        self.header.namespace()
+    }
+
+    pub(crate) fn lineage(&self) -> &Lineage {
+        &self.header.lineage
+    }
+
     pub(crate) fn label(&self, name: &str) -> Option<&str> {
-        self.labels
-            .iter()
-            .find(|(key, _)| &**key == name)
-            .map(|(_, value)| &**value)
+        self.header.label(name)
     }
 
     /// The value of a selectable field; absent fields are empty.
     pub(crate) fn field(&self, name: &str) -> &str {
-        match name {
-            "metadata.name" => &self.name,
-            "metadata.namespace" => &self.namespace,
-            _ => self
-                .fields
-                .iter()
-                .find(|(field, _)| *field == name)
-                .map_or("", |(_, value)| value),
-        }
+        self.header.field(name)
     }
 }
 
@@ -331,6 +329,7 @@ fn read_known(known: &AtomicU8) -> Known {
     match known.load(Ordering::Relaxed) {
         0 => Known::Nothing,
         1 => Known::Texts,
+        2 => Known::Encoded,
         _ => Known::All,
     }
 }

@@ -200,7 +200,7 @@ fn begin(cacher: &Cacher, revision: Revision, mut made: Vec<(Place, Vec<Arc<Cach
 }
 
 /// Puts a batch into the caches: first the snapshot, then the ring, then the signal.
-pub(super) fn apply(cacher: &Cacher, batch: triad_kv::Batch) {
+pub(crate) fn apply(cacher: &Cacher, batch: triad_kv::Batch) {
     // A batch is about few resources.
     let mut per_cache: Vec<(Arc<ResourceCache>, Vec<triad_kv::Event>)> = Vec::new();
     for event in batch.events {
@@ -252,7 +252,10 @@ fn change(cache: &ResourceCache, objects: &mut Objects, event: triad_kv::Event) 
     let previous = objects.get(key).cloned();
     match event.entry {
         Some(entry) => {
-            let object = decoded(cache, &entry)?;
+            let object = match cache.prepared.take(&entry) {
+                Some(prepared) => Arc::new(prepared),
+                None => decoded(cache, &entry)?,
+            };
             objects.insert(object.key.clone(), object.clone());
             Some(Event {
                 revision: event.revision,
@@ -265,7 +268,11 @@ fn change(cache: &ResourceCache, objects: &mut Objects, event: triad_kv::Event) 
         None => {
             let previous = previous?;
             objects.remove(key);
-            let object = last_state(cache, &event.deleted?, event.revision)?;
+            let last = event.deleted?;
+            let object = match previous.moved(&last, event.revision) {
+                Some(moved) => Arc::new(moved),
+                None => last_state(cache, &last, event.revision)?,
+            };
             Some(Event {
                 revision: event.revision,
                 kind: Kind::Delete,

@@ -1,20 +1,26 @@
 //! Selectable fields of built-in objects: which paths the resource table offers, and their values as text.
 
+use super::texts::Gathered;
 use serde_json::Value;
 use triad_machinery::codec::Message;
 use triad_machinery::scheme::Resource;
 
-/// Values by the name of their field, in the table's order.
-pub(crate) type Selectable = Box<[(&'static str, Box<str>)]>;
+/// The resource's own selectable fields, in the table's order; name and namespace are kept apart.
+pub(super) fn kept(resource: &'static Resource) -> impl Iterator<Item = &'static str> {
+    let fields = resource.selectable.iter().map(|field| &**field);
+    fields.filter(|field| resource.selected_as(field) == *field)
+}
 
-/// The values of the resource's own selectable fields (name and namespace are kept apart). None where an object does not say.
-pub(super) fn selectable(resource: &'static Resource, object: &impl Look) -> Option<Selectable> {
-    resource
-        .selectable
-        .iter()
-        .filter(|field| resource.selected_as(field) == &***field)
-        .map(|field| Some((&**field, value(resource, field, object)?.into())))
-        .collect()
+/// Adds their values. None where an object does not say.
+pub(super) fn gather(
+    resource: &'static Resource,
+    object: &impl Look,
+    texts: &mut Gathered,
+) -> Option<()> {
+    for field in kept(resource) {
+        texts.put(&value(resource, field, object)?)?;
+    }
+    Some(())
 }
 
 /// Where values are looked up: a tree, or a message that none was made of, which may leave some to the tree.

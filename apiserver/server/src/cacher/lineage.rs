@@ -10,7 +10,7 @@ pub(crate) const ORPHAN: &str = "orphan";
 /// The finalizer of an object that waits until its blocking dependents are gone.
 pub(crate) const FOREGROUND: &str = "foregroundDeletion";
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lineage {
     pub(crate) uid: Box<str>,
     pub(crate) owners: Box<[Owner]>,

@@ -83,6 +83,11 @@ pub(super) fn discount_stored(bytes: usize) {
     KEPT.stored.fetch_sub(bytes, Relaxed);
 }
 
+/// What all objects take as they are stored.
+pub(super) fn stored() -> usize {
+    KEPT.stored.load(Relaxed)
+}
+
 /// Packed JSON.
 pub(super) struct Packed {
     bytes: Box<[u8]>,

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use triad_kv::Revision;
 
 /// Events handed out at a time; bounds the memory of one step of one watch.
@@ -40,6 +41,22 @@ enum Position {
 
 /// A watch of the store that is being asked for its next changes, and what it said.
 type Reading = BoxFuture<'static, (triad_kv::Watch, Result<triad_kv::Batch, triad_kv::Error>)>;
+
+/// How soon a watch that ended is opened again.
+const RETRY: Duration = Duration::from_secs(1);
+
+impl Cacher {
+    /// Returns when something of a resource changed after a revision, or when a watch cannot be had and it is time to look again.
+    pub(crate) async fn changed(self: &Arc<Self>, cache: &Arc<ResourceCache>, after: Revision) {
+        let failed = match CacheWatch::new(self.clone(), cache.clone(), after) {
+            Ok(mut watch) => watch.next().await.is_err(),
+            Err(_) => true,
+        };
+        if failed {
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+}
 
 impl CacheWatch {
     /// Watches every change after a revision; one in the future is waited for.

@@ -65,7 +65,7 @@ impl AccountTokens {
         of_account
             .map(|secret| Key::Secret {
                 namespace: namespace.into(),
-                name: secret.name.clone(),
+                name: secret.name().into(),
             })
             .collect()
     }
@@ -192,13 +192,13 @@ impl Controller for AccountTokens {
         if change.source == ACCOUNTS {
             if change.after.is_none() {
                 work.add(Key::AccountGone {
-                    namespace: object.namespace.clone(),
-                    uid: object.lineage.uid.clone(),
+                    namespace: object.namespace().into(),
+                    uid: object.lineage().uid.clone(),
                 });
             }
         } else if object.field("type") == TYPE {
-            let namespace = object.namespace.clone();
-            let name = object.name.clone();
+            let namespace = object.namespace().into();
+            let name = object.name().into();
             if change.after.is_some() {
                 work.add(Key::Secret { namespace, name });
             } else if let Ok(secret) = object.object(&self.sources[1].layout) {

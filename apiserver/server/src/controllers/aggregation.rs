@@ -44,7 +44,7 @@ impl Aggregation {
             let selector =
                 LabelSelector::from_object(selector).map_err(|error| Status::internal(error.0))?;
             for other in snapshot.objects.values() {
-                if *other.name == *meta::name(role) || !selector.matches(|label| other.label(label))
+                if other.name() == meta::name(role) || !selector.matches(|label| other.label(label))
                 {
                     continue;
                 }
@@ -83,9 +83,9 @@ impl Controller for Aggregation {
             .is_some_and(|role| role.get("aggregationRule").is_some());
         let mut aggregated = self.aggregated.lock();
         if aggregates {
-            aggregated.insert(object.name.clone());
+            aggregated.insert(object.name().into());
         } else {
-            aggregated.remove(&object.name);
+            aggregated.remove(object.name());
         }
         aggregated.iter().for_each(|name| work.add(name.clone()));
     }

@@ -47,7 +47,7 @@ async fn once(api: &Arc<Api>) -> Result<(), Status> {
         for wanted in &ours {
             bootstrap::ensure(api, wanted.clone()).await?;
             let revise = |live: &mut Value| revise(live, wanted);
-            resource.update(meta::name(wanted), revise).await?;
+            resource.update("", meta::name(wanted), revise).await?;
         }
         // What an older server brought along and this one does not.
         let (_, there) = resource.list();

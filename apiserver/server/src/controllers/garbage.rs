@@ -12,6 +12,7 @@ mod writes;
 
 use super::client::{Client, Target};
 use super::event::Recorder;
+use super::followed::Followed;
 use super::run::{Controller, Trouble};
 use super::sources::Change;
 use super::work::Work;
@@ -41,7 +42,7 @@ pub(super) enum Key {
 }
 
 pub(super) struct GarbageCollector {
-    registries: Vec<Arc<Registry>>,
+    followed: Followed,
     kinds: Kinds,
     /// Locked for a moment at a time, never across a wait.
     dependents: Mutex<Dependents>,
@@ -52,15 +53,15 @@ pub(super) struct GarbageCollector {
 impl GarbageCollector {
     pub(super) fn new(api: &Arc<Api>) -> Option<Self> {
         // Events own nothing, are owned by nobody and are many.
-        let registries = api
-            .endpoints
-            .registries()
-            .into_iter()
-            .filter(|registry| &*registry.resource().plural != "events")
+        let wanted = |registry: &Registry| &*registry.resource().plural != "events";
+        let built_in = api.endpoints.built_in().iter();
+        let built_in = built_in
+            .filter(|registry| wanted(registry))
+            .cloned()
             .collect();
         Some(GarbageCollector {
-            registries,
-            kinds: Kinds::new(&api.endpoints),
+            followed: Followed::new(built_in, wanted),
+            kinds: Kinds(api.clone()),
             dependents: Mutex::default(),
             client: Client::new(api),
             recorder: Recorder::new(api, "garbage-collector-controller"),
@@ -75,14 +76,7 @@ impl GarbageCollector {
     }
 
     fn cached(&self, id: &Id) -> Option<Arc<Cached>> {
-        self.registries[id.source].cache.get(&id.key)
-    }
-
-    fn target<'a>(&'a self, id: &'a Id) -> Target<'a> {
-        let registry = &self.registries[id.source];
-        let path = id.key.strip_prefix(&registry.layout.prefix).unwrap_or("");
-        let (namespace, name) = path.split_once('/').unwrap_or(("", path));
-        Target::new(registry, namespace, name)
+        self.followed.get(id.source).cache.get(&id.key)
     }
 
     /// The object as it is in the store, None when it is gone.
@@ -102,17 +96,17 @@ impl Controller for GarbageCollector {
         "garbagecollector"
     }
 
-    fn follows_customs(&self) -> bool {
-        true
+    fn followed(&self) -> Option<&Followed> {
+        Some(&self.followed)
     }
 
     fn sources(&self) -> &[Arc<Registry>] {
-        &self.registries
+        self.followed.built_in()
     }
 
     fn observe(&self, change: &Change<'_>, work: &mut Work<Key>) {
         if let (Some(before), Some(after)) = (change.before, change.after)
-            && before.lineage.uid != after.lineage.uid
+            && before.lineage().uid != after.lineage().uid
         {
             // Deleted and made anew between two looks of the feed.
             self.left(change.source, before, work);
@@ -138,7 +132,8 @@ impl Controller for GarbageCollector {
 // What is done about it (garbagecollector.go, attemptToDeleteItem and attemptToOrphanWorker).
 impl GarbageCollector {
     async fn examine(&self, id: &Id, verify: bool) -> Result<Vec<Key>, Trouble> {
-        let target = self.target(id);
+        let registry = self.followed.get(id.source);
+        let target = at(&registry, id);
         let Some(live) = self.read(target).await? else {
             return Ok(Vec::new());
         };
@@ -178,7 +173,7 @@ impl GarbageCollector {
             // Two that wait for each other would wait for ever.
             if dependents
                 .iter()
-                .any(|(_, cached)| cached.lineage.deleting_dependents())
+                .any(|(_, cached)| cached.lineage().deleting_dependents())
             {
                 self.stop_blocking(target, &live).await?;
             }
@@ -208,7 +203,7 @@ impl GarbageCollector {
             .dependents_of(&lineage.uid)
             .into_iter()
             .filter(|(_, cached)| {
-                let mut owners = cached.lineage.owners.iter();
+                let mut owners = cached.lineage().owners.iter();
                 owners.any(|owner| owner.uid == lineage.uid && owner.blocking)
             })
             .collect();
@@ -218,13 +213,14 @@ impl GarbageCollector {
         }
         let examined = blocking
             .into_iter()
-            .filter(|(_, cached)| !cached.lineage.deleting_dependents());
+            .filter(|(_, cached)| !cached.lineage().deleting_dependents());
         Ok(examined.map(|(id, _)| Key::Examine(id)).collect())
     }
 
     /// Lets all dependents go, then the object.
     async fn orphan(&self, id: &Id) -> Result<Vec<Key>, Trouble> {
-        let target = self.target(id);
+        let registry = self.followed.get(id.source);
+        let target = at(&registry, id);
         let Some(live) = self.read(target).await? else {
             return Ok(Vec::new());
         };
@@ -235,7 +231,8 @@ impl GarbageCollector {
         let uid = &*lineage.uid;
         futures_util::stream::iter(self.dependents_of(uid))
             .map(|(id, _)| async move {
-                let target = self.target(&id);
+                let registry = self.followed.get(id.source);
+                let target = at(&registry, &id);
                 match self.read(target).await? {
                     Some(dependent) => self.drop_owners(target, &dependent, &[uid]).await,
                     None => Ok(()),
@@ -251,9 +248,15 @@ impl GarbageCollector {
     /// Who refers to a uid now.
     fn dependents_of(&self, uid: &str) -> Vec<(Id, Arc<Cached>)> {
         let ids: Vec<Id> = self.dependents.lock().of(uid).cloned().collect();
-        let refers = |cached: &Arc<Cached>| cached.lineage.owners.iter().any(|o| &*o.uid == uid);
+        let refers = |cached: &Arc<Cached>| cached.lineage().owners.iter().any(|o| &*o.uid == uid);
         ids.into_iter()
             .filter_map(|id| self.cached(&id).filter(refers).map(|cached| (id, cached)))
             .collect()
     }
+}
+
+fn at<'a>(registry: &'a Arc<Registry>, id: &'a Id) -> Target<'a> {
+    let path = id.key.strip_prefix(&registry.layout.prefix).unwrap_or("");
+    let (namespace, name) = path.split_once('/').unwrap_or(("", path));
+    Target::new(registry, namespace, name)
 }

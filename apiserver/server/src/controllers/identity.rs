@@ -89,15 +89,15 @@ async fn remove_expired(client: &Client, leases: &Arc<Registry>, now: i64) {
         if !expired {
             continue;
         }
-        let target = Target::new(leases, NAMESPACE, &lease.name);
+        let target = Target::new(leases, NAMESPACE, lease.name());
         let unchanged = json!({"preconditions": {"resourceVersion": lease.revision.0.to_string()}});
         match client.delete(target, unchanged).await {
             Ok(()) => {
-                tracing::info!(lease = %lease.name, "the identity lease of a server that is gone is removed")
+                tracing::info!(lease = %lease.name(), "the identity lease of a server that is gone is removed")
             }
             Err(status) if status.is(reason::NOT_FOUND) || status.is(reason::CONFLICT) => {}
             Err(status) => {
-                tracing::warn!(%status, lease = %lease.name, "cannot remove the identity lease of a server that is gone")
+                tracing::warn!(%status, lease = %lease.name(), "cannot remove the identity lease of a server that is gone")
             }
         }
     }

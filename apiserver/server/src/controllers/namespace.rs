@@ -1,6 +1,7 @@
 //! The namespace controller: empties a namespace that is being deleted, then lets it go
 //! (kubernetes pkg/controller/namespace/deletion).
 
+use super::followed::Followed;
 use super::run::{Controller, Trouble};
 use super::sources::Change;
 use super::work::Work;
@@ -23,7 +24,7 @@ const AT_ONCE: usize = 32;
 
 pub(super) struct Namespaces {
     /// The namespaces, then everything that can be in one.
-    sources: Vec<Arc<Registry>>,
+    followed: Followed,
     /// The namespaces that are on their way out.
     ending: Mutex<HashSet<Box<str>>>,
     api: Arc<Api>,
@@ -32,10 +33,11 @@ pub(super) struct Namespaces {
 impl Namespaces {
     pub(super) fn new(api: &Arc<Api>) -> Option<Self> {
         let mut sources = vec![api.endpoints.registry("", "namespaces")?.clone()];
-        let namespaced = api.endpoints.registries().into_iter();
-        sources.extend(namespaced.filter(|r| r.resource().namespaced));
+        let namespaced = |registry: &Registry| registry.resource().namespaced;
+        let built_in = api.endpoints.built_in().iter();
+        sources.extend(built_in.filter(|registry| namespaced(registry)).cloned());
         Some(Namespaces {
-            sources,
+            followed: Followed::new(sources, namespaced),
             ending: Mutex::default(),
             api: api.clone(),
         })
@@ -50,12 +52,12 @@ impl Controller for Namespaces {
         "namespace"
     }
 
-    fn follows_customs(&self) -> bool {
-        true
+    fn followed(&self) -> Option<&Followed> {
+        Some(&self.followed)
     }
 
     fn sources(&self) -> &[Arc<Registry>] {
-        &self.sources
+        self.followed.built_in()
     }
 
     fn observe(&self, change: &Change<'_>, work: &mut Work<Box<str>>) {
@@ -65,22 +67,22 @@ impl Controller for Namespaces {
         let mut ending = self.ending.lock();
         if change.source == NAMESPACES {
             match change.after {
-                Some(namespace) if namespace.lineage.deleting => {
-                    ending.insert(namespace.name.clone());
-                    work.add(namespace.name.clone());
+                Some(namespace) if namespace.lineage().deleting => {
+                    ending.insert(namespace.name().into());
+                    work.add(namespace.name().into());
                 }
                 _ => {
-                    ending.remove(&object.name);
+                    ending.remove(object.name());
                 }
             }
-        } else if ending.contains(&object.namespace) {
+        } else if ending.contains(object.namespace()) {
             // Something went, waits for less, or slipped in.
-            work.add(object.namespace.clone());
+            work.add(object.namespace().into());
         }
     }
 
     async fn sync(&self, name: &Box<str>) -> Result<Vec<Box<str>>, Trouble> {
-        let namespaces = &self.sources[NAMESPACES];
+        let namespaces = &self.followed.built_in()[NAMESPACES];
         match namespaces.get("", name).await {
             Ok(stored) if !meta::deletion_timestamp(&stored.object).is_empty() => {
                 finish(&self.api, namespaces, stored.object).await?;
@@ -166,7 +168,7 @@ async fn empty(api: &Arc<Api>, namespace: &str) -> Result<Vec<Left>, Status> {
             .cache
             .snapshot()
             .range(&scope, None)
-            .map(|object| object.name.to_string())
+            .map(|object| object.name().to_owned())
             .collect();
         let options = DeleteOptions {
             propagation_policy: Some("Background".to_owned()),

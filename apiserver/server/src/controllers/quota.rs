@@ -3,6 +3,7 @@
 //! what changes by itself.
 
 use super::client::{Client, Target};
+use super::followed::Followed;
 use super::run::{Controller, Trouble};
 use super::sources::Change;
 use super::work::Work;
@@ -24,8 +25,7 @@ type Key = (Box<str>, Box<str>);
 
 pub(super) struct Quotas {
     /// The quotas, then everything that can be counted.
-    sources: Vec<Arc<Registry>>,
-    measures: Vec<Measure>,
+    followed: Followed,
     /// The quotas of each namespace that has any.
     known: Mutex<HashMap<Box<str>, BTreeSet<Box<str>>>>,
     client: Client,
@@ -36,17 +36,14 @@ impl Quotas {
     pub(super) fn new(api: &Arc<Api>) -> Option<Self> {
         let quotas = api.endpoints.registry("", "resourcequotas")?.clone();
         let mut sources = vec![quotas.clone()];
-        let others = api.endpoints.registries().into_iter().filter(|registry| {
+        let counted = |registry: &Registry| {
             let resource = registry.resource();
             resource.namespaced && !matches!(&*resource.plural, "events" | "resourcequotas")
-        });
-        sources.extend(others);
-        let measure = |registry: &Arc<Registry>| {
-            Measure::of(&registry.resource().group, &registry.resource().plural)
         };
+        let built_in = api.endpoints.built_in().iter();
+        sources.extend(built_in.filter(|registry| counted(registry)).cloned());
         Some(Quotas {
-            measures: sources.iter().map(measure).collect(),
-            sources,
+            followed: Followed::new(sources, counted),
             known: Mutex::default(),
             client: Client::new(api),
             api: api.clone(),
@@ -54,9 +51,7 @@ impl Quotas {
     }
 
     fn object(&self, source: usize, cached: &Cached) -> Value {
-        cached
-            .object(&self.sources[source].layout)
-            .unwrap_or_default()
+        decoded(&self.followed.get(source), cached)
     }
 
     fn quota_changed(&self, change: &Change<'_>, work: &mut Work<Key>) {
@@ -65,20 +60,20 @@ impl Quotas {
         };
         let mut known = self.known.lock();
         let Some(after) = change.after else {
-            if let Some(names) = known.get_mut(&cached.namespace) {
-                names.remove(&cached.name);
+            if let Some(names) = known.get_mut(cached.namespace()) {
+                names.remove(cached.name());
                 if names.is_empty() {
-                    known.remove(&cached.namespace);
+                    known.remove(cached.namespace());
                 }
             }
             return;
         };
-        let names = known.entry(cached.namespace.clone()).or_default();
-        names.insert(cached.name.clone());
+        let names = known.entry(cached.namespace().into()).or_default();
+        names.insert(cached.name().into());
         let now = self.object(QUOTAS, after);
         let was = change.before.map(|before| self.object(QUOTAS, before));
         if was.is_none_or(|was| concerns(&was, &now)) {
-            work.add((cached.namespace.clone(), cached.name.clone()));
+            work.add((cached.namespace().into(), cached.name().into()));
         }
     }
 
@@ -88,33 +83,34 @@ impl Quotas {
         let Some(object) = change.object() else {
             return;
         };
-        let Some(names) = known.get(&object.namespace) else {
+        let Some(names) = known.get(object.namespace()) else {
             return;
         };
-        let measure = &self.measures[change.source];
-        let used = |cached| measure.usage(&self.object(change.source, cached), now());
+        let registry = self.followed.get(change.source);
+        let measure = measure(&registry);
+        let used = |cached| measure.usage(&decoded(&registry, cached), now());
         let matters = match (change.before, change.after) {
             (Some(before), Some(after)) => measure.varies() && used(before) != used(after),
             (before, _) => before.is_some(),
         };
         for name in names.iter().filter(|_| matters) {
-            work.add((object.namespace.clone(), name.clone()));
+            work.add((object.namespace().into(), name.clone()));
         }
     }
 
     /// What the objects of a namespace use, by the names that the quota limits.
     fn used(&self, namespace: &str, spec: &Value, hard: &Amounts) -> Amounts {
         let mut used = Amounts::default();
-        for (source, measure) in self.measures.iter().enumerate() {
+        for registry in self.followed.all() {
+            let measure = measure(&registry);
             let limits: Vec<&str> = hard.names().filter(|name| measure.covers(name)).collect();
             if limits.is_empty() {
                 continue;
             }
             used = used.plus(&Amounts::zeros(limits.iter().copied()));
-            let registry = &self.sources[source];
             let scope = registry.layout.scope(namespace);
             for cached in registry.cache.snapshot().range(&scope, None) {
-                let object = self.object(source, cached);
+                let object = decoded(&registry, cached);
                 if measure.in_scope(spec, &object) {
                     used = used.plus(&measure.usage(&object, now()).only_named(&limits));
                 }
@@ -131,12 +127,12 @@ impl Controller for Quotas {
         "resourcequota"
     }
 
-    fn follows_customs(&self) -> bool {
-        true
+    fn followed(&self) -> Option<&Followed> {
+        Some(&self.followed)
     }
 
     fn sources(&self) -> &[Arc<Registry>] {
-        &self.sources
+        self.followed.built_in()
     }
 
     fn observe(&self, change: &Change<'_>, work: &mut Work<Key>) {
@@ -148,7 +144,7 @@ impl Controller for Quotas {
 
     async fn sync(&self, key: &Key) -> Result<Vec<Key>, Trouble> {
         let (namespace, name) = key;
-        let quotas = &self.sources[QUOTAS];
+        let quotas = &self.followed.built_in()[QUOTAS];
         // While this is counted, nothing comes that admission would have to add; what came before is in the caches.
         let _alone = self.api.admission.turns.alone(namespace).await;
         let level = self.api.cacher.barrier().await;
@@ -177,6 +173,16 @@ impl Controller for Quotas {
         self.client.update(target, &quota).await?;
         Ok(Vec::new())
     }
+}
+
+/// How the objects of a kind are counted.
+fn measure(registry: &Registry) -> Measure {
+    let resource = registry.resource();
+    Measure::of(&resource.group, &resource.plural)
+}
+
+fn decoded(registry: &Registry, cached: &Cached) -> Value {
+    cached.object(&registry.layout).unwrap_or_default()
 }
 
 /// Whether a change to a quota asks for a count: other limits, or usage that was lowered by someone. Admission only adds.

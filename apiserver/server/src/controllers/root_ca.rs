@@ -56,10 +56,10 @@ impl Controller for RootCertificates {
         };
         if change.source == NAMESPACES {
             if change.after.is_some() {
-                work.add(object.name.clone());
+                work.add(object.name().into());
             }
-        } else if change.before.is_some() && &*object.name == NAME {
-            work.add(object.namespace.clone());
+        } else if change.before.is_some() && object.name() == NAME {
+            work.add(object.namespace().into());
         }
     }
 

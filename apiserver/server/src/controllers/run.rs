@@ -1,5 +1,6 @@
 //! The loop that every controller runs in: what is there, then each change, names keys; a few keys are looked at at a time.
 
+use super::followed::Followed;
 use super::sources::{Change, Sources};
 use super::work::Work;
 use crate::api::Api;
@@ -10,7 +11,6 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use triad_machinery::status::{Status, reason};
 
@@ -19,7 +19,7 @@ const AT_ONCE: usize = 32;
 /// The pause before a controller whose watch ended starts over.
 const RESTART: Duration = Duration::from_secs(1);
 
-/// The pause before a controller takes in other kinds.
+/// The pause before a controller starts over because kinds went.
 const GATHER: Duration = Duration::from_millis(200);
 
 /// A controller: level-driven, so that looking at a key twice, or after a restart, does no harm.
@@ -29,12 +29,12 @@ pub(super) trait Controller: Send + Sync {
     /// Its name in --controllers and in the log.
     fn name(&self) -> &'static str;
 
-    /// What it follows.
+    /// What it follows from the start.
     fn sources(&self) -> &[Arc<Registry>];
 
-    /// Whether custom kinds are among that: then it is made anew when there are others.
-    fn follows_customs(&self) -> bool {
-        false
+    /// All that it follows, where custom kinds are among it: they come in while it runs.
+    fn followed(&self) -> Option<&Followed> {
+        None
     }
 
     /// Says which keys a change concerns. Called for each object at the start, then for each change, in order.
@@ -66,12 +66,10 @@ impl From<Status> for Trouble {
 /// Runs a controller for as long as the server runs; `make` makes it anew when its watches are lost.
 pub(super) async fn run<C: Controller>(api: Arc<Api>, make: impl Fn(&Arc<Api>) -> Option<C>) {
     // Without its resources (--runtime-config) a controller has nothing to do.
-    // Watched from before the kinds are listed.
-    let mut customs = api.endpoints.customs.changes();
-    while let Some(controller) = made(&api, &make, &mut customs) {
-        let Err(error) = session(&api, &controller, &mut customs).await;
+    while let Some(controller) = make(&api) {
+        let Err(error) = session(&api, &controller).await;
         if matches!(error, WatchError::Over) {
-            // Definitions often come many at a time.
+            // A kind went, and often many at a time.
             sleep(GATHER).await;
             continue;
         }
@@ -80,25 +78,17 @@ pub(super) async fn run<C: Controller>(api: Arc<Api>, make: impl Fn(&Arc<Api>) -
     }
 }
 
-/// Makes a controller of what is served now.
-fn made<C>(
-    api: &Arc<Api>,
-    make: impl Fn(&Arc<Api>) -> Option<C>,
-    customs: &mut watch::Receiver<u64>,
-) -> Option<C> {
-    customs.mark_unchanged();
-    make(api)
-}
-
 async fn session<C: Controller>(
     api: &Arc<Api>,
     controller: &C,
-    customs: &mut watch::Receiver<u64>,
 ) -> Result<std::convert::Infallible, WatchError> {
+    // Watched from before the kinds are looked at.
+    let mut customs = api.endpoints.customs.changes();
     let mut work = Work::new();
     let mut sources = Sources::open(&api.cacher, controller.sources(), |change| {
         controller.observe(&change, &mut work);
     })?;
+    take_in(api, controller, &mut sources, &mut work)?;
     let mut looks = FuturesUnordered::new();
     loop {
         sources
@@ -129,9 +119,27 @@ async fn session<C: Controller>(
             }
             shown = sources.next(|change| controller.observe(&change, &mut work)) => shown?,
             () = due(next_due) => {}
-            _ = customs.changed(), if controller.follows_customs() => return Err(WatchError::Over),
+            _ = customs.changed(), if controller.followed().is_some() => take_in(api, controller, &mut sources, &mut work)?,
         }
     }
+}
+
+/// Follows the custom kinds that are new.
+fn take_in<C: Controller>(
+    api: &Api,
+    controller: &C,
+    sources: &mut Sources,
+    work: &mut Work<C::Key>,
+) -> Result<(), WatchError> {
+    let Some(followed) = controller.followed() else {
+        return Ok(());
+    };
+    for (number, registry) in followed.take_in(api.endpoints.customs.standings()) {
+        sources.add(number, &registry, |change| {
+            controller.observe(&change, work)
+        })?;
+    }
+    Ok(())
 }
 
 async fn due(at: Option<Instant>) {

@@ -44,9 +44,9 @@ impl Controller for DefaultAccounts {
 
     fn observe(&self, change: &Change<'_>, work: &mut Work<Box<str>>) {
         match (change.source, change.before, change.after) {
-            (NAMESPACES, _, Some(namespace)) => work.add(namespace.name.clone()),
-            (ACCOUNTS, Some(account), None) if &*account.name == ACCOUNT => {
-                work.add(account.namespace.clone());
+            (NAMESPACES, _, Some(namespace)) => work.add(namespace.name().into()),
+            (ACCOUNTS, Some(account), None) if account.name() == ACCOUNT => {
+                work.add(account.namespace().into());
             }
             _ => {}
         }

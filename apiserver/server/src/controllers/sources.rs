@@ -41,24 +41,35 @@ impl Sources {
         registries: &[Arc<Registry>],
         mut observe: impl FnMut(Change<'_>),
     ) -> Result<Self, WatchError> {
-        let mut changes = SelectAll::new();
-        for (source, registry) in registries.iter().enumerate() {
-            let (revision, snapshot) = cacher.view(&registry.cache);
-            let watch = CacheWatch::new(cacher.clone(), registry.cache.clone(), revision)?;
-            changes.push(follow(source, watch));
-            for object in snapshot.objects.values() {
-                observe(Change {
-                    source,
-                    before: None,
-                    after: Some(object),
-                });
-            }
-        }
-        Ok(Sources {
+        let mut sources = Sources {
             cacher: cacher.clone(),
-            changes,
+            changes: SelectAll::new(),
             seen: Revision(0),
-        })
+        };
+        for (source, registry) in registries.iter().enumerate() {
+            sources.add(source, registry, &mut observe)?;
+        }
+        Ok(sources)
+    }
+
+    /// Shows what there is of one more resource, and follows it from there.
+    pub(super) fn add(
+        &mut self,
+        source: usize,
+        registry: &Registry,
+        mut observe: impl FnMut(Change<'_>),
+    ) -> Result<(), WatchError> {
+        let (revision, snapshot) = self.cacher.view(&registry.cache);
+        let watch = CacheWatch::new(self.cacher.clone(), registry.cache.clone(), revision)?;
+        self.changes.push(follow(source, watch));
+        for object in snapshot.objects.values() {
+            observe(Change {
+                source,
+                before: None,
+                after: Some(object),
+            });
+        }
+        Ok(())
     }
 
     /// Waits for changes and shows them. Cancelling loses nothing.

@@ -2,7 +2,7 @@
 //! every controller that keeps conditions, and by those that keep specs.
 
 use crate::api::Api;
-use crate::cacher::CacheWatch;
+use crate::cacher::Cached;
 use crate::endpoint::Endpoint;
 use crate::handlers::create::in_context;
 use crate::handlers::params::DeleteOptions;
@@ -10,15 +10,12 @@ use crate::registry::Registry;
 use crate::registry::before::Part;
 use serde_json::Value;
 use std::sync::Arc;
-use std::time::Duration;
 use triad_kv::Revision;
 use triad_machinery::status::Status;
 use triad_machinery::{managed_fields, meta};
 
 /// How often a write is tried again when others write meanwhile.
 const ATTEMPTS: u32 = 8;
-/// How soon a watch that ended is opened again.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// One resource as a controller sees and writes it: in one version, under one name.
 pub(crate) struct Resource {
@@ -54,15 +51,53 @@ impl Resource {
         (revision, objects.collect())
     }
 
+    /// One object as the cache has it.
+    pub(crate) fn cached(&self, name: &str) -> Option<Arc<Cached>> {
+        let cache = &self.registry.cache;
+        cache.get(&cache.layout.key("", name))
+    }
+
+    /// What such an object says; nothing, when it cannot be read.
+    pub(crate) fn decoded(&self, cached: &Cached) -> Option<Value> {
+        let object = cached.object(&self.registry.layout).ok()?;
+        Some(self.endpoint.served(object))
+    }
+
+    /// The names of what changed after a revision, without one of all that there is, and the revision to go on from.
+    pub(crate) fn changed_after(&self, after: Option<Revision>) -> (Revision, Vec<Box<str>>) {
+        let cache = &self.registry.cache;
+        // First: of what is up to here none is missing among the changes.
+        let revision = self.api.cacher.progress();
+        let changed = after.and_then(|after| cache.keys_after(after));
+        let keys = changed.unwrap_or_else(|| cache.snapshot().objects.keys().cloned().collect());
+        let name = |key: Arc<str>| key[cache.layout.prefix.len()..].into();
+        (revision, keys.into_iter().map(name).collect())
+    }
+
+    /// Returns when the cache shows all that this member has written.
+    pub(crate) async fn level(&self) {
+        self.api.cacher.level(&self.registry.cache).await;
+    }
+
     /// Returns when something changed after a revision, or when a watch cannot be had and it is time to look again.
-    pub(super) async fn changed(&self, after: Revision) {
-        let watch = CacheWatch::new(self.api.cacher.clone(), self.registry.cache.clone(), after);
-        let failed = match watch {
-            Ok(mut watch) => watch.next().await.is_err(),
-            Err(_) => true,
-        };
-        if failed {
-            tokio::time::sleep(RETRY).await;
+    pub(crate) async fn changed(&self, after: Revision) {
+        self.api.cacher.changed(&self.registry.cache, after).await;
+    }
+
+    /// The revision that the cache shows.
+    pub(crate) fn revision(&self) -> Revision {
+        self.registry.cache.snapshot().revision
+    }
+
+    /// Returns when one object is another than it was at a revision, or gone.
+    pub(crate) async fn gone_or_other(&self, namespace: &str, name: &str, mut after: Revision) {
+        let cache = &self.registry.cache;
+        let key = cache.layout.key(namespace, name);
+        let known = |at: Revision| cache.get(&key).is_some_and(|found| found.revision <= at);
+        let begun = after;
+        while known(begun) {
+            self.api.cacher.changed(cache, after).await;
+            after = self.revision();
         }
     }
 
@@ -78,12 +113,13 @@ impl Resource {
     }
 
     /// Changes an object itself, as `update_status` its status.
-    pub(super) async fn update(
+    pub(crate) async fn update(
         &self,
+        namespace: &str,
         name: &str,
         change: impl Fn(&mut Value) -> bool,
     ) -> Result<(), Status> {
-        self.update_part(Part::Main, "", name, change).await
+        self.update_part(Part::Main, namespace, name, change).await
     }
 
     async fn update_part(

@@ -3,5 +3,6 @@
 mod accounts;
 mod aggregation;
 mod garbage;
+mod migration;
 mod namespace;
 mod quota;

@@ -2,10 +2,14 @@
 //! may change what the versions differ in, labels and annotations, and nothing else.
 
 mod restore;
+#[cfg(test)]
+mod tests;
 
 use super::Kind;
 use crate::admission::Lookup;
 use crate::admission::webhook::Client;
+use crate::egress;
+use crate::egress::kubeconfig::Users;
 use serde_json::{Value, json};
 use std::time::Duration;
 use triad_machinery::custom::{Conversion, Definition};
@@ -42,7 +46,7 @@ impl Converter {
         let review_version =
             spoken.find_map(|version| ["v1", "v1beta1"].into_iter().find(|known| known == version));
         Some(Converter::Webhook(Box::new(Webhook {
-            client: Client::read(&webhook.client_config),
+            client: Client::read(&webhook.client_config, &Users::default()),
             lookup: lookup()?,
             review_version,
         })))
@@ -52,86 +56,115 @@ impl Converter {
     pub(super) fn convert(
         &self,
         kind: &Kind,
-        mut object: Value,
+        object: Value,
         version: &str,
     ) -> Result<Value, String> {
-        let definition = &kind.definition;
-        let wanted = format!("{}/{version}", definition.group);
-        let given = meta::api_version(&object).to_owned();
-        if given == wanted {
+        if meta::api_version(&object) == format!("{}/{version}", kind.definition.group) {
             return Ok(object);
         }
-        let (_, known) = meta::group_version(&given);
-        if definition.version(known).is_none() {
-            return Err(format!(
-                "request to convert CR from an invalid group/version: {given}"
-            ));
+        let mut converted = self.convert_all(kind, vec![object], version)?;
+        Ok(converted.swap_remove(0))
+    }
+
+    /// The same of many, none of which is of that version. A webhook is asked once.
+    pub(super) fn convert_all(
+        &self,
+        kind: &Kind,
+        mut objects: Vec<Value>,
+        version: &str,
+    ) -> Result<Vec<Value>, String> {
+        let definition = &kind.definition;
+        let wanted = format!("{}/{version}", definition.group);
+        for object in &objects {
+            let given = meta::api_version(object);
+            let (_, known) = meta::group_version(given);
+            if definition.version(known).is_none() {
+                return Err(format!(
+                    "request to convert CR from an invalid group/version: {given}"
+                ));
+            }
         }
         match self {
             Converter::Rename => {
-                meta::set_type(&mut object, &wanted, &definition.kind);
-                Ok(object)
+                for object in &mut objects {
+                    meta::set_type(object, &wanted, &definition.kind);
+                }
+                Ok(objects)
             }
-            // Handlers read objects as they go; meanwhile another thread does this one's other work.
-            Converter::Webhook(webhook) => tokio::task::block_in_place(|| {
-                tokio::runtime::Handle::current().block_on(webhook.convert(object, &wanted))
-            }),
+            // Handlers read objects as they go.
+            Converter::Webhook(webhook) => egress::wait(webhook.convert(&objects, &wanted)),
         }
     }
 }
 
 impl Webhook {
-    async fn convert(&self, object: Value, wanted: &str) -> Result<Value, String> {
+    /// Of one object or more; each answer is judged by what was sent.
+    async fn convert(&self, objects: &[Value], wanted: &str) -> Result<Vec<Value>, String> {
+        let first = objects.first().unwrap_or(&Value::Null);
         let name = format!(
             "conversion webhook for {}, Kind={}",
-            meta::api_version(&object),
-            meta::kind(&object)
+            meta::api_version(first),
+            meta::kind(first)
         );
-        let version = self
-            .review_version
-            .ok_or("no supported conversion review versions")?;
+        let converted = self.ask(objects, wanted).await.map_err(|why| match why {
+            Refused::Unspoken(why) => why,
+            Refused::Failed(why) => format!("{name} failed: {why}"),
+        })?;
+        if converted.len() != objects.len() {
+            return Err(format!(
+                "{name} returned {} objects, expected {}",
+                converted.len(),
+                objects.len()
+            ));
+        }
+        let pairs = objects.iter().zip(converted).enumerate();
+        let judged = pairs.map(|(index, (object, converted))| {
+            judge(object, converted, wanted, index).map_err(|why| format!("{name} returned {why}"))
+        });
+        judged.collect()
+    }
+
+    async fn ask(&self, objects: &[Value], wanted: &str) -> Result<Vec<Value>, Refused> {
+        let unspoken = || Refused::Unspoken("no supported conversion review versions".to_owned());
+        let version = self.review_version.ok_or_else(unspoken)?;
         let uid = uuid::Uuid::new_v4().to_string();
         let review = json!({
             "kind": "ConversionReview",
             "apiVersion": format!("apiextensions.k8s.io/{version}"),
-            "request": {"uid": uid, "desiredAPIVersion": wanted, "objects": [object]},
+            "request": {"uid": uid, "desiredAPIVersion": wanted, "objects": objects},
             // Go writes it though it is empty.
             "response": {"uid": "", "convertedObjects": null, "result": {"metadata": {}}},
         });
-        let answer = self
-            .client
-            .send(&self.lookup, review.to_string().into_bytes(), WITHIN)
-            .await;
-        let answer = answer.map_err(|why| format!("{name} failed: {why}"))?;
-        let mut converted =
-            converted(version, &uid, answer).map_err(|why| format!("{name} failed: {why}"))?;
-        if converted.len() != 1 {
-            return Err(format!(
-                "{name} returned {} objects, expected 1",
-                converted.len()
-            ));
-        }
-        let converted = converted.swap_remove(0);
-        let invalid = |what: &str, expected: &str, found: &str| {
-            format!(
-                "{name} returned invalid object at index 0: invalid {what} (expected {expected}, received {found})"
-            )
-        };
-        if meta::api_version(&converted) != wanted {
-            return Err(invalid(
-                "groupVersion",
-                wanted,
-                meta::api_version(&converted),
-            ));
-        }
-        if meta::kind(&converted) != meta::kind(&object) {
-            return Err(invalid("kind", meta::kind(&object), meta::kind(&converted)));
-        }
-        restore::same_object(&object, &converted)
-            .map_err(|why| format!("{name} returned invalid object: {why}"))?;
-        restore::metadata(&object, converted)
-            .map_err(|why| format!("{name} returned invalid metadata: {why}"))
+        let sent = review.to_string().into_bytes();
+        let answer = self.client.send(&self.lookup, sent, WITHIN).await;
+        let converted = answer.and_then(|answer| converted(version, &uid, answer));
+        converted.map_err(Refused::Failed)
     }
+}
+
+/// Why a webhook has converted nothing.
+enum Refused {
+    /// It was not even asked.
+    Unspoken(String),
+    Failed(String),
+}
+
+/// What a webhook made of one object, if it may (webhook_converter.go, Convert).
+fn judge(object: &Value, converted: Value, wanted: &str, index: usize) -> Result<Value, String> {
+    let invalid = |what: &str, expected: &str, found: &str| {
+        format!(
+            "invalid object at index {index}: invalid {what} (expected {expected}, received {found})"
+        )
+    };
+    let (version, kind) = (meta::api_version(&converted), meta::kind(&converted));
+    if version != wanted {
+        return Err(invalid("groupVersion", wanted, version));
+    }
+    if kind != meta::kind(object) {
+        return Err(invalid("kind", meta::kind(object), kind));
+    }
+    restore::same_object(object, &converted).map_err(|why| format!("invalid object: {why}"))?;
+    restore::metadata(object, converted).map_err(|why| format!("invalid metadata: {why}"))
 }
 
 /// The objects of an answer (getConvertedObjectsFromResponse). Only the newer version says whose answer it is.

@@ -5,12 +5,14 @@ use super::strategy::Custom;
 use super::{Codec, Converter, Face, Kind, Set, Standing, interned};
 use crate::admission::Lookup;
 use crate::api::Api;
-use crate::cacher::{CacheWatch, Cached, ResourceCache};
+use crate::cacher::{Cached, ResourceCache};
+use crate::controllers::definitions::is_settled;
 use crate::endpoint::Endpoint;
 use crate::registry::{Registry, conditions};
 use crate::storage::Layout;
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use triad_kv::Revision;
 use triad_machinery::custom::{Definition, Version};
@@ -22,35 +24,33 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Serves what is defined now; called before the first request is taken.
 pub(crate) async fn serve(api: &Arc<Api>) {
-    if let Err(error) = round(api).await {
+    if let Err(error) = round(api, None).await {
         tracing::warn!(%error, "custom resources cannot be served yet; trying again");
     }
 }
 
 /// Follows the definitions for as long as the server runs.
 pub(crate) async fn follow(api: Arc<Api>) {
+    let mut level = None;
     loop {
-        let pause = match round(&api).await {
-            Ok(revision) => changed(&api, revision).await,
+        match round(&api, level).await {
+            Ok(revision) => {
+                level = Some(revision);
+                changed(&api, revision).await;
+            }
             Err(error) => {
                 tracing::warn!(%error, "custom resources are not level with their definitions; trying again");
-                false
+                tokio::time::sleep(RETRY).await;
             }
-        };
-        if !pause {
-            tokio::time::sleep(RETRY).await;
         }
     }
 }
 
-/// Waits for a change after a revision; false: it cannot be waited for.
-async fn changed(api: &Api, after: Revision) -> bool {
-    let Some(definitions) = definitions(api) else {
-        return std::future::pending().await;
-    };
-    match CacheWatch::new(api.cacher.clone(), definitions.cache.clone(), after) {
-        Ok(mut watch) => watch.next().await.is_ok(),
-        Err(_) => false,
+/// Waits for a change after a revision.
+async fn changed(api: &Api, after: Revision) {
+    match definitions(api) {
+        Some(definitions) => api.cacher.changed(&definitions.cache, after).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -59,50 +59,82 @@ fn definitions(api: &Api) -> Option<&Arc<Registry>> {
         .registry("apiextensions.k8s.io", "customresourcedefinitions")
 }
 
+/// Whether all is served that the cache of definitions shows.
+pub(super) fn is_level(api: &Api) -> bool {
+    let level = Revision(api.endpoints.customs.level.load(Ordering::Acquire));
+    definitions(api).is_none_or(|definitions| definitions.cache.snapshot().revision <= level)
+}
+
 /// A definition that is to be served, and what served it before.
 struct Wanted {
-    name: String,
     kind: Arc<Kind>,
     cache: Option<Arc<ResourceCache>>,
 }
 
-/// Brings what is served level with the definitions; the revision that they were looked at.
-async fn round(api: &Arc<Api>) -> Result<Revision, triad_kv::Error> {
-    let customs = &api.endpoints.customs;
+/// What is served of one definition from now on.
+type Change = (Arc<str>, Option<Arc<Standing>>);
+
+/// Brings what is served level with the definitions that changed since the round before; the revision that they were looked at.
+async fn round(api: &Arc<Api>, after: Option<Revision>) -> Result<Revision, triad_kv::Error> {
     let Some(definitions) = definitions(api) else {
         return Ok(api.cacher.progress());
     };
-    let (revision, snapshot) = api.cacher.view(&definitions.cache);
-    let before = customs.set.load_full();
-    let (mut kept, mut wanted) = (HashMap::new(), Vec::new());
-    for cached in snapshot.objects.values() {
-        let known = before.by_name.get(&*cached.name);
-        if let Some(known) = known.filter(|known| known.kind.revision == cached.revision) {
-            kept.insert(known.kind.definition.name.clone(), known.clone());
-        } else if let Some(new) = read(api, &definitions.layout, cached) {
-            wanted.push(want(new, known));
+    // Before the changes are asked for: none up to here is missing among them.
+    let revision = api.cacher.progress();
+    let before = api.endpoints.customs.set.load_full();
+    let keys = keys(&definitions.cache, &before, after);
+    let snapshot = definitions.cache.snapshot();
+    let (mut wanted, mut changes) = (Vec::new(), Vec::new());
+    for key in keys {
+        let cached = snapshot.objects.get(&key);
+        let name = &key[definitions.layout.prefix.len()..];
+        let known = before.by_name.get(name);
+        if known.map(|known| known.kind.revision) == cached.map(|cached| cached.revision) {
+            continue;
+        }
+        match cached.and_then(|cached| read(api, &definitions.layout, cached)) {
+            Some(new) => wanted.push(want(new, known)),
+            None if known.is_some() => changes.push((name.into(), None)),
+            None => {}
         }
     }
-    if wanted.is_empty() && kept.len() == before.by_name.len() {
-        return Ok(revision);
+    changes.extend(stand(api, wanted).await?);
+    if !changes.is_empty() {
+        install(api, &before, changes);
     }
-    let new: Vec<&Wanted> = wanted
-        .iter()
-        .filter(|wanted| wanted.cache.is_none())
-        .collect();
-    let layouts = new
-        .iter()
-        .map(|wanted| cache_layout(&wanted.kind))
-        .collect();
-    let mut caches = api.cacher.adopt(layouts).await?.into_iter();
-    for wanted in wanted {
-        let Some(cache) = wanted.cache.or_else(|| caches.next()) else {
-            continue;
-        };
-        kept.insert(wanted.name, Arc::new(standing(api, wanted.kind, cache)));
-    }
-    install(api, &before, kept);
+    let level = &api.endpoints.customs.level;
+    level.fetch_max(revision.0, Ordering::AcqRel);
     Ok(revision)
+}
+
+/// The definitions to look at: those that changed, or all that are there or served where nobody knows.
+fn keys(cache: &ResourceCache, before: &Set, after: Option<Revision>) -> BTreeSet<Arc<str>> {
+    let changed = after.and_then(|after| cache.keys_after(after));
+    changed.unwrap_or_else(|| {
+        let served = before.by_name.keys();
+        let mut all: BTreeSet<Arc<str>> = served
+            .map(|name| cache.layout.key("", name).into())
+            .collect();
+        all.extend(cache.snapshot().objects.keys().cloned());
+        all
+    })
+}
+
+/// Everything that serves these.
+async fn stand(api: &Api, wanted: Vec<Wanted>) -> Result<Vec<Change>, triad_kv::Error> {
+    let new = wanted.iter().filter(|wanted| wanted.cache.is_none());
+    let layouts: Vec<_> = new.map(|wanted| cache_layout(&wanted.kind)).collect();
+    let mut caches = match layouts.is_empty() {
+        true => Vec::new(),
+        false => api.cacher.adopt(layouts).await?,
+    }
+    .into_iter();
+    let stand = |wanted: Wanted| {
+        let cache = wanted.cache.or_else(|| caches.next())?;
+        let name = wanted.kind.definition.name.as_str().into();
+        Some((name, Some(Arc::new(standing(api, wanted.kind, cache)))))
+    };
+    Ok(wanted.into_iter().filter_map(stand).collect())
 }
 
 /// Reads a definition that is there to be used, or goes and has been.
@@ -111,7 +143,7 @@ fn read(api: &Api, layout: &Layout, cached: &Cached) -> Option<Kind> {
         Ok(object) => object,
         Err(error) => {
             tracing::error!(
-                definition = &*cached.name,
+                definition = cached.name(),
                 error,
                 "a definition cannot be read"
             );
@@ -140,6 +172,7 @@ fn read(api: &Api, layout: &Layout, cached: &Cached) -> Option<Kind> {
         definition,
         revision: cached.revision,
         established: conditions::is_true(&object, "Established"),
+        settled: is_settled(&object),
         converter,
     })
 }
@@ -154,7 +187,6 @@ fn want(new: Kind, known: Option<&Arc<Standing>>) -> Wanted {
     };
     Wanted {
         cache: known.filter(same_index).map(|known| known.cache.clone()),
-        name: new.definition.name.clone(),
         kind: Arc::new(new),
     }
 }
@@ -249,18 +281,20 @@ fn endpoint(
 }
 
 /// Serves these from now on, and lets go of the caches that nobody needs any more.
-fn install(api: &Api, before: &Set, by_name: HashMap<String, Arc<Standing>>) {
+fn install(api: &Api, before: &Set, changes: Vec<Change>) {
     let customs = &api.endpoints.customs;
-    let endpoints = by_name.values().flat_map(|standing| &standing.endpoints);
-    let by_path = endpoints
-        .map(|(path, endpoint)| (path.clone(), endpoint.clone()))
-        .collect();
-    let gone = before.by_name.iter().filter(|(name, old)| {
-        let new = by_name.get(*name);
-        new.is_none_or(|new| !Arc::ptr_eq(&new.cache, &old.cache))
-    });
-    let gone: Vec<_> = gone.map(|(_, old)| old.cache.clone()).collect();
-    customs.set.store(Arc::new(Set { by_path, by_name }));
+    let mut set = before.clone();
+    let mut gone = Vec::new();
+    for (name, new) in changes {
+        let old = before.by_name.get(&name).map(|old| old.cache.clone());
+        let kept = |old: &Arc<ResourceCache>| {
+            let new = new.as_ref().map(|new| &new.cache);
+            new.is_some_and(|new| Arc::ptr_eq(new, old))
+        };
+        gone.extend(old.filter(|old| !kept(old)));
+        set.put(&name, new);
+    }
+    customs.set.store(Arc::new(set));
     gone.iter().for_each(|cache| api.cacher.forget(cache));
     customs
         .generation

@@ -238,3 +238,132 @@ async fn a_namespace_takes_custom_objects_with_it() {
         })
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_name_gets_it_when_it_is_free() {
+    let server = Server::start("none").await;
+    defined(&server).await;
+    let mut second = definition();
+    second["metadata"]["name"] = "gadgets.example.com".into();
+    second["spec"]["names"] = json!({"plural": "gadgets", "singular": "gadget", "kind": "Widget", "listKind": "GadgetList"});
+    server.create(DEFINITIONS, "", second).await;
+    let accepted = |server: &Server| {
+        let found = server
+            .get(DEFINITIONS, "", "gadgets.example.com")
+            .expect("defined");
+        conditions::find(&found, "NamesAccepted").map(|condition| condition["status"].clone())
+    };
+    let refused = |server: &Server| accepted(server) == Some(json!("False"));
+    server.eventually("the kind is another's", refused).await;
+    assert!(
+        server
+            .api
+            .endpoints
+            .customs
+            .registry("gadgets.example.com")
+            .is_none()
+    );
+    server.delete(DEFINITIONS, "", WIDGETS, "Background").await;
+    let served = |server: &Server| {
+        server
+            .api
+            .endpoints
+            .customs
+            .registry("gadgets.example.com")
+            .is_some()
+    };
+    server.eventually("it is free and taken", served).await;
+    assert_eq!(accepted(&server), Some(json!("True")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_service_of_a_kind_is_kept_as_it_should_be() {
+    const SERVICES: &str = "apiservices.apiregistration.k8s.io";
+    let server = Server::start("none").await;
+    defined(&server).await;
+    let priority = |server: &Server| {
+        let found = server.get(SERVICES, "", "v2.example.com")?;
+        found["spec"]["versionPriority"].as_i64()
+    };
+    let whole = |server: &Server| priority(server) == Some(100);
+    server.eventually("it is there", whole).await;
+    let spec = json!({"spec": {"versionPriority": 7}});
+    server.patch(SERVICES, "", "v2.example.com", spec).await;
+    server.eventually("it is mended", whole).await;
+    server
+        .delete(SERVICES, "", "v2.example.com", "Background")
+        .await;
+    server.eventually("it is made again", whole).await;
+    server.delete(DEFINITIONS, "", WIDGETS, "Background").await;
+    let gone = |server: &Server| priority(server).is_none();
+    server.eventually("it goes with its kind", gone).await;
+}
+
+/// The tag of the document of a group and version, as the index has it.
+fn tag(server: &Server, name: &str) -> Option<String> {
+    let (api, headers) = (&server.api, http::HeaderMap::new());
+    let (customs, others) = (&api.endpoints.customs, api.aggregation.others());
+    let query = crate::query::Query::parse("");
+    let answer = api.openapi.answer(
+        customs,
+        &others,
+        &http::Method::GET,
+        "/openapi/v3",
+        &headers,
+        &query,
+    );
+    let text = match answer.expect("a path of OpenAPI").into_body() {
+        crate::body::Body::Pieces(pieces) => pieces.into_iter().flatten().collect::<Vec<u8>>(),
+        _ => panic!("the index is no stream"),
+    };
+    let index: Value = serde_json::from_slice(&text).expect("JSON");
+    Some(
+        index["paths"][name]["serverRelativeURL"]
+            .as_str()?
+            .to_owned(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_has_another_tag_when_it_says_something_else() {
+    let server = Server::start("none").await;
+    defined(&server).await;
+    let of = |version: &str| format!("apis/example.com/{version}");
+    let both = |server: &Server| tag(server, &of("v1")).zip(tag(server, &of("v2")));
+    let shown = |server: &Server| both(server).is_some();
+    server.eventually("both are shown", shown).await;
+    let (first, second) = both(&server).expect("shown");
+    assert_ne!(
+        first.split_once('=').expect("a tag").1,
+        second.split_once('=').expect("a tag").1
+    );
+
+    let before = server.api.endpoints.customs.generation();
+    let label = json!({"metadata": {"labels": {"a": "b"}}});
+    server.patch(DEFINITIONS, "", WIDGETS, label).await;
+    let moved = |server: &Server| server.api.endpoints.customs.generation() > before;
+    server.eventually("it was read again", moved).await;
+    assert_eq!(
+        tag(&server, &of("v1")),
+        Some(first.clone()),
+        "it says the same"
+    );
+
+    let mut versions = definition()["spec"]["versions"].clone();
+    versions[0]["schema"]["openAPIV3Schema"]["properties"]["color"] = json!({"type": "string"});
+    server
+        .patch(
+            DEFINITIONS,
+            "",
+            WIDGETS,
+            json!({"spec": {"versions": versions}}),
+        )
+        .await;
+    let other = |server: &Server| tag(server, &of("v1")) != Some(first.clone());
+    server.eventually("the first has another tag", other).await;
+    assert_eq!(
+        tag(&server, &of("v2")),
+        Some(second),
+        "the second says the same"
+    );
+}

@@ -178,14 +178,15 @@ impl ServerCertVerifier for Verifier {
 }
 
 /// What went wrong in a handshake, as Go says it.
-pub(super) fn shown(error: &std::io::Error) -> String {
+pub(crate) fn shown(error: &std::io::Error) -> String {
     let inner = error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<Error>());
     let why = match inner {
-        Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
-            "x509: certificate signed by unknown authority"
-        }
+        // The second where another authority bears the same name.
+        Some(Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        )) => "x509: certificate signed by unknown authority",
         Some(Error::InvalidCertificate(
             CertificateError::Expired | CertificateError::ExpiredContext { .. },
         )) => "x509: certificate has expired or is not yet valid",

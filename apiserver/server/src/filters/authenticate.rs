@@ -1,39 +1,39 @@
-//! Who makes a request: client certificate, then bearer token, then anonymous (apiserver pkg/authentication/request).
+//! Who makes a request: client certificate, then password or bearer token, then anonymous (apiserver pkg/authentication/request).
 //!
 //! A request with a certificate or token that proves nothing is 401; one without any is anonymous where that is on.
 
+mod bootstrap_token;
+mod certificate;
 pub(crate) mod configuration;
 mod jwt;
-mod token_file;
+mod socket_token;
+mod user_file;
 pub(crate) mod webhook;
 
+use crate::filters::following::follow;
 use crate::filters::request_info::RequestInfo;
 use crate::options::{Config, RequestHeader};
 use crate::service_accounts::Tokens;
-use crate::tls::certificates;
 use crate::user::User;
 use anyhow::{Context, Result, anyhow};
 use arc_swap::ArcSwap;
+use certificate::{Authority, Proved, subject};
 use configuration::Configured;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use parking_lot::RwLock;
-use rustls::RootCertStore;
-use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::WebPkiClientVerifier;
-use rustls::server::danger::ClientCertVerifier;
+use rustls::pki_types::CertificateDer;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
-use token_file::read_tokens;
+use user_file::{Passwords, read_tokens};
 use webhook::Webhook;
 
-/// What the connection proved: its client certificate chain, and the user it stands for, worked out once.
+/// What the connection proved: its client certificate chain, and what was found out of it.
 pub(crate) struct Peer {
     pub(crate) address: std::net::SocketAddr,
     chain: Vec<CertificateDer<'static>>,
-    resolved: RwLock<Option<Option<User>>>,
+    proved: RwLock<Option<Proved>>,
     /// The connection came in where no proof is asked for.
     pub(crate) trusted: bool,
 }
@@ -43,7 +43,7 @@ impl Peer {
         Peer {
             address,
             chain,
-            resolved: RwLock::new(None),
+            proved: RwLock::new(None),
             trusted: false,
         }
     }
@@ -58,9 +58,11 @@ impl Peer {
 }
 
 pub(crate) struct Authenticator {
-    client_ca: Option<Arc<dyn ClientCertVerifier>>,
+    client_ca: Authority,
     front_proxy: Option<FrontProxy>,
     static_tokens: HashMap<String, User>,
+    passwords: Option<Passwords>,
+    takes_bootstrap_tokens: bool,
     pub(crate) tokens: Tokens,
     options: configuration::Options,
     configured: ArcSwap<Configured>,
@@ -69,11 +71,8 @@ pub(crate) struct Authenticator {
     own_issuers: Vec<String>,
 }
 
-/// How often the file of issuers is looked at.
-const LOOK_AT_FILE: Duration = Duration::from_secs(1);
-
 struct FrontProxy {
-    verifier: Arc<dyn ClientCertVerifier>,
+    authority: Authority,
     config: RequestHeader,
 }
 
@@ -84,13 +83,13 @@ impl Authenticator {
     pub(crate) fn new(client_ca: &Path, tokens: Tokens, config: &Config) -> Result<Self> {
         let front_proxy = match &config.request_header {
             Some(header) => Some(FrontProxy {
-                verifier: verifier(&header.ca_file)?,
+                authority: Authority::read(&header.ca_file)?,
                 config: header.clone(),
             }),
             None => None,
         };
         let options = config.authentication.clone();
-        let own_issuers = config.service_account_issuers.clone();
+        let own_issuers = config.service_accounts.issuers.clone();
         let configured = match &options.config_file {
             None => configuration::of_flags(&options),
             Some(file) => {
@@ -102,6 +101,11 @@ impl Authenticator {
         };
         let configured = Arc::new(configured.map_err(|why| anyhow!(why))?);
         configured.begin();
+        if config.basic_auth_file.is_some() {
+            tracing::warn!(
+                "--basic-auth-file: passwords are sent with every request and never change by themselves; tokens and certificates serve better"
+            );
+        }
         let webhook = config.token_webhook.as_ref().map(Webhook::new).transpose();
         Ok(Authenticator {
             options,
@@ -109,7 +113,13 @@ impl Authenticator {
             webhook: webhook
                 .map_err(|why| anyhow!("--authentication-token-webhook-config-file: {why}"))?,
             own_issuers,
-            client_ca: Some(verifier(client_ca)?),
+            client_ca: Authority::read(client_ca)?,
+            passwords: config
+                .basic_auth_file
+                .as_deref()
+                .map(Passwords::read)
+                .transpose()?,
+            takes_bootstrap_tokens: config.bootstrap_tokens,
             front_proxy,
             tokens,
             static_tokens: config
@@ -121,35 +131,32 @@ impl Authenticator {
         })
     }
 
-    /// Follows the file of issuers, if there is one. What is wrong with a new text leaves what was in force in place.
+    /// Follows the files of CAs and of issuers. What is wrong with a new text leaves what was in force in place.
     pub(crate) async fn follow(&self) {
+        let proxy = async {
+            if let Some(proxy) = &self.front_proxy {
+                proxy.authority.follow("front proxy's CA").await;
+            }
+        };
+        tokio::join!(
+            self.client_ca.follow("client CA"),
+            proxy,
+            self.follow_issuers()
+        );
+    }
+
+    async fn follow_issuers(&self) {
         let Some(file) = self.options.config_file.clone() else {
             return;
         };
-        let mut known = tokio::fs::read(&file).await.unwrap_or_default();
-        loop {
-            tokio::time::sleep(LOOK_AT_FILE).await;
-            let text = match tokio::fs::read(&file).await {
-                Ok(text) if text == known => continue,
-                Ok(text) => text,
-                Err(error) => {
-                    tracing::error!(%error, file = %file.display(), "cannot read the authentication configuration; the one before stays");
-                    continue;
-                }
-            };
-            match configuration::of_file(&text, &self.options, &self.own_issuers) {
-                Ok(configured) => {
-                    let configured = Arc::new(configured);
-                    configured.begin();
-                    self.configured.store(configured);
-                    tracing::info!(file = %file.display(), "reloaded the authentication configuration");
-                }
-                Err(error) => {
-                    tracing::error!(error, file = %file.display(), "the new authentication configuration is wrong; the one before stays")
-                }
-            }
-            known = text;
-        }
+        follow(&file, "authentication configuration", |text| {
+            let configured = configuration::of_file(text, &self.options, &self.own_issuers)?;
+            let configured = Arc::new(configured);
+            configured.begin();
+            self.configured.store(configured);
+            Ok(())
+        })
+        .await;
     }
 
     /// Waits for other servers, where tokens are theirs.
@@ -167,14 +174,26 @@ impl Authenticator {
         {
             return Ok(user.authenticated());
         }
+        let given = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok());
+        let basic = self.passwords.as_ref().zip(given);
+        if let Some(proved) = basic.and_then(|(passwords, given)| passwords.check(given)) {
+            headers.remove(AUTHORIZATION);
+            return proved.map(User::authenticated).ok_or(Unauthorized);
+        }
         let bearer = headers
             .get(AUTHORIZATION)
             .and_then(|v| v.to_str().ok())
             .and_then(bearer_token)
             .map(str::to_owned);
-        if let Some(token) = bearer {
-            // The token goes no further than this: neither handlers nor logs see it.
-            headers.remove(AUTHORIZATION);
+        // The token goes no further than this: neither handlers nor logs see it.
+        let token = match bearer {
+            Some(token) => {
+                headers.remove(AUTHORIZATION);
+                Some(token)
+            }
+            None => socket_token::take_token(headers)?,
+        };
+        if let Some(token) = token {
             let reviewed = self.review_token(&token, &[]).await;
             return reviewed.map(|(user, _)| user).map_err(|_| Unauthorized);
         }
@@ -189,7 +208,7 @@ impl Authenticator {
     }
 
     /// The user that a bearer token stands for, for given audiences (none: this server's own), with those that fit. The error says
-    /// what is wrong. The order is upstream's: the file, this server's own tokens, other issuers, the webhook.
+    /// what is wrong. The order is upstream's: the file, this server's own tokens, bootstrap tokens, other issuers, the webhook.
     pub(crate) async fn review_token(
         &self,
         token: &str,
@@ -205,6 +224,11 @@ impl Authenticator {
             Some(Ok((user, matching))) => return Ok((user.authenticated(), matching)),
             Some(Err(why)) => errors.push(why),
             None => {}
+        }
+        if let Some(user) = self.by_bootstrap_token(token)
+            && let Some(matching) = self.agnostic(audiences)
+        {
+            return Ok((user.authenticated(), matching));
         }
         let configured = self.configured.load_full();
         for issuer in &configured.issuers {
@@ -227,6 +251,14 @@ impl Authenticator {
         })
     }
 
+    fn by_bootstrap_token(&self, token: &str) -> Option<User> {
+        let name = bootstrap_token::secret_of(token).filter(|_| self.takes_bootstrap_tokens)?;
+        let secret = self
+            .tokens
+            .bound_object("Secret", bootstrap_token::NAMESPACE, &name)?;
+        bootstrap_token::user(token, &secret)
+    }
+
     fn wanted<'a>(&'a self, audiences: &'a [String]) -> &'a [String] {
         match audiences {
             [] => self.tokens.audiences(),
@@ -243,16 +275,10 @@ impl Authenticator {
     }
 
     fn by_certificate(&self, peer: &Peer) -> Option<User> {
-        if let Some(resolved) = &*peer.resolved.read() {
-            return resolved.clone();
-        }
-        let user = self
-            .client_ca
-            .as_ref()
-            .filter(|ca| verified(ca, &peer.chain))
-            .and_then(|_| subject(&peer.chain[0]));
-        *peer.resolved.write() = Some(user.clone());
-        user
+        let known = peer.proved.read().clone();
+        let proved = self.client_ca.user(&peer.chain, known.as_ref());
+        *peer.proved.write() = Some(proved.clone());
+        proved.into_user()
     }
 
     fn front_proxy_trusts(&self, peer: &Peer) -> bool {
@@ -270,7 +296,7 @@ impl Authenticator {
             names
                 .iter()
                 .flat_map(|name| headers.get_all(name.as_str()))
-                .filter_map(|v| v.to_str().ok())
+                .filter_map(super::header_text)
                 .map(str::to_owned)
                 .collect()
         };
@@ -288,9 +314,8 @@ impl Authenticator {
             .map(|prefix| prefix.to_lowercase())
         {
             for (header, value) in headers.iter() {
-                if let (Some(key), Ok(value)) =
-                    (header.as_str().strip_prefix(&prefix), value.to_str())
-                {
+                let key = header.as_str().strip_prefix(&prefix);
+                if let (Some(key), Some(value)) = (key, super::header_text(value)) {
                     let key = super::request_info::percent_decode(key).to_lowercase();
                     extra.entry(key).or_default().push(value.to_owned());
                 }
@@ -311,54 +336,12 @@ impl Authenticator {
 
 impl FrontProxy {
     fn trusts(&self, peer: &Peer) -> bool {
-        if peer.chain.is_empty() || !verified(&self.verifier, &peer.chain) {
+        if peer.chain.is_empty() || !self.authority.vouches_for(&peer.chain) {
             return false;
         }
         let names = &self.config.allowed_names;
         names.is_empty() || subject(&peer.chain[0]).is_some_and(|user| names.contains(&user.name))
     }
-}
-
-fn verifier(file: &Path) -> Result<Arc<dyn ClientCertVerifier>> {
-    let mut roots = RootCertStore::empty();
-    for cert in certificates(file)? {
-        roots.add(cert).with_context(|| {
-            format!("{} holds a certificate that cannot be a CA", file.display())
-        })?;
-    }
-    WebPkiClientVerifier::builder(Arc::new(roots))
-        .build()
-        .map(|v| v as Arc<dyn ClientCertVerifier>)
-        .with_context(|| format!("cannot use the CA in {}", file.display()))
-}
-
-fn verified(verifier: &Arc<dyn ClientCertVerifier>, chain: &[CertificateDer<'static>]) -> bool {
-    verifier
-        .verify_client_cert(&chain[0], &chain[1..], UnixTime::now())
-        .is_ok()
-}
-
-/// CN is the user, each O a group; a certificate without CN is nobody.
-fn subject(cert: &CertificateDer<'_>) -> Option<User> {
-    let (_, cert) = x509_parser::parse_x509_certificate(cert).ok()?;
-    let name = cert
-        .subject()
-        .iter_common_name()
-        .next()?
-        .as_str()
-        .ok()?
-        .to_owned();
-    let groups = cert
-        .subject()
-        .iter_organization()
-        .filter_map(|o| o.as_str().ok())
-        .map(str::to_owned)
-        .collect();
-    (!name.is_empty()).then(|| User {
-        name,
-        groups,
-        ..User::default()
-    })
 }
 
 /// The token of `Authorization: Bearer TOKEN`; None for other schemes and for an empty token.

@@ -10,6 +10,8 @@ mod rules;
 mod webhook;
 
 use crate::cacher::Cacher;
+use crate::egress;
+use crate::filters::following::follow;
 use crate::filters::request_info::RequestInfo;
 use crate::user::{MASTERS, User};
 use abac::Abac;
@@ -19,7 +21,6 @@ use configuration::Options;
 use node::NodeAuthorizer;
 use rbac::Rbac;
 use std::sync::Arc;
-use std::time::Duration;
 use triad_machinery::selector::{FieldSelector, LabelSelector};
 
 /// What is to be judged: a request's attributes, or those that a review asks about.
@@ -118,9 +119,6 @@ pub(crate) enum Decision {
     NoOpinion(String),
 }
 
-/// How often the file of authorizers is looked at.
-const LOOK_AT_FILE: Duration = Duration::from_secs(1);
-
 #[derive(Clone)]
 enum Mode {
     AlwaysAllow,
@@ -206,29 +204,12 @@ impl Authorizer {
         let Some(file) = self.options.config_file.clone() else {
             return;
         };
-        let mut known = tokio::fs::read(&file).await.unwrap_or_default();
-        loop {
-            tokio::time::sleep(LOOK_AT_FILE).await;
-            let text = match tokio::fs::read(&file).await {
-                Ok(text) if text == known => continue,
-                Ok(text) => text,
-                Err(error) => {
-                    tracing::error!(%error, file = %file.display(), "cannot read the authorization configuration; the one before stays");
-                    continue;
-                }
-            };
-            let chosen = configuration::of_file(&text, &self.required);
-            match chosen.and_then(|chosen| self.made(chosen)) {
-                Ok(modes) => {
-                    self.modes.store(Arc::new(modes));
-                    tracing::info!(file = %file.display(), "reloaded the authorization configuration");
-                }
-                Err(error) => {
-                    tracing::error!(error, file = %file.display(), "the new authorization configuration is wrong; the one before stays")
-                }
-            }
-            known = text;
-        }
+        follow(&file, "authorization configuration", |text| {
+            let chosen = configuration::of_file(text, &self.required)?;
+            self.modes.store(Arc::new(self.made(chosen)?));
+            Ok(())
+        })
+        .await;
     }
 
     /// What the authorizers say. Waits for webhooks.
@@ -262,8 +243,7 @@ impl Authorizer {
         use futures_util::FutureExt as _;
         let asks = |(_, mode): &(String, Mode)| matches!(mode, Mode::Webhook(_));
         if self.modes.load().iter().any(asks) {
-            let runtime = tokio::runtime::Handle::current();
-            return tokio::task::block_in_place(|| runtime.block_on(self.decide(user, attributes)));
+            return egress::wait(self.decide(user, attributes));
         }
         let decided = self.decide(user, attributes).now_or_never();
         decided.unwrap_or_else(|| Decision::NoOpinion(String::new()))

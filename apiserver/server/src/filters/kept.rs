@@ -6,26 +6,26 @@ use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 /// So many at most: when full, those that are over go first, then all.
-pub(super) struct Kept<K, V> {
+pub(crate) struct Kept<K, V> {
     most: usize,
     answers: Mutex<HashMap<K, (Instant, V)>>,
 }
 
 impl<K: Eq + Hash, V: Clone> Kept<K, V> {
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Kept {
             most,
             answers: Mutex::default(),
         }
     }
 
-    pub(super) fn get(&self, key: &K) -> Option<V> {
+    pub(crate) fn get(&self, key: &K) -> Option<V> {
         let answers = self.answers.lock();
         let (until, answer) = answers.get(key)?;
         (Instant::now() < *until).then(|| answer.clone())
     }
 
-    pub(super) fn put(&self, key: K, answer: V, ttl: Duration) {
+    pub(crate) fn put(&self, key: K, answer: V, ttl: Duration) {
         if ttl.is_zero() {
             return;
         }

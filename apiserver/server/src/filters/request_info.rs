@@ -120,7 +120,9 @@ impl RequestInfo {
 
 /// Upstream's conversion of the query to a bool: present without a value counts.
 pub(crate) fn watch_requested(query: &Query) -> bool {
-    query.get("watch").is_some_and(crate::query::truthy)
+    query
+        .get("watch")
+        .is_some_and(triad_machinery::codec::query::is_true)
 }
 
 fn exact_name(selector: &str) -> Option<String> {
@@ -129,6 +131,18 @@ fn exact_name(selector: &str) -> Option<String> {
         (field == "metadata.name" && !value.is_empty()).then(|| value.to_owned())
     });
     names.next()
+}
+
+/// Encodes as %XX what is neither alphanumeric nor among those that may stand.
+pub(crate) fn percent_encode(text: &str, may_stand: &[u8]) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte.is_ascii_alphanumeric() || may_stand.contains(&byte) {
+            true => out.push(byte as char),
+            false => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
 }
 
 /// Decodes %XX; anything else stays as it is.

@@ -101,9 +101,17 @@ impl Call {
                 })
             }
             Media::Json => {
-                let found = json::interpret(body).map_err(|e| unrecognized(e.to_string()))?;
+                let decoded = json::decode(body, expected.ty, strictness);
+                let found = match &decoded {
+                    Ok(decoded) if strictness == Strictness::Report => stated_once(decoded),
+                    _ => None,
+                };
+                let found = match found {
+                    Some(found) => found,
+                    None => json::interpret(body).map_err(|e| unrecognized(e.to_string()))?,
+                };
                 self.check_kind(&found, expected)?;
-                json::decode(body, expected.ty, strictness)
+                decoded
             }
             Media::Yaml => {
                 let text = yaml::to_json(body).map_err(|e| unrecognized(e.to_string()))?;
@@ -217,6 +225,19 @@ impl Call {
     }
 }
 
+/// What an object says that it is; none where a look at the body might find that said twice, or in other letters (which count there):
+/// where the strict decoder has found something.
+fn stated_once(decoded: &Decoded) -> Option<TypeMeta> {
+    let (kind, api_version) = (
+        meta::kind(&decoded.value),
+        meta::api_version(&decoded.value),
+    );
+    decoded.strict_errors.is_empty().then(|| TypeMeta {
+        api_version: api_version.to_owned(),
+        kind: kind.to_owned(),
+    })
+}
+
 /// One kind given where another is taken: both by their Go names, the second that of the internal type.
 pub(super) fn unknown_conversion(version: &str, kind: &str, to: TypeId) -> String {
     let package = &schema().package_of(to).name;
@@ -268,4 +289,41 @@ pub(crate) fn quoted(body: &[u8]) -> String {
     }
     let hex: String = head.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{hex}{more}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the decoder says of kind and apiVersion is what a look at the body finds, wherever it says something.
+    #[test]
+    fn what_is_stated_once_is_what_is_found() {
+        let ty = schema().kind("", "v1", "ConfigMap").expect("a kind");
+        for (body, once) in [
+            (
+                r#"{"kind":"ConfigMap","apiVersion":"v1","data":{"kind":"x"}}"#,
+                true,
+            ),
+            (
+                r#"{"metadata":{"name":"a"},"apiVersion":"apps/v1","kind":"Pod"}"#,
+                true,
+            ),
+            (r#"{"kind":null,"apiVersion":"","data":{}}"#, true),
+            ("{}", true),
+            ("null", true),
+            (r#"{"kind":"Pod","kind":"ConfigMap"}"#, false),
+            (r#"{"kind":"ConfigMap","KIND":"Pod"}"#, false),
+            (
+                r#"{"kind":"ConfigMap","ApiVersion":"v2","apiVersion":"v1"}"#,
+                false,
+            ),
+            (r#"{"kind":"ConfigMap","unknown":1}"#, false),
+        ] {
+            let decoded = json::decode(body.as_bytes(), ty, Strictness::Report).expect("JSON");
+            let stated = stated_once(&decoded);
+            assert_eq!(stated.is_some(), once, "{body}");
+            let found = json::interpret(body.as_bytes()).expect("JSON");
+            assert!(stated.is_none_or(|stated| stated == found), "{body}");
+        }
+    }
 }

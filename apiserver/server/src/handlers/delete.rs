@@ -67,7 +67,7 @@ pub(crate) async fn delete_collection(call: &mut Call) -> Result<Reply, Status> 
                 return Ok(Vec::new());
             };
             registry
-                .delete_listed(old, &item.namespace, &item.name, &options)
+                .delete_listed(old, item.namespace(), item.name(), &options)
                 .await?;
             Ok::<_, Status>(warnings)
         }
@@ -98,7 +98,7 @@ fn judged(
     stream::iter(items).then(move |item| {
         let (registry, api, attributes) = (registry.clone(), api.clone(), attributes.clone());
         async move {
-            let Some(old) = registry.get_local(&item.namespace, &item.name)? else {
+            let Some(old) = registry.get_local(item.namespace(), item.name())? else {
                 return Ok(None);
             };
             let judge = api.admission.validate(&attributes, None, Some(&old.object));

@@ -16,6 +16,9 @@ use triad_machinery::codec::json::encode_untyped;
 use triad_machinery::printers::{IncludeObject, Rows, columns_of};
 use triad_machinery::status::Status;
 
+/// What stands behind the items of a list as JSON.
+pub(super) const JSON_TAIL: &str = "]}\n";
+
 pub(crate) enum Form {
     Json,
     Protobuf,
@@ -201,7 +204,7 @@ impl Form {
                 out.extend_from_slice(&encode_untyped(rest)[1..]);
                 out.push(b'\n');
             }
-            Form::Json | Form::MetadataJson(_) => out.extend_from_slice(b"]}\n"),
+            Form::Json | Form::MetadataJson(_) => out.extend_from_slice(JSON_TAIL.as_bytes()),
         }
     }
 }

@@ -6,6 +6,7 @@ use super::chunks::{Chunks, Indented};
 use super::form::Form;
 use super::params::{ListOptions, Match};
 use super::read::{not_older_than, parse_version};
+use super::zipped::zippable;
 use super::{Call, transform};
 use crate::cacher::{Cached, Snapshot};
 use crate::negotiate::{Accepted, Offer};
@@ -226,14 +227,21 @@ fn past_error(error: &triad_kv::Error, continued: bool) -> Status {
 
 /// Writes a selection, without trees wherever the form allows it.
 pub(crate) fn write(call: &Call, selected: Selected, accepted: &Accepted) -> Result<Reply, Status> {
+    Cached::prepare(&call.registry()?.layout, selected.items.iter());
     if let Some(form) = Form::of(call, accepted)? {
         let indented = accepted.pretty && !form.is_protobuf();
+        let zippable = (!indented && matches!(form, Form::Json))
+            .then(|| zippable(call, &selected))
+            .transpose()?
+            .flatten();
         let chunks = Chunks::new(call, selected, form)?;
         if indented {
             let chunks = Indented::new(chunks);
             return Ok(reply::chunked(200, accepted.media.content_type(), chunks));
         }
-        return Ok(reply::chunked(200, accepted.media.content_type(), chunks));
+        let mut reply = reply::chunked(200, accepted.media.content_type(), chunks);
+        zippable.map(|zippable| reply.extensions_mut().insert(zippable));
+        return Ok(reply);
     }
     if let Some(convert) = &accepted.convert {
         let objects = trees(call, &selected)?;

@@ -14,7 +14,11 @@ use triad_machinery::status::Status;
 /// Reads one object from the cache: linearizable without a resourceVersion, else not older than it.
 pub(crate) async fn get(call: &Call) -> Result<Reply, Status> {
     let accepted = call.accepted_view()?;
-    if call.query.get("export").is_some_and(crate::query::truthy) {
+    if call
+        .query
+        .get("export")
+        .is_some_and(triad_machinery::codec::query::is_true)
+    {
         return Err(Status::bad_request(
             "the export parameter, deprecated since v1.14, is no longer supported",
         ));

@@ -53,10 +53,11 @@ pub(crate) async fn create(call: &mut Call) -> Result<Reply, Status> {
         text("/spec/boundObjectRef/kind"),
         text("/spec/boundObjectRef/name"),
     );
-    let uid = if kind.is_empty() {
-        String::new()
+    let object = if kind.is_empty() {
+        None
     } else {
-        bound_uid(call, &kind, &name, &text("/spec/boundObjectRef/uid"))?
+        let uid = text("/spec/boundObjectRef/uid");
+        Some(bound_object(call, &kind, &name, &uid)?)
     };
     let mut audiences: Vec<String> = request
         .pointer("/spec/audiences")
@@ -80,21 +81,46 @@ pub(crate) async fn create(call: &mut Call) -> Result<Reply, Status> {
         &crate::clock::Clock.now(),
     );
     carried_out(call, "token", &request).await?;
-    let seconds = request
-        .pointer("/spec/expirationSeconds")
-        .and_then(Value::as_i64)
-        .unwrap_or(3600);
-    let bound = (!kind.is_empty()).then_some(Bound {
-        kind: &kind,
-        name: &name,
-        uid: &uid,
-    });
+    let seconds = shortened(call, &mut request);
     let tokens = &call.api.authenticator.tokens;
+    let node = object
+        .as_ref()
+        .filter(|_| kind == "Pod")
+        .and_then(|pod| node_of(call, pod));
+    let bound = object.as_ref().map(|object| Bound {
+        kind: &kind,
+        object,
+        node,
+    });
+    let life = tokens.life(seconds, kind == "Pod", &audiences);
     let token = tokens
-        .sign(&account, &audiences, seconds, bound.as_ref())
+        .sign(&account, &audiences, life, bound.as_ref())
         .map_err(Status::internal)?;
     request["status"] = json!({"token": token, "expirationTimestamp": triad_machinery::duration::format_time(now + seconds)});
     Ok(reply::object(201, &request, ty, &accepted))
+}
+
+/// The seconds that a token is asked for, no more than --service-account-max-token-expiration.
+fn shortened(call: &mut Call, request: &mut Value) -> i64 {
+    let asked = request["spec"]["expirationSeconds"]
+        .as_i64()
+        .unwrap_or(3600);
+    let most = call.api.authenticator.tokens.max_seconds();
+    if asked > most {
+        let told = format!("requested expiration of {asked} seconds shortened to {most} seconds");
+        call.warnings.push(told);
+        request["spec"]["expirationSeconds"] = json!(most);
+    }
+    asked.min(most)
+}
+
+/// The node of a pod; one that is not there is known by its name alone.
+fn node_of(call: &Call, pod: &Value) -> Option<Value> {
+    let name = pod["spec"]["nodeName"]
+        .as_str()
+        .filter(|name| !name.is_empty())?;
+    let found = call.api.authenticator.tokens.bound_object("Node", "", name);
+    Some(found.unwrap_or_else(|| json!({"metadata": {"name": name}})))
 }
 
 fn validate(request: &Value, account: &Value) -> Result<(), Status> {
@@ -153,8 +179,8 @@ fn validate(request: &Value, account: &Value) -> Result<(), Status> {
     Ok(())
 }
 
-/// The uid of what the token is to be bound to, which must be there.
-fn bound_uid(call: &Call, kind: &str, name: &str, asked: &str) -> Result<String, Status> {
+/// What the token is to be bound to, which must be there.
+fn bound_object(call: &Call, kind: &str, name: &str, asked: &str) -> Result<Value, Status> {
     let tokens = &call.api.authenticator.tokens;
     if !tokens.bindable(kind) {
         return Err(Status::bad_request(format!(
@@ -186,5 +212,8 @@ fn bound_uid(call: &Call, kind: &str, name: &str, asked: &str) -> Result<String,
             why,
         ));
     }
-    Ok(meta::uid(&object).to_owned())
+    Ok(object)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,17 +2,20 @@
 //! (apiserver pkg/endpoints/handlers/watch.go). Here one is opened; `stream` is what runs from then on, `shown` how it shows objects.
 
 mod shown;
+mod socket;
 mod stream;
 
 use super::Call;
 use super::list::{check_fields, matches};
 use super::params::ListOptions;
 use crate::body::Body;
-use crate::cacher::WatchError;
+use crate::cacher::{Cached, WatchError};
 use crate::negotiate::{Media, Offer};
 use crate::registry::unavailable;
 use crate::reply::{self, Reply};
+use crate::streams::websocket;
 use futures_util::StreamExt as _;
+use hyper::upgrade::OnUpgrade;
 use rand::Rng as _;
 use shown::Shown;
 use std::time::Duration;
@@ -23,7 +26,7 @@ use triad_machinery::selector::field::Term;
 use triad_machinery::status::Status;
 
 /// Opens a watch on the collection (or, by the legacy path, on one name).
-pub(crate) async fn watch(call: Call) -> Result<Reply, Status> {
+pub(crate) async fn watch(call: Call, upgrade: Option<OnUpgrade>) -> Result<Reply, Status> {
     let accepted = call.accepted(Offer::Watch)?;
     let mut options = ListOptions::parse(&call.query, true)?;
     check_fields(&call, &mut options.fields)?;
@@ -74,6 +77,7 @@ pub(crate) async fn watch(call: Call) -> Result<Reply, Status> {
         let objects = snapshot.range(&scope, None);
         opening.after = revision;
         opening.initial = (objects.filter(|object| matches(&options, object)).cloned()).collect();
+        Cached::prepare(&registry.layout, opening.initial.iter());
         opening.initial_end = options.bookmarks.then_some(revision);
     } else {
         opening.after = start.unwrap_or_else(|| api.cacher.view(&registry.cache).0);
@@ -86,14 +90,22 @@ pub(crate) async fn watch(call: Call) -> Result<Reply, Status> {
         labels: options.labels,
         fields: options.fields,
     };
+    let page = websocket::is_asked_for(&call.headers).then(|| {
+        let allowed = api.config.browsers.may_open(&call.headers);
+        (allowed, call.headers.clone())
+    });
+    let media = accepted.media;
     let shown = Shown::new(call, accepted)?;
     let stream = Stream::open(api, opening, selection, shown, watchers);
+    if let Some((allowed, headers)) = page {
+        return socket::open(&headers, allowed, upgrade, stream, media);
+    }
     let mut reply = reply::empty(200);
     reply.headers_mut().insert(
         http::header::CONTENT_TYPE,
         http::HeaderValue::from_static(content_type),
     );
-    *reply.body_mut() = Body::Stream(stream.boxed());
+    *reply.body_mut() = Body::Stream(stream.map(Ok).boxed());
     Ok(reply)
 }
 

@@ -29,7 +29,15 @@ pub(super) struct Published {
 }
 
 impl Published {
-    /// SHA-512 of the JSON, in capitals; the protobuf has the same, for Vary tells them apart. The document itself is not kept.
+    /// One whose tag is known before it is made.
+    pub(super) fn tagged(etag: String) -> Self {
+        Published {
+            etag: etag.into(),
+            ..Published::default()
+        }
+    }
+
+    /// SHA-512 of the JSON or of what it is made of, in capitals; the protobuf has the same, for Vary tells them apart. The document itself is not kept.
     pub(super) fn etag(&self, maker: &Maker<'_>) -> &str {
         self.etag
             .get_or_init(|| apart(|| hash((maker.make)().to_string().as_bytes())))
@@ -73,7 +81,7 @@ fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-fn hash(document: &[u8]) -> String {
+pub(super) fn hash(document: &[u8]) -> String {
     Sha512::digest(document)
         .iter()
         .map(|byte| format!("{byte:02X}"))

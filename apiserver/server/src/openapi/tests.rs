@@ -33,6 +33,7 @@ fn ask(openapi: &OpenApi, target: &str, headers: &[(HeaderName, &str)]) -> Reply
     openapi
         .answer(
             &no_customs(),
+            &Others::default(),
             &Method::GET,
             path,
             &headers,
@@ -158,6 +159,7 @@ fn the_index_leads_to_documents_that_may_be_kept() {
     assert_eq!(ask(&openapi, "/openapi/v3/", &[]).status().as_u16(), 404);
     let none = openapi.answer(
         &no_customs(),
+        &Others::default(),
         &Method::GET,
         "/openapi",
         &HeaderMap::new(),

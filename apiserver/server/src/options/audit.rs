@@ -72,7 +72,7 @@ pub struct Truncate {
 impl Audit {
     pub(super) fn new(flags: &Flags) -> Result<Self, Exit> {
         Ok(Audit {
-            policy_file: flags.text("audit-policy-file").map(Into::into),
+            policy_file: flags.file("audit-policy-file"),
             log: log(flags)?,
             webhook: webhook(flags)?,
         })

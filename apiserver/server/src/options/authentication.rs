@@ -50,7 +50,7 @@ fn oidc(flags: &Flags) -> Result<Oidc, Exit> {
     Ok(Oidc {
         issuer,
         client_id,
-        ca_file: flags.text("oidc-ca-file").map(Into::into),
+        ca_file: flags.file("oidc-ca-file"),
         username_claim: text("oidc-username-claim"),
         username_prefix: text("oidc-username-prefix"),
         groups_claim: text("oidc-groups-claim"),

@@ -30,7 +30,7 @@ impl Backups {
             schedule: schedule(flags)?,
             archive: flags.text("archive"),
             recipients: flags.list("backup-recipient"),
-            passphrase_file: flags.text("backup-passphrase-file").map(Into::into),
+            passphrase_file: flags.file("backup-passphrase-file"),
         };
         let places = backups.schedule.iter().map(|plan| &plan.dest);
         if let Some(dest) = places.chain(&backups.archive).find(|d| d.ends_with(".tar")) {

@@ -1,10 +1,16 @@
 //! The validated configuration that the server is built from. Every relation between flags is checked here.
 
+use super::aggregation::Aggregation;
 use super::audit::Audit;
 use super::authentication;
+use super::authorization;
 use super::backups::Backups;
+use super::browsers::Browsers;
 use super::controllers::Controllers;
-use super::{Exit, Flags};
+use super::kubelet::Kubelet;
+use super::logs;
+use super::service_accounts::ServiceAccounts;
+use super::{Exit, Flags, refuse};
 use crate::filters::authenticate::configuration::Options as Authentication;
 use crate::filters::authenticate::webhook::Options as TokenWebhook;
 use crate::filters::authorize::configuration::Options as Authorization;
@@ -34,14 +40,21 @@ pub struct Config {
     pub tls_min_13: bool,
     pub http2: bool,
     pub http2_max_streams: u32,
+    /// How likely a request over HTTP/2 ends its connection, so that clients spread anew.
+    pub goaway_chance: f64,
+    /// Answers say which flow a request belongs to.
+    pub classifies_flows: bool,
     pub client_ca_file: Option<PathBuf>,
     pub token_auth_file: Option<PathBuf>,
+    pub basic_auth_file: Option<PathBuf>,
+    pub bootstrap_tokens: bool,
     pub authentication: Authentication,
     pub token_webhook: Option<TokenWebhook>,
     pub request_header: Option<RequestHeader>,
-    pub service_account_issuers: Vec<String>,
-    pub service_account_key_files: Vec<PathBuf>,
-    pub service_account_signing_key_file: Option<PathBuf>,
+    pub aggregation: Aggregation,
+    pub browsers: Browsers,
+    pub kubelet: Kubelet,
+    pub service_accounts: ServiceAccounts,
     pub api_audiences: Vec<String>,
     pub authorization: Authorization,
     pub service_cidr: IpNet,
@@ -51,6 +64,10 @@ pub struct Config {
     pub runtime_config: Vec<(String, bool)>,
     pub disabled_admission: Vec<String>,
     pub enabled_admission: Vec<String>,
+    /// These plugins and no others, where any is named.
+    pub admission_alone: Vec<String>,
+    /// What admission plugins are told.
+    pub admission_control_config: Option<PathBuf>,
     pub toleration_seconds: (i64, i64),
     pub controllers: Controllers,
     pub event_ttl: Duration,
@@ -66,7 +83,7 @@ pub struct Config {
     pub event_ring_bytes: usize,
     pub backups: Backups,
     pub audit: Audit,
-    pub verbosity: i64,
+    pub logs: crate::logging::Options,
 }
 
 /// Authentication by a front proxy: its CA, its names and the headers it sets.
@@ -83,7 +100,6 @@ pub struct RequestHeader {
 impl Config {
     /// `drop_in`: started under the name kube-apiserver, whose data lies under --cert-dir unless told otherwise.
     pub fn new(flags: &Flags, drop_in: bool) -> Result<Self, Exit> {
-        let refuse = |text: String| Exit { code: 1, text };
         let bind_ip: IpAddr = flags
             .text("bind-address")
             .and_then(|t| t.parse().ok())
@@ -96,7 +112,7 @@ impl Config {
             .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         if insecure_port != 0 && !insecure_ip.is_loopback() {
             return Err(refuse(format!(
-                "--insecure-bind-address {insecure_ip} is not a loopback address; the insecure port has no authentication\n"
+                "--insecure-bind-address {insecure_ip} is not a loopback address; the insecure port has no authentication"
             )));
         }
         let advertise_address = match flags.text("advertise-address").and_then(|t| t.parse().ok()) {
@@ -112,26 +128,15 @@ impl Config {
             .unwrap_or_else(|| "10.0.0.0/24".to_owned());
         let service_cidr: IpNet = cidr_text.parse().map_err(|_| {
             refuse(format!(
-                "--service-cluster-ip-range {cidr_text:?} is not a CIDR such as 10.0.0.0/24\n"
+                "--service-cluster-ip-range {cidr_text:?} is not a CIDR such as 10.0.0.0/24"
             ))
         })?;
         if service_cidr.max_prefix_len() - service_cidr.prefix_len() < 3 {
             return Err(refuse(format!(
-                "--service-cluster-ip-range {cidr_text} is too small: it must hold at least 8 addresses\n"
+                "--service-cluster-ip-range {cidr_text} is too small: it must hold at least 8 addresses"
             )));
         }
-        let tls_pair = match (
-            flags.text("tls-cert-file"),
-            flags.text("tls-private-key-file"),
-        ) {
-            (Some(cert), Some(key)) => Some((cert.into(), key.into())),
-            (None, None) => None,
-            _ => {
-                return Err(refuse(
-                    "--tls-cert-file and --tls-private-key-file go together\n".to_owned(),
-                ));
-            }
-        };
+        let tls_pair = flags.pair("tls-cert-file", "tls-private-key-file")?;
         let cert_dir = flags
             .is_set("cert-dir")
             .then(|| flags.text("cert-dir"))
@@ -145,7 +150,7 @@ impl Config {
         };
         let peer_listen: SocketAddr = full.parse().map_err(|_| {
             refuse(format!(
-                "--peer-listen {peer_listen:?} is not an address such as :2380 or 10.0.0.1:2380\n"
+                "--peer-listen {peer_listen:?} is not an address such as :2380 or 10.0.0.1:2380"
             ))
         })?;
         let ephemeral = flags.flag("ephemeral");
@@ -178,17 +183,21 @@ impl Config {
                 Some("VersionTLS13") => true,
                 Some(other) => {
                     return Err(refuse(format!(
-                        "unknown tls version {other:?}; possible values: VersionTLS10, VersionTLS11, VersionTLS12, VersionTLS13\n"
+                        "unknown tls version {other:?}; possible values: VersionTLS10, VersionTLS11, VersionTLS12, VersionTLS13"
                     )));
                 }
             },
             http2: !flags.flag("disable-http2-serving"),
+            goaway_chance: goaway_chance(flags)?,
+            classifies_flows: flags.flag("enable-priority-and-fairness"),
             http2_max_streams: u32::try_from(flags.integer("http2-max-streams-per-connection"))
                 .ok()
                 .filter(|n| *n > 0)
                 .unwrap_or(100),
-            client_ca_file: flags.text("client-ca-file").map(Into::into),
-            token_auth_file: flags.text("token-auth-file").map(Into::into),
+            client_ca_file: flags.file("client-ca-file"),
+            token_auth_file: flags.file("token-auth-file"),
+            basic_auth_file: flags.file("basic-auth-file"),
+            bootstrap_tokens: flags.flag("enable-bootstrap-token-auth"),
             authentication: authentication::options(flags)?,
             token_webhook: authentication::webhook(flags)?,
             request_header: flags
@@ -201,17 +210,12 @@ impl Config {
                     extra_prefixes: flags.list("requestheader-extra-headers-prefix"),
                     uid_headers: flags.list("requestheader-uid-headers"),
                 }),
-            service_account_issuers: flags.list("service-account-issuer"),
-            service_account_key_files: flags
-                .list("service-account-key-file")
-                .into_iter()
-                .map(Into::into)
-                .collect(),
-            service_account_signing_key_file: flags
-                .text("service-account-signing-key-file")
-                .map(Into::into),
+            aggregation: Aggregation::new(flags)?,
+            browsers: Browsers::new(flags)?,
+            kubelet: Kubelet::new(flags)?,
+            service_accounts: ServiceAccounts::new(flags)?,
             api_audiences: flags.list("api-audiences"),
-            authorization: authorization(flags)?,
+            authorization: authorization::options(flags)?,
             service_cidr,
             node_ports: node_ports(flags)?,
             kubernetes_service_node_port: self::port(flags, "kubernetes-service-node-port")?,
@@ -220,13 +224,15 @@ impl Config {
                 Some("none") => false,
                 Some(other) => {
                     return Err(refuse(format!(
-                        "--endpoint-reconciler-type {other:?} must be one of: master-count, lease, none\n"
+                        "--endpoint-reconciler-type {other:?} must be one of: master-count, lease, none"
                     )));
                 }
             },
             runtime_config: runtime_config(flags)?,
             disabled_admission: flags.list("disable-admission-plugins"),
             enabled_admission: flags.list("enable-admission-plugins"),
+            admission_alone: admission_alone(flags)?,
+            admission_control_config: flags.file("admission-control-config-file"),
             toleration_seconds: (
                 flags.integer("default-not-ready-toleration-seconds"),
                 flags.integer("default-unreachable-toleration-seconds"),
@@ -246,89 +252,52 @@ impl Config {
             event_ring_bytes: flags.integer("event-ring-bytes").max(0) as usize,
             backups: Backups::new(flags)?,
             audit: Audit::new(flags)?,
-            verbosity: flags.integer("v"),
+            logs: logs::options(flags)?,
         })
     }
 }
 
 /// The shortest and the longest election timeout, in milliseconds.
+fn admission_alone(flags: &Flags) -> Result<Vec<String>, Exit> {
+    let alone = flags.list("admission-control");
+    let others = ["enable-admission-plugins", "disable-admission-plugins"];
+    match !alone.is_empty() && others.iter().any(|name| flags.is_set(name)) {
+        true => Err(refuse(
+            "admission-control and enable-admission-plugins/disable-admission-plugins flags are mutually exclusive".to_owned(),
+        )),
+        false => Ok(alone),
+    }
+}
+
+fn goaway_chance(flags: &Flags) -> Result<f64, Exit> {
+    let chance = flags.float("goaway-chance");
+    match (0.0..=0.02).contains(&chance) {
+        true => Ok(chance),
+        false => Err(refuse(
+            "--goaway-chance can not be less than 0 or greater than 0.02".to_owned(),
+        )),
+    }
+}
+
 fn election(flags: &Flags) -> Result<(u64, u64), Exit> {
     let (min, max) = (
         flags.duration("election-timeout-min"),
         flags.duration("election-timeout-max"),
     );
     if min < Duration::from_millis(30) || max <= min {
-        return Err(Exit {
-            code: 1,
-            text: format!(
-                "--election-timeout-min {min:?} must be at least 30ms, and --election-timeout-max {max:?} more than that\n"
-            ),
-        });
+        return Err(refuse(format!(
+            "--election-timeout-min {min:?} must be at least 30ms, and --election-timeout-max {max:?} more than that"
+        )));
     }
     Ok((min.as_millis() as u64, max.as_millis() as u64))
 }
 
-/// What the `etcd` name understands: the store is built in, so only /health is served.
-pub struct Etcd {
-    pub listen: Vec<SocketAddr>,
-}
-
-impl Etcd {
-    pub fn new(args: impl IntoIterator<Item = String>) -> Result<Self, Exit> {
-        const TAKEN: [&str; 11] = [
-            "listen-client-urls",
-            "advertise-client-urls",
-            "listen-peer-urls",
-            "data-dir",
-            "unsafe-no-fsync",
-            "name",
-            "initial-advertise-peer-urls",
-            "initial-cluster",
-            "logger",
-            "log-level",
-            "listen-metrics-urls",
-        ];
-        let mut listen = Vec::new();
-        let mut args = args.into_iter().peekable();
-        while let Some(arg) = args.next() {
-            let body = arg.trim_start_matches('-');
-            let (name, value) = body
-                .split_once('=')
-                .map_or((body.to_owned(), None), |(n, v)| {
-                    (n.to_owned(), Some(v.to_owned()))
-                });
-            if !arg.starts_with('-') || !TAKEN.contains(&name.as_str()) {
-                return Err(Exit {
-                    code: 1,
-                    text: format!(
-                        "unknown argument {arg:?}: the store is built into kube-apiserver; this name only answers /health\n"
-                    ),
-                });
-            }
-            let value = value.or_else(|| args.next_if(|next| !next.starts_with('-')));
-            if name == "listen-client-urls" {
-                for url in value.unwrap_or_default().split(',') {
-                    let host = url
-                        .trim_start_matches("http://")
-                        .trim_start_matches("https://")
-                        .trim_end_matches('/')
-                        .replace("localhost", "127.0.0.1");
-                    listen.push(host.parse().map_err(|_| Exit { code: 1, text: format!("--listen-client-urls: {url:?} is not a URL with an address and a port\n") })?);
-                }
-            }
-        }
-        if listen.is_empty() {
-            listen.push(SocketAddr::from((Ipv4Addr::LOCALHOST, 2379)));
-        }
-        Ok(Etcd { listen })
-    }
-}
-
-fn port(flags: &Flags, name: &str) -> Result<u16, Exit> {
+pub(super) fn port(flags: &Flags, name: &str) -> Result<u16, Exit> {
     let number = flags.integer(name);
-    u16::try_from(number).map_err(|_| Exit {
-        code: 1,
-        text: format!("--{name} {number} must be a port between 0 and 65535\n"),
+    u16::try_from(number).map_err(|_| {
+        refuse(format!(
+            "--{name} {number} must be a port between 0 and 65535"
+        ))
     })
 }
 
@@ -336,9 +305,10 @@ fn node_ports(flags: &Flags) -> Result<(u16, u16), Exit> {
     let text = flags
         .text("service-node-port-range")
         .unwrap_or_else(|| "30000-32767".to_owned());
-    let bad = || Exit {
-        code: 1,
-        text: format!("--service-node-port-range {text:?} must be FIRST-LAST or FIRST+SIZE\n"),
+    let bad = || {
+        refuse(format!(
+            "--service-node-port-range {text:?} must be FIRST-LAST or FIRST+SIZE"
+        ))
     };
     if let Some((first, size)) = text.split_once('+') {
         let (first, size): (u16, u16) = (
@@ -362,90 +332,6 @@ fn node_ports(flags: &Flags) -> Result<(u16, u16), Exit> {
     }
 }
 
-fn authorization(flags: &Flags) -> Result<Authorization, Exit> {
-    let of_flags = [
-        "authorization-mode",
-        "authorization-policy-file",
-        "authorization-webhook-config-file",
-        "authorization-webhook-version",
-        "authorization-webhook-cache-authorized-ttl",
-        "authorization-webhook-cache-unauthorized-ttl",
-    ];
-    let path = |name: &str| flags.text(name).map(PathBuf::from);
-    let config_file = path("authorization-config");
-    let beside = of_flags
-        .into_iter()
-        .filter(|name| *name != "authorization-policy-file");
-    if let Some(other) = beside
-        .into_iter()
-        .find(|name| config_file.is_some() && flags.is_set(name))
-    {
-        return Err(Exit {
-            code: 1,
-            text: format!("--authorization-config can not be specified when --{other} is\n"),
-        });
-    }
-    let modes = authorization_modes(flags)?;
-    let lacks = |mode: &str, file: &str| {
-        modes.iter().any(|own| own == mode) && path(file).is_none() && config_file.is_none()
-    };
-    for (mode, file) in [
-        ("ABAC", "authorization-policy-file"),
-        ("Webhook", "authorization-webhook-config-file"),
-    ] {
-        if lacks(mode, file) {
-            return Err(Exit {
-                code: 1,
-                text: format!("--authorization-mode={mode} wants --{file}\n"),
-            });
-        }
-    }
-    let version = flags
-        .text("authorization-webhook-version")
-        .unwrap_or_default();
-    if !["v1", "v1beta1"].contains(&version.as_str()) {
-        return Err(Exit {
-            code: 1,
-            text: format!("--authorization-webhook-version {version:?}: v1 or v1beta1\n"),
-        });
-    }
-    Ok(Authorization {
-        modes,
-        config_file,
-        policy_file: path("authorization-policy-file"),
-        webhook_config_file: path("authorization-webhook-config-file"),
-        webhook_version: version,
-        webhook_ttls: (
-            flags.duration("authorization-webhook-cache-authorized-ttl"),
-            flags.duration("authorization-webhook-cache-unauthorized-ttl"),
-        ),
-    })
-}
-
-fn authorization_modes(flags: &Flags) -> Result<Vec<String>, Exit> {
-    const KNOWN: [&str; 6] = [
-        "AlwaysAllow",
-        "AlwaysDeny",
-        "ABAC",
-        "Webhook",
-        "RBAC",
-        "Node",
-    ];
-    let modes = flags.list("authorization-mode");
-    for mode in &modes {
-        if !KNOWN.contains(&mode.as_str()) {
-            return Err(Exit {
-                code: 1,
-                text: format!(
-                    "unknown authorization mode {mode:?}: one of {}\n",
-                    KNOWN.join(", ")
-                ),
-            });
-        }
-    }
-    Ok(modes)
-}
-
 fn runtime_config(flags: &Flags) -> Result<Vec<(String, bool)>, Exit> {
     flags
         .list("runtime-config")
@@ -455,10 +341,9 @@ fn runtime_config(flags: &Flags) -> Result<Vec<(String, bool)>, Exit> {
             match value {
                 "true" | "" => Ok((name.to_owned(), true)),
                 "false" => Ok((name.to_owned(), false)),
-                _ => Err(Exit {
-                    code: 1,
-                    text: format!("--runtime-config {item:?}: the value must be true or false\n"),
-                }),
+                _ => Err(refuse(format!(
+                    "--runtime-config {item:?}: the value must be true or false"
+                ))),
             }
         })
         .collect()

@@ -4,7 +4,7 @@
 use super::Exit;
 
 /// The controllers of this server: name and alias.
-const HERE: [(&str, &str); 7] = [
+const HERE: [(&str, &str); 8] = [
     ("namespace-controller", "namespace"),
     ("garbage-collector-controller", "garbagecollector"),
     ("serviceaccount-controller", "serviceaccount"),
@@ -18,6 +18,7 @@ const HERE: [(&str, &str); 7] = [
         "clusterrole-aggregation",
     ),
     ("resourcequota-controller", "resourcequota"),
+    ("storage-version-migrator-controller", "svm"),
 ];
 
 /// The controllers that kube-controller-manager has beside these: they may be named, and nothing follows from it.
@@ -38,8 +39,7 @@ const ELSEWHERE: &str = "endpoints-controller endpoint endpointslice-controller 
     storageversion-garbage-collector-controller storage-version-gc resourceclaim-controller \
     resource-claim-controller resourcepoolstatusrequest-controller legacy-serviceaccount-token-cleaner-controller \
     legacy-service-account-token-cleaner validatingadmissionpolicy-status-controller \
-    volumeattributesclass-protection-controller service-cidr-controller storage-version-migrator-controller svm \
-    selinux-warning-controller cloud-node-controller service-lb-controller node-route-controller \
+    volumeattributesclass-protection-controller service-cidr-controller selinux-warning-controller cloud-node-controller service-lb-controller node-route-controller \
     cloud-node-lifecycle-controller";
 
 pub struct Controllers(Vec<String>);

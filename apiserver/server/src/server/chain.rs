@@ -1,5 +1,6 @@
 //! What a request goes through, read top-down: the filters, and what answers it.
 
+use crate::aggregation::{self, Relayed};
 use crate::api::Api;
 use crate::audit::{self, Trail};
 use crate::cluster::join;
@@ -7,23 +8,24 @@ use crate::filters::authenticate::{Peer, Unauthorized};
 use crate::filters::authorize::{Attributes, Decision};
 use crate::filters::impersonate::impersonate;
 use crate::filters::request_info::RequestInfo;
-use crate::handlers::Call;
+use crate::handlers::connect;
+use crate::logging::{Request as Logged, Steps, log_request};
 use crate::metrics::Labels;
 use crate::negotiate::{Accepted, Offer, accept};
 use crate::query::Query;
 use crate::reply::{self, Reply};
-use crate::routes::{self, Action};
+use crate::server::resource::resource;
 use crate::user::User;
 use crate::{body_limit, cluster, debug, paths};
 use anyhow::Result;
 use futures_util::FutureExt as _;
-use http::header::{CACHE_CONTROL, WARNING};
+use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use hyper::body::Incoming;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 use triad_machinery::goformat::quote;
 use triad_machinery::status::{GroupResource, Status};
 
@@ -37,7 +39,7 @@ const REASON: &str = "authorization.k8s.io/reason";
 /// One request from its head to its answer.
 pub(crate) async fn handle(api: Arc<Api>, peer: Arc<Peer>, request: Request<Incoming>) -> Reply {
     let (mut head, body) = request.into_parts();
-    let started = Instant::now();
+    let steps = Steps::begin();
     let query = Query::parse(head.uri.query().unwrap_or(""));
     let info = RequestInfo::new(head.method.as_str(), head.uri.path(), &query);
     let audit_id = audit_id(&head.headers);
@@ -49,6 +51,7 @@ pub(crate) async fn handle(api: Arc<Api>, peer: Arc<Peer>, request: Request<Inco
         info: &info,
         audit_id: &audit_id,
         trail: Trail::default(),
+        steps,
     };
     let answering = AssertUnwindSafe(chain(&mut asking, &mut head, body, &mut extra));
     let mut reply = match answering.catch_unwind().await {
@@ -63,13 +66,15 @@ pub(crate) async fn handle(api: Arc<Api>, peer: Arc<Peer>, request: Request<Inco
     if head.method == Method::HEAD {
         reply::headers_only(&mut reply);
     }
+    asking.log(&head, reply.status().as_u16());
+    let steps = asking.steps;
     let headers = reply.headers_mut();
     headers.insert(AUDIT_ID, audit_id);
     headers.extend(extra);
     if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
     }
-    count(&api, &info, reply.status().as_u16(), started);
+    count(&api, &info, reply.status().as_u16(), steps.elapsed());
     reply
 }
 
@@ -81,13 +86,14 @@ fn said(panic: &Box<dyn Any + Send>) -> String {
 }
 
 /// A request, as far as its head says what it is.
-struct Asking<'a> {
-    api: &'a Arc<Api>,
-    peer: &'a Peer,
-    query: &'a Query,
-    info: &'a RequestInfo,
+pub(super) struct Asking<'a> {
+    pub(super) api: &'a Arc<Api>,
+    pub(super) peer: &'a Peer,
+    pub(super) query: &'a Query,
+    pub(super) info: &'a RequestInfo,
     audit_id: &'a HeaderValue,
-    trail: Trail,
+    pub(super) trail: Trail,
+    pub(super) steps: Steps,
 }
 
 impl Asking<'_> {
@@ -95,16 +101,32 @@ impl Asking<'_> {
         let asked = audit::Asked {
             user,
             info: self.info,
-            uri: || {
-                let path = head.uri.path_and_query();
-                path.map_or_else(|| head.uri.path().to_owned(), |path| path.to_string())
-            },
+            uri: || uri(head),
             headers: &head.headers,
             peer: self.peer.address.ip(),
             id: self.audit_id.to_str().unwrap_or_default(),
         };
         self.trail = Trail::begin(self.api.audit.as_ref(), asked);
     }
+
+    fn log(&self, head: &http::request::Parts, code: u16) {
+        let request = Logged {
+            verb: &self.info.verb,
+            uri: &|| uri(head),
+            headers: &head.headers,
+            id: self.audit_id.to_str().unwrap_or_default(),
+            peer: self.peer.address.ip(),
+            code,
+            long_running: audit::is_long_running(self.info),
+        };
+        log_request(&request, &self.steps);
+    }
+}
+
+/// What was asked for, as it was sent.
+fn uri(head: &http::request::Parts) -> String {
+    let path = head.uri.path_and_query();
+    path.map_or_else(|| head.uri.path().to_owned(), |path| path.to_string())
 }
 
 /// The filters in order. Who: authentication. What is kept of it: audit. As whom: impersonation. How much: flow control. May
@@ -118,6 +140,10 @@ async fn chain(
     let Asking {
         api, query, info, ..
     } = *asking;
+    let browsers = &api.config.browsers;
+    if let Some(reply) = browsers.greet(&head.method, &head.headers, extra) {
+        return reply;
+    }
     if info.path.starts_with(join::PATHS) {
         // Nobody can be authenticated who has nothing of the cluster yet: the token is the proof.
         asking.begin_trail(None, head);
@@ -130,23 +156,27 @@ async fn chain(
             return refuse(&head.headers, query, &Status::unauthorized());
         }
     };
+    asking.steps.done("Authenticated");
     asking.begin_trail(Some(&caller), head);
-    let trail = &asking.trail;
+    let trail = asking.trail.clone();
     if !trail.received().await {
         let path = quote(&info.path);
         let why = format!("Internal Server Error: {path}: failed to store audit event\n");
         return reply::text(500, why);
     }
-    let acting = impersonate(&api.authorizer, &caller, &head.headers);
+    let asked = || Attributes::of(info);
+    let acting = impersonate(&api.authorizer, &caller, &mut head.headers, asked).await;
     let user = match acting {
         Ok(None) => caller,
-        Ok(Some(user)) => {
-            trail.impersonated(&user);
-            user
+        Ok(Some(acting)) => {
+            trail.impersonated(&acting.user, acting.constraint);
+            acting.user
         }
         Err(status) => return refuse(&head.headers, query, &status),
     };
-    api.flow.classify(&user, info, extra);
+    if api.config.classifies_flows {
+        api.flow.classify(&user, info, extra);
+    }
     match api.authorizer.decide(&user, &Attributes::of(info)).await {
         Decision::Allow(why) => {
             trail.annotate(DECISION, "allow");
@@ -162,6 +192,19 @@ async fn chain(
             );
             return reply;
         }
+    }
+    asking.steps.done("Authorized");
+    if let Some(to) = aggregation::led_away(api, &info.path) {
+        let asked = Relayed {
+            api,
+            info,
+            query,
+            user: &user,
+            peer: asking.peer.address.ip(),
+            audit_id: asking.audit_id,
+        };
+        let reply = aggregation::relay(&asked, &to, head, body).await;
+        return reply.unwrap_or_else(|status| refuse(&head.headers, query, &status));
     }
     if !info.is_resource && api.config.profiling && info.path.starts_with("/debug/") {
         let reply = debug_page(head, body, info).await;
@@ -228,97 +271,8 @@ fn forbidden(user: &User, info: &RequestInfo, why: &str) -> Status {
     )
 }
 
-async fn resource(
-    asking: &Asking<'_>,
-    head: &mut http::request::Parts,
-    body: Incoming,
-    user: User,
-) -> Reply {
-    let Asking {
-        api, query, info, ..
-    } = *asking;
-    let endpoint = api
-        .endpoints
-        .get(&info.group, &info.version, &info.resource);
-    let unknown = match &endpoint {
-        None => !api.endpoints.serves_group(&info.group),
-        Some(endpoint) => endpoint.custom.is_some() && !routes::fits_scope(endpoint, info),
-    };
-    if unknown {
-        return reply::page_not_found();
-    }
-    let route = match routes::find(api, &head.method, info, &head.headers) {
-        Ok(route) => route,
-        Err(status) => return refuse(&head.headers, query, &status),
-    };
-    let body = if route.action.reads_body() {
-        match body_limit::read(body).await {
-            Ok(body) => body,
-            Err(status) => return refuse(&head.headers, query, &status),
-        }
-    } else {
-        bytes::Bytes::new()
-    };
-    if matches!(
-        route.action,
-        Action::Patch | Action::Delete | Action::DeleteCollection
-    ) {
-        asking.trail.sent_body(&head.headers, info, &body);
-    }
-    let deprecation = route.endpoint.deprecation_warning();
-    let mut call = Call {
-        api: api.clone(),
-        endpoint: route.endpoint,
-        info: info.clone(),
-        query: query.clone(),
-        headers: std::mem::take(&mut head.headers),
-        user,
-        body,
-        warnings: Vec::new(),
-        patched: None,
-        trail: asking.trail.clone(),
-    };
-    let accept_headers = call.headers.clone();
-    let mut warnings: Vec<String> = deprecation.into_iter().collect();
-    let result = if route.action == Action::Watch {
-        routes::open_watch(call).await
-    } else {
-        let result = within(api, route.action, routes::dispatch(&mut call, route.action)).await;
-        warnings.append(&mut call.warnings);
-        result
-    };
-    head.headers = accept_headers;
-    let mut reply = result.unwrap_or_else(|status| refuse(&head.headers, query, &status));
-    warnings.dedup();
-    for warning in &warnings {
-        reply::add_warning(&mut reply, warning);
-    }
-    debug_assert!(
-        reply.headers().get_all(WARNING).iter().count() == warnings.len() || warnings.is_empty()
-    );
-    reply
-}
-
-/// Bounds a request's time; what it has done by then may have happened.
-async fn within(
-    api: &Api,
-    action: Action,
-    work: impl Future<Output = Result<Reply, Status>>,
-) -> Result<Reply, Status> {
-    match tokio::time::timeout(api.config.request_timeout, work).await {
-        Ok(result) => result,
-        Err(_) => {
-            tracing::warn!(?action, "a request took longer than --request-timeout");
-            Err(Status::timeout(
-                "request did not complete within the allotted timeout",
-                0,
-            ))
-        }
-    }
-}
-
 /// A status in the form the client takes, else as indented JSON.
-fn refuse(headers: &HeaderMap, query: &Query, status: &Status) -> Reply {
+pub(super) fn refuse(headers: &HeaderMap, query: &Query, status: &Status) -> Reply {
     match accept(headers, query, Offer::Plain) {
         Ok(accepted) => reply::status(
             status,
@@ -344,7 +298,7 @@ fn audit_id(headers: &HeaderMap) -> HeaderValue {
         })
 }
 
-fn count(api: &Api, info: &RequestInfo, code: u16, started: Instant) {
+fn count(api: &Api, info: &RequestInfo, code: u16, took: Duration) {
     let Some(endpoint) = api
         .endpoints
         .get(&info.group, &info.version, &info.resource)
@@ -352,7 +306,9 @@ fn count(api: &Api, info: &RequestInfo, code: u16, started: Instant) {
         return;
     };
     let resource = endpoint.resource;
+    let connects = endpoint.custom.is_none() && connect::is_connected(&info.subresource);
     let verb = match info.verb.as_str() {
+        _ if connects => "CONNECT",
         "get" => "GET",
         "list" => "LIST",
         "watch" => "WATCH",
@@ -377,8 +333,8 @@ fn count(api: &Api, info: &RequestInfo, code: u16, started: Instant) {
         resource: &resource.plural,
         scope,
     };
-    api.metrics
-        .request(labels, code, started.elapsed(), verb == "WATCH");
+    let long_running = ["WATCH", "CONNECT"].contains(&verb);
+    api.metrics.request(labels, code, took, long_running);
 }
 
 /// Whether a method changes something, for the gauge of requests in flight.

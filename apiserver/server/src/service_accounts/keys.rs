@@ -130,15 +130,23 @@ impl Public {
                     json!({"kty": "RSA", "n": n, "e": e}),
                 )
             }
-            PublicKey::EC(point) if point.data().len() == 65 => {
-                let (x, y) = (encode(&point.data()[1..33]), encode(&point.data()[33..]));
+            PublicKey::EC(point) => {
+                let (algorithm, curve) = match point.data().len() {
+                    65 => (Algorithm::ES256, "P-256"),
+                    97 => (Algorithm::ES384, "P-384"),
+                    _ => return Err(anyhow!("of ECDSA, keys on P-256 and P-384 are known")),
+                };
+                let coordinates = &point.data()[1..];
+                let (x, y) = coordinates.split_at(coordinates.len() / 2);
+                let (x, y) = (encode(x), encode(y));
+                let key = DecodingKey::from_ec_components(&x, &y)?;
                 (
-                    Algorithm::ES256,
-                    DecodingKey::from_ec_components(&x, &y)?,
-                    json!({"kty": "EC", "crv": "P-256", "x": x, "y": y}),
+                    algorithm,
+                    key,
+                    json!({"kty": "EC", "crv": curve, "x": x, "y": y}),
                 )
             }
-            _ => return Err(anyhow!("only RSA and ECDSA P-256 keys are known")),
+            _ => return Err(anyhow!("only RSA and ECDSA keys are known")),
         };
         jwk["use"] = "sig".into();
         jwk["kid"] = id.as_str().into();
@@ -210,5 +218,18 @@ mod tests {
         let other = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a key");
         let others = Keys::load(&write("other.pem", other.serialize_pem()), &[]).expect("keys");
         assert!(others.verify(&token).is_none());
+    }
+
+    #[test]
+    fn a_key_on_the_larger_curve_signs_with_its_own_algorithm() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).expect("a key");
+        let file = dir.path().join("key.pem");
+        std::fs::write(&file, pair.serialize_pem()).expect("written");
+        let keys = Keys::load(&file, &[]).expect("keys");
+        let token = keys.sign(&json!({"sub": "x"})).expect("signed");
+        assert_eq!(keys.verify(&token).expect("verified")["sub"], "x");
+        assert_eq!(keys.algorithms(), ["ES384"]);
+        assert_eq!(keys.jwks()["keys"][0]["crv"], "P-384");
     }
 }

@@ -36,18 +36,8 @@ impl Loopback {
     where
         F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
     {
-        let made =
-            rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions();
-        let config = config.expect("versions").with_no_client_auth();
-        let config = config
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .expect("a pair");
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        Self::listen(Some(acceptor), made.cert.pem(), answer).await
+        let (acceptor, ca_pem) = own_certificate();
+        Self::listen(Some(acceptor), ca_pem, answer).await
     }
 
     async fn listen<F>(
@@ -78,6 +68,20 @@ impl Loopback {
         });
         Loopback { port, ca_pem }
     }
+}
+
+/// What accepts TLS with a certificate of its own for loopback, and that certificate.
+pub(crate) fn own_certificate() -> (TlsAcceptor, String) {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]);
+    let made = made.expect("a certificate");
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config =
+        rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.expect("versions").with_no_client_auth();
+    let config = config.with_single_cert(vec![made.cert.der().clone()], key);
+    let acceptor = TlsAcceptor::from(Arc::new(config.expect("a pair")));
+    (acceptor, made.cert.pem())
 }
 
 async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, answer: Answer) {

@@ -5,6 +5,18 @@ use super::index::Index;
 use crate::{Map, Number};
 
 impl Value {
+    /// Whether both are the same without a look into maps: those are, when they are copies of one.
+    pub fn is_copy_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Value::Object(own), Value::Object(other)) => own.is_copy_of(other),
+            (Value::Array(own), Value::Array(other)) => {
+                own.len() == other.len() && own.iter().zip(other).all(|(a, b)| a.is_copy_of(b))
+            }
+            (Value::Object(_) | Value::Array(_), _) => false,
+            _ => self == other,
+        }
+    }
+
     pub fn is_null(&self) -> bool {
         matches!(self, Value::Null)
     }

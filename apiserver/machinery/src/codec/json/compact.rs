@@ -14,6 +14,13 @@ pub(crate) fn is_compact(data: &[u8]) -> bool {
         && glance.at == data.len()
 }
 
+/// Whether JSON that `encode_raw` made is what `write_raw` makes of the same: they differ in what could end a script within HTML.
+pub(crate) fn is_html_safe(encoded: &[u8]) -> bool {
+    let special = |byte: u8| matches!(byte, b'<' | b'>' | b'&') || byte == 0xe2;
+    // Without a way out, so that it is done for many bytes at once.
+    !encoded.iter().fold(false, |any, byte| any | special(*byte))
+}
+
 struct Glance<'a> {
     data: &'a [u8],
     at: usize,

@@ -1,54 +1,79 @@
 //! An object as Go would marshal it: fields that are never left out are there with their zero value, empty ones that
 //! may be left out are gone. Patches change this form, and ownership is worked out on it, so that `spec: {}` is not news.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Number, Value};
 
-use super::writer::is_left_out;
-use crate::schema::{Field, FieldType, Schema, TypeId};
+use super::writer::{Slots, is_left_out};
+use crate::schema::{Field, FieldType, Schema, Struct, TypeId};
 
-/// The filled form of a struct value; keys that the schema does not know stay as they are.
+/// The filled form of a struct value; keys that the schema does not know stay as they are. What needs no filling in is shared.
 pub(crate) fn filled(value: &Value, schema: &Schema, id: TypeId) -> Value {
+    filled_struct(value, schema, id).into_owned()
+}
+
+/// Borrowed where nothing is to be filled in.
+fn filled_struct<'v>(value: &'v Value, schema: &Schema, id: TypeId) -> Cow<'v, Value> {
     let (Value::Object(map), Some(fields)) = (value, schema.struct_of(id)) else {
-        return value.clone();
+        return Cow::Borrowed(value);
     };
+    let slots = Slots::new(fields, map);
+    let mut keys = map.keys();
+    // As long as the map has what is to be written and nothing else, in that order, it stays as it is.
+    let (mut kept, mut out) = (0, None);
+    for (position, field) in fields.fields.iter().enumerate() {
+        let given = slots.get(position);
+        if is_left_out(field, given) {
+            continue;
+        }
+        let value = filled_field(given, field, schema);
+        let in_order = out.is_none() && keys.next().is_some_and(|key| *key == *field.name);
+        if in_order && matches!(value, Cow::Borrowed(_)) {
+            kept += 1;
+            continue;
+        }
+        let out = out.get_or_insert_with(|| beginning(map, kept, fields));
+        out.put(&field.name, value.into_owned());
+    }
+    match out {
+        None if kept == map.len() => Cow::Borrowed(value),
+        None => Cow::Owned(Value::Object(beginning(map, kept, fields))),
+        Some(out) => Cow::Owned(Value::Object(out)),
+    }
+}
+
+/// The first so many entries of a map, behind those that the schema does not know.
+fn beginning(map: &Map<String, Value>, count: usize, fields: &Struct) -> Map<String, Value> {
     let mut out = Map::with_capacity(map.len() + 2);
     for (key, value) in map.iter().filter(|(key, _)| fields.field(key).is_none()) {
         out.put(key, value.clone());
     }
-    for field in &fields.fields {
-        let given = map.get(field.name.as_ref());
-        if !is_left_out(field, given) {
-            out.put(&field.name, filled_field(given, field, schema));
-        }
+    for (key, value) in map.iter().take(count) {
+        out.put(key, value.clone());
     }
-    Value::Object(out)
+    out
 }
 
-fn filled_field(value: Option<&Value>, field: &Field, schema: &Schema) -> Value {
+fn filled_field<'v>(value: Option<&'v Value>, field: &Field, schema: &Schema) -> Cow<'v, Value> {
     match value {
-        Some(Value::Null) | None if field.pointer => Value::Null,
-        Some(Value::Null) | None => zero(&field.ty, schema),
+        Some(Value::Null) | None if field.pointer => Cow::Owned(Value::Null),
+        Some(Value::Null) | None => Cow::Owned(zero(&field.ty, schema)),
         Some(value) => filled_type(value, &field.ty, schema),
     }
 }
 
-fn filled_type(value: &Value, ty: &FieldType, schema: &Schema) -> Value {
-    match (ty, value) {
-        (FieldType::Struct(id), Value::Object(_)) => filled(value, schema, *id),
-        (FieldType::Struct(_), Value::Null) => zero(ty, schema),
-        (FieldType::List(element) | FieldType::Wrapper(element), Value::Array(items)) => items
-            .iter()
-            .map(|item| filled_type(item, element, schema))
-            .collect(),
-        (FieldType::Map(element), Value::Object(map)) => {
-            let entries = map.iter();
-            let entries =
-                entries.map(|(key, item)| (key.clone(), filled_type(item, element, schema)));
-            let mut map: Map<String, Value> = entries.collect();
-            map.sort_keys();
-            Value::Object(map)
+fn filled_type<'v>(value: &'v Value, ty: &FieldType, schema: &Schema) -> Cow<'v, Value> {
+    let changed = match (ty, value) {
+        (FieldType::Struct(id), Value::Object(_)) => return filled_struct(value, schema, *id),
+        (FieldType::Struct(_), Value::Null) => Some(zero(ty, schema)),
+        (FieldType::List(element) | FieldType::Wrapper(element), Value::Array(items)) => {
+            filled_items(items, element, schema).map(Value::Array)
         }
-        (FieldType::Float64, Value::Number(number)) => read_back(number),
+        (FieldType::Map(element), Value::Object(map)) => {
+            filled_entries(map, element, schema).map(Value::Object)
+        }
+        (FieldType::Float64, Value::Number(number)) => Some(read_back(number)),
         (
             FieldType::Raw
             | FieldType::Any
@@ -57,9 +82,54 @@ fn filled_type(value: &Value, ty: &FieldType, schema: &Schema) -> Value {
             | FieldType::SchemaOrList(_)
             | FieldType::SchemaOrStrings(_),
             value,
-        ) => untyped(value),
-        _ => value.clone(),
+        ) => (!is_kept(value)).then(|| untyped(value)),
+        _ => None,
+    };
+    changed.map_or(Cow::Borrowed(value), Cow::Owned)
+}
+
+/// None where they stay as they are.
+fn filled_items(items: &[Value], element: &FieldType, schema: &Schema) -> Option<Vec<Value>> {
+    let mut out: Option<Vec<Value>> = None;
+    for (at, item) in items.iter().enumerate() {
+        match (&mut out, filled_type(item, element, schema)) {
+            (None, Cow::Borrowed(_)) => {}
+            (None, Cow::Owned(item)) => {
+                let mut list = Vec::with_capacity(items.len());
+                list.extend_from_slice(&items[..at]);
+                list.push(item);
+                out = Some(list);
+            }
+            (Some(list), item) => list.push(item.into_owned()),
+        }
     }
+    out
+}
+
+/// None where they stay as they are, in their order too.
+fn filled_entries(
+    map: &Map<String, Value>,
+    element: &FieldType,
+    schema: &Schema,
+) -> Option<Map<String, Value>> {
+    let mut out = (!map.keys().is_sorted()).then(|| Map::with_capacity(map.len()));
+    for (at, (key, item)) in map.iter().enumerate() {
+        match (&mut out, filled_type(item, element, schema)) {
+            (None, Cow::Borrowed(_)) => {}
+            (None, Cow::Owned(item)) => {
+                let before = map.iter().take(at);
+                let mut entries: Map<String, Value> =
+                    before.map(|(key, item)| (key, item.clone())).collect();
+                entries.put(key, item);
+                out = Some(entries);
+            }
+            (Some(entries), item) => drop(entries.put(key, item.into_owned())),
+        }
+    }
+    if let Some(entries) = &mut out {
+        entries.sort_keys();
+    }
+    out
 }
 
 /// A number as it is read without a schema once it has been written: whole ones are integers where they fit.
@@ -137,6 +207,22 @@ mod tests {
             }
             ty => vec![zero_element(ty)],
         }
+    }
+
+    /// What has all that is written stays a copy, however deep; what lacks something, or has it in another order, is made anew.
+    #[test]
+    fn what_needs_no_filling_in_is_shared() {
+        let schema = schema();
+        let id = schema.kind("", "v1", "Pod").expect("a kind");
+        let pod = json!({"metadata": {"name": "a", "labels": {"a": "1", "b": "2"}}, "spec": {"containers": [
+            {"name": "a", "env": [{"name": "A", "value": "1"}], "resources": {}}]}, "status": {}});
+        let all = filled(&pod, schema, id);
+        assert!(filled(&all, schema, id).is_copy_of(&all));
+        assert!(all["spec"]["containers"][0].is_copy_of(&pod["spec"]["containers"][0]));
+        assert!(all["metadata"]["labels"].is_copy_of(&pod["metadata"]["labels"]));
+        let other = json!({"spec": {"containers": [{"resources": {}, "name": "a", "x": 1}]}, "metadata": {"labels": {"b": "2", "a": "1"}, "name": "a"}});
+        let expected = r#"{"metadata":{"name":"a","labels":{"a":"1","b":"2"}},"spec":{"containers":[{"x":1,"name":"a","resources":{}}]},"status":{}}"#;
+        assert_eq!(filled(&other, schema, id).to_string(), expected);
     }
 
     /// Of every type of the table: the empty object, and one with each field that says little.

@@ -17,12 +17,27 @@ pub(super) const MAX_DEPTH: usize = 10_000;
 
 pub(super) struct Reader<'a> {
     pub(super) data: &'a [u8],
+    /// The same where all of it is UTF-8: looked at once, and not string by string.
+    whole: Option<&'a str>,
     pub(super) at: usize,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(data: &'a [u8]) -> Self {
-        Reader { data, at: 0 }
+        Reader {
+            data,
+            whole: std::str::from_utf8(data).ok(),
+            at: 0,
+        }
+    }
+
+    /// The text between two places, that at the end being ASCII.
+    #[inline]
+    fn text(&self, start: usize, end: usize) -> Cow<'a, str> {
+        match self.whole.and_then(|whole| whole.get(start..end)) {
+            Some(text) => Cow::Borrowed(text),
+            None => text(&self.data[start..end]),
+        }
     }
 
     /// The next byte that is no space, without taking it.
@@ -82,7 +97,7 @@ impl<'a> Reader<'a> {
         match self.data.get(at) {
             Some(b'"') => {
                 self.at = at + 1;
-                Ok(text(&self.data[start..at]))
+                Ok(self.text(start, at))
             }
             Some(b'\\') => self.escaped_string(start, at),
             _ => Err(Fail::Syntax),

@@ -208,6 +208,15 @@ impl<'o> Writer<'o> {
         Some(())
     }
 
+    /// Whether raw JSON is written again as it lies in protobuf.
+    fn shows_as_stored(&self, raw: &[u8]) -> bool {
+        match self.known {
+            Known::All => true,
+            Known::Encoded if json::is_html_safe(raw) => true,
+            _ => json::is_compact(raw),
+        }
+    }
+
     fn text(&mut self, bytes: &[u8]) -> Option<()> {
         if self.known == Known::Nothing {
             std::str::from_utf8(bytes).ok()?;
@@ -255,7 +264,7 @@ impl<'o> Writer<'o> {
             }
             (FieldType::Raw, Value::Bytes(bytes)) => {
                 let raw = bytes_field(bytes)?;
-                if self.known == Known::All || json::is_compact(raw) {
+                if self.shows_as_stored(raw) {
                     self.out.extend_from_slice(raw);
                 } else {
                     self.raw_as_is = false;

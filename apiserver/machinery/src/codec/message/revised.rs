@@ -17,8 +17,10 @@ pub struct Revised<'a> {
 pub enum Known {
     #[default]
     Nothing,
-    /// Its texts are good UTF-8.
+    /// Its texts are good UTF-8, as those that this program has encoded are.
     Texts,
+    /// And it was just encoded from a tree: its raw JSON, too, is what this program writes.
+    Encoded,
     /// And its raw JSON is written as it stands.
     All,
 }

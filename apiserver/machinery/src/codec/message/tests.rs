@@ -53,6 +53,20 @@ fn agrees(message: &[u8], ty: TypeId) -> bool {
     assert_eq!(text(&bare), text(&json::encode(&tree, ty, None)));
     assert_eq!(text(&typed), text(&json::encode(&tree, ty, Some(GVK))));
     assert_eq!(protobuf, protobuf::encode_message(&tree, ty));
+    // What was just encoded is written without a look at its texts.
+    let own = protobuf::encode_message(&tree, ty);
+    if let Some(own) = Message::open(&own, ty).filter(settled) {
+        let (message, resource_version) = (&own, REVISION);
+        let revised = Revised {
+            message,
+            resource_version,
+        };
+        for known in [Known::Texts, Known::Encoded] {
+            let mut shown = Vec::new();
+            let known = revised.json(&mut shown, None, known);
+            assert!(known.is_none_or(|_| shown == bare));
+        }
+    }
     true
 }
 

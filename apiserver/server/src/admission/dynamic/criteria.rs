@@ -4,6 +4,7 @@ use super::Subject;
 use crate::admission::Lookup;
 use serde_json::Value;
 use triad_machinery::meta;
+use triad_machinery::pod::texts;
 use triad_machinery::scheme::{Resource, scheme};
 use triad_machinery::selector::LabelSelector;
 use triad_machinery::status::Status;
@@ -26,11 +27,6 @@ struct Rule {
     resources: Vec<String>,
     scope: String,
     names: Vec<String>,
-}
-
-fn texts(value: &Value) -> Vec<String> {
-    let list = value.as_array().into_iter().flatten();
-    list.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn selector(value: &Value) -> Result<LabelSelector, String> {

@@ -15,8 +15,9 @@ impl NodeRestriction {
             "" => match request.at.operation {
                 Operation::Create => self.mirror(request),
                 Operation::Delete => self.deletion(request),
-                Operation::Update => request.refuse(format!(
-                    "unexpected operation \"UPDATE\", node {} can only create and delete mirror pods",
+                Operation::Update | Operation::Connect => request.refuse(format!(
+                    "unexpected operation {}, node {} can only create and delete mirror pods",
+                    quote(request.operation()),
                     quote(request.node)
                 )),
             },

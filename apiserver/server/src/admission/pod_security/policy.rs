@@ -13,7 +13,7 @@ pub(super) enum Level {
 }
 
 impl Level {
-    fn read(text: &str) -> Result<Self, &'static str> {
+    pub(super) fn read(text: &str) -> Result<Self, &'static str> {
         match text {
             "privileged" => Ok(Self::Privileged),
             "baseline" => Ok(Self::Baseline),
@@ -31,7 +31,7 @@ pub(super) enum Version {
 }
 
 impl Version {
-    fn read(text: &str) -> Result<Self, &'static str> {
+    pub(super) fn read(text: &str) -> Result<Self, &'static str> {
         const WRONG: &str = "must be \"latest\" or \"v1.x\"";
         if text == "latest" {
             return Ok(Self::Latest);
@@ -49,13 +49,6 @@ impl Version {
 pub(super) struct Standard {
     pub(super) level: Level,
     pub(super) version: Version,
-}
-
-impl Standard {
-    const PRIVILEGED: Self = Self {
-        level: Level::Privileged,
-        version: Version::Latest,
-    };
 }
 
 impl fmt::Display for Standard {
@@ -80,6 +73,32 @@ pub(super) struct Policy {
     pub(super) warn: Standard,
 }
 
+impl Policy {
+    /// The modes that a namespace's own labels make ask for more than nothing.
+    pub(super) fn asked_by(&self, namespace: &Value) -> String {
+        let given = &namespace["metadata"]["labels"];
+        let modes = [
+            ("enforce", self.enforce),
+            ("audit", self.audit),
+            ("warn", self.warn),
+        ];
+        let asked = modes.into_iter().filter(|(mode, standard)| {
+            let labelled = labels(mode).iter().any(|label| given.get(label).is_some());
+            labelled && standard.level != Level::Privileged
+        });
+        let asked: Vec<String> = asked
+            .map(|(mode, standard)| format!("{mode}={standard}"))
+            .collect();
+        asked.join(", ")
+    }
+
+    pub(super) fn asks_nothing(&self) -> bool {
+        let all = [self.enforce, self.audit, self.warn];
+        all.iter()
+            .all(|standard| standard.level == Level::Privileged)
+    }
+}
+
 /// The labels that say it, by mode: the level's and the version's.
 fn labels(mode: &str) -> [String; 2] {
     let level = format!("pod-security.kubernetes.io/{mode}");
@@ -88,9 +107,9 @@ fn labels(mode: &str) -> [String; 2] {
 }
 
 impl Policy {
-    /// Reads a namespace's labels. A policy comes of it even when they are wrong: the strictest for what is refused, none for
-    /// what is warned of.
-    pub(super) fn of(namespace: &Value) -> (Self, Vec<FieldError>) {
+    /// Reads a namespace's labels; what they do not say is as `defaults` say it. A policy comes of it even when they are wrong:
+    /// the strictest for what is refused, none for what is warned of.
+    pub(super) fn of(namespace: &Value, defaults: &Self) -> (Self, Vec<FieldError>) {
         let given = &namespace["metadata"]["labels"];
         let mut errors = Vec::new();
         let mut standard = |mode: &str, wrong: Level| {
@@ -102,20 +121,17 @@ impl Policy {
         let (enforce_level, asked, enforce_version) = standard("enforce", Level::Restricted);
         let (audit_level, _, audit_version) = standard("audit", Level::Privileged);
         let (warn_level, _, warn_version) = standard("warn", Level::Privileged);
-        let latest =
-            |version: Option<Option<Version>>| version.flatten().unwrap_or(Version::Latest);
-        let enforce = Standard {
-            level: enforce_level.unwrap_or(Level::Privileged),
-            version: latest(enforce_version),
+        let made = |level: Option<Level>, version: Option<Option<Version>>, default: Standard| {
+            // One that cannot be read stands for the latest.
+            let version = version.map(|read| read.unwrap_or(Version::Latest));
+            Standard {
+                level: level.unwrap_or(default.level),
+                version: version.unwrap_or(default.version),
+            }
         };
-        let audit = Standard {
-            level: audit_level.unwrap_or(Level::Privileged),
-            version: latest(audit_version),
-        };
-        let mut warn = Standard {
-            level: warn_level.unwrap_or(Standard::PRIVILEGED.level),
-            version: latest(warn_version),
-        };
+        let enforce = made(enforce_level, enforce_version, defaults.enforce);
+        let audit = made(audit_level, audit_version, defaults.audit);
+        let mut warn = made(warn_level, warn_version, defaults.warn);
         // What is refused in a pod is warned of in a template, unless something else was asked for.
         let follows = asked.flatten().is_some_and(|level| level > warn.level);
         if warn_level.is_none() && follows {
@@ -157,7 +173,16 @@ mod tests {
     use serde_json::json;
 
     fn of(labels: Value) -> (String, String, Vec<String>) {
-        let (policy, errors) = Policy::of(&json!({"metadata": {"labels": labels}}));
+        let privileged = Standard {
+            level: Level::Privileged,
+            version: Version::Latest,
+        };
+        let none = Policy {
+            enforce: privileged,
+            audit: privileged,
+            warn: privileged,
+        };
+        let (policy, errors) = Policy::of(&json!({"metadata": {"labels": labels}}), &none);
         let errors = errors.iter().map(|error| error.field.clone()).collect();
         (policy.enforce.to_string(), policy.warn.to_string(), errors)
     }

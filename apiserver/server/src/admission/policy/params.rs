@@ -116,7 +116,7 @@ fn selected(
     };
     let snapshot = cache.snapshot();
     let objects = snapshot.objects.values().filter(|object| {
-        *object.namespace == *namespace && selector.matches(|key| object.label(key))
+        object.namespace() == &*namespace && selector.matches(|key| object.label(key))
     });
     Ok(objects
         .filter_map(|object| Some(shown(object.object(&cache.layout).ok()?, resource)))

@@ -1,49 +1,55 @@
 //! How a webhook is reached: by URL or as a service, with its CA (apiserver pkg/util/webhook/client.go).
 
 use crate::admission::Lookup;
+use crate::egress::kubeconfig::Users;
+use crate::egress::service::{Address, Reference, by_cluster_ip};
 use crate::egress::{self, Answer, Target, Trust};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::Uri;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use triad_machinery::codec::yaml;
-use triad_machinery::goformat::quote;
 use triad_machinery::status::Status;
 
 pub(crate) struct Client {
     url: String,
-    /// Namespace, name and port.
-    service: Option<(String, String, u16)>,
+    service: Option<Reference>,
     tls: Result<Arc<rustls::ClientConfig>, String>,
+    bearer: Option<String>,
 }
 
 impl Client {
-    pub(crate) fn read(config: &Value) -> Self {
+    /// `users` are those that this server shows itself as.
+    pub(crate) fn read(config: &Value, users: &Users) -> Self {
         let ca = config["caBundle"]
             .as_str()
             .and_then(|ca| STANDARD.decode(ca).ok());
-        let service = config.get("service").map(|service| {
-            let text = |field: &str| service[field].as_str().unwrap_or("").to_owned();
-            let port = service["port"]
-                .as_u64()
-                .and_then(|port| u16::try_from(port).ok());
-            (text("namespace"), text("name"), port.unwrap_or(443))
-        });
+        let service = config.get("service").map(Reference::read);
         let url = match &service {
             None => config["url"].as_str().unwrap_or("").to_owned(),
-            Some((namespace, name, port)) => {
+            Some(service) => {
                 let path = config["service"]["path"]
                     .as_str()
                     .unwrap_or("")
                     .trim_start_matches('/');
-                format!("https://{name}.{namespace}.svc:{port}/{path}")
+                format!("https://{}:{}/{path}", service.host(), service.port)
             }
+        };
+        let parsed: Option<Uri> = url.parse().ok();
+        let named = parsed.as_ref();
+        let host = named.and_then(Uri::host).unwrap_or_default();
+        let shown = users.of(host, named.and_then(Uri::port_u16).unwrap_or(443));
+        let trust = Trust {
+            identity: shown.identity,
+            ..Trust::of_ca(ca.unwrap_or_default())
         };
         Client {
             url,
             service,
-            tls: Trust::of_ca(ca.unwrap_or_default()).config(),
+            tls: trust.config(),
+            bearer: shown.bearer,
         }
     }
 
@@ -81,35 +87,18 @@ impl Client {
             url: self.url.clone(),
             dialled,
             tls,
-            bearer: None,
+            bearer: self.bearer.clone(),
         };
         let answer = egress::post(&target, &query, review, within).await;
         body(&answer?)
     }
 }
 
-/// Where a service is dialled (kube-aggregator pkg/apiserver/resolvers.go).
-fn resolve(
-    lookup: &Lookup,
-    (namespace, name, port): &(String, String, u16),
-) -> Result<(String, u16), String> {
-    let service = lookup.find(&lookup.services, namespace, name);
-    let service = service.ok_or_else(|| format!("service {} not found", quote(name)))?;
-    let spec = &service["spec"];
-    let text = |field: &str| spec[field].as_str().unwrap_or("");
-    match (text("type"), text("clusterIP")) {
-        ("ExternalName", _) => return Ok((text("externalName").to_owned(), *port)),
-        (_, "None") => return Err("cannot route to service with ClusterIP \"None\"".to_owned()),
-        _ => {}
-    }
-    let mut ports = spec["ports"].as_array().into_iter().flatten();
-    if !ports.any(|own| own["port"].as_u64() == Some(u64::from(*port))) {
-        return Err(format!(
-            "no service port {port} found for service {}",
-            quote(name)
-        ));
-    }
-    Ok((text("clusterIP").to_owned(), *port))
+/// Where a service is dialled.
+fn resolve(lookup: &Lookup, service: &Reference) -> Result<Address, String> {
+    let found = lookup.find(&lookup.services, &service.namespace, &service.name);
+    let found = found.ok_or_else(|| service.not_found())?;
+    by_cluster_ip(&found, service.port)
 }
 
 fn body(answer: &Answer) -> Result<Value, String> {

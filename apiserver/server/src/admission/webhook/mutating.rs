@@ -4,6 +4,7 @@ use super::{Trouble, Webhook, Webhooks, exempt, failed};
 use crate::admission::dynamic::Subject;
 use crate::admission::{Attributes, Lookup};
 use crate::audit::{Level, Trail};
+use crate::egress::kubeconfig::Users;
 use crate::filters::authorize::Authorizer;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
@@ -25,8 +26,17 @@ pub(in crate::admission) struct Round {
 }
 
 impl Mutating {
-    pub(in crate::admission) fn new(lookup: &Arc<Lookup>, authorizer: &Arc<Authorizer>) -> Self {
-        Mutating(Webhooks::new(&lookup.mutating_webhooks, lookup, authorizer))
+    pub(in crate::admission) fn new(
+        lookup: &Arc<Lookup>,
+        authorizer: &Arc<Authorizer>,
+        users: Users,
+    ) -> Self {
+        Mutating(Webhooks::new(
+            &lookup.mutating_webhooks,
+            lookup,
+            authorizer,
+            users,
+        ))
     }
 
     /// Changes the object; whether it did. In the `second` round only those are called that have asked for it.

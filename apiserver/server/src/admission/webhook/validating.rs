@@ -3,6 +3,7 @@
 use super::{Trouble, Webhooks, exempt, failed};
 use crate::admission::Lookup;
 use crate::admission::dynamic::Subject;
+use crate::egress::kubeconfig::Users;
 use crate::filters::authorize::Authorizer;
 use futures_util::future::join_all;
 use std::sync::Arc;
@@ -11,11 +12,16 @@ use triad_machinery::status::Status;
 pub(in crate::admission) struct Validating(Webhooks);
 
 impl Validating {
-    pub(in crate::admission) fn new(lookup: &Arc<Lookup>, authorizer: &Arc<Authorizer>) -> Self {
+    pub(in crate::admission) fn new(
+        lookup: &Arc<Lookup>,
+        authorizer: &Arc<Authorizer>,
+        users: Users,
+    ) -> Self {
         Validating(Webhooks::new(
             &lookup.validating_webhooks,
             lookup,
             authorizer,
+            users,
         ))
     }
 

@@ -1,84 +1,15 @@
 //! Snapshots, rings and watches while changes go by: what was handed out does not change, nothing is missed, memory is bounded.
 
-use super::{layout, stored};
+use super::bed::{Bed, batch, entry, event};
+use super::layout;
 use crate::cacher::feed::apply;
-use crate::cacher::{CacheWatch, Cacher, Feed, Kind, ResourceCache, Snapshot};
-use crate::endpoint::layouts;
+use crate::cacher::{CacheWatch, Kind, Snapshot};
 use futures_util::FutureExt as _;
 use proptest::prelude::*;
-use serde_json::json;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use triad_kv::{Batch, Change, Entry, Event, Revision, Store, StoreOptions, Txn, TxnOutcome};
-
-/// A cacher over an empty store that nothing follows: changes are what a test applies.
-struct Bed {
-    cacher: Arc<Cacher>,
-    _dir: tempfile::TempDir,
-    runtime: tokio::runtime::Runtime,
-}
-
-impl Bed {
-    fn new(ring_bytes: usize) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread();
-        let runtime = { runtime }.worker_threads(2).enable_all().build().unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        let store = runtime.block_on(Store::open(StoreOptions::new(dir.path(), "a")));
-        let cacher = Cacher::new(store.unwrap(), layouts()).with_ring_bytes(ring_bytes);
-        Bed {
-            cacher: Arc::new(cacher),
-            _dir: dir,
-            runtime,
-        }
-    }
-
-    fn cache(&self, plural: &str) -> &Arc<ResourceCache> {
-        let prefix = layout(plural).prefix;
-        self.cacher.by_prefix(&prefix).expect("a resource")
-    }
-}
-
-impl Drop for Bed {
-    fn drop(&mut self) {
-        self.runtime.block_on(self.cacher.store().shutdown());
-    }
-}
-
-fn entry(plural: &str, (namespace, name): (&str, &str), data: &str, revision: u64) -> Entry {
-    let layout = layout(plural);
-    let object = json!({"metadata": {"name": name, "namespace": namespace}, "data": {"k": data}});
-    Entry {
-        key: layout.key(namespace, name).into(),
-        value: stored(&layout, &object, true),
-        create_revision: Revision(revision),
-        mod_revision: Revision(revision),
-        version: 1,
-        expires_at: None,
-    }
-}
-
-fn event(entry: &Entry, present: bool, revision: u64) -> Event {
-    let after = Entry {
-        mod_revision: Revision(revision),
-        ..entry.clone()
-    };
-    Event {
-        key: entry.key.clone(),
-        revision: Revision(revision),
-        entry: present.then_some(after),
-        deleted: (!present).then(|| entry.clone()),
-        previous: Some(entry.mod_revision),
-    }
-}
-
-fn batch(events: Vec<Event>) -> Batch {
-    Batch {
-        revision: events.last().map_or(Revision(0), |event| event.revision),
-        events,
-    }
-}
+use triad_kv::{Change, Entry, Revision, Store, Txn, TxnOutcome};
 
 /// A snapshot's keys with their revisions.
 fn content(snapshot: &Snapshot) -> BTreeMap<String, u64> {
@@ -133,7 +64,7 @@ proptest! {
         let snapshot = cache.snapshot();
         let found: Vec<&str> = snapshot.range(&scope, after.as_deref()).map(|object| &*object.key).collect();
         let wanted: Vec<&str> = snapshot.objects.values()
-            .filter(|object| *object.namespace == *NAMESPACES[namespace])
+            .filter(|object| object.namespace() == NAMESPACES[namespace])
             .map(|object| &*object.key)
             .filter(|key| after.as_deref().is_none_or(|after| *key > after))
             .collect();
@@ -212,11 +143,7 @@ async fn follow(watch: &mut CacheWatch, state: &mut BTreeMap<String, u64>, until
 #[test]
 fn what_there_was_and_what_changed_since_is_what_there_is() {
     let bed = Bed::new(1 << 20);
-    let feed = {
-        let _inside = bed.runtime.enter();
-        Feed::load(bed.cacher.clone()).unwrap()
-    };
-    let following = bed.runtime.spawn(feed.run());
+    let following = bed.following();
     bed.runtime.block_on(async {
         let (cacher, store) = (bed.cacher.clone(), bed.cacher.store().clone());
         let cache = bed.cache("configmaps").clone();
@@ -258,11 +185,7 @@ fn a_stalled_watcher_costs_the_others_nothing_and_comes_back_through_the_store()
     const WATCHERS: usize = 1000;
     const BYTES: usize = 64 << 10;
     let bed = Bed::new(BYTES);
-    let feed = {
-        let _inside = bed.runtime.enter();
-        Feed::load(bed.cacher.clone()).unwrap()
-    };
-    let following = bed.runtime.spawn(feed.run());
+    let following = bed.following();
     bed.runtime.block_on(async {
         let (cacher, cache) = (bed.cacher.clone(), bed.cache("configmaps").clone());
         let from = cacher.progress();
@@ -294,11 +217,7 @@ fn a_stalled_watcher_costs_the_others_nothing_and_comes_back_through_the_store()
 #[test]
 fn what_is_read_from_the_store_says_what_was_before() {
     let bed = Bed::new(1 << 10);
-    let feed = {
-        let _inside = bed.runtime.enter();
-        Feed::load(bed.cacher.clone()).unwrap()
-    };
-    let following = bed.runtime.spawn(feed.run());
+    let following = bed.following();
     bed.runtime.block_on(async {
         let (cacher, cache) = (bed.cacher.clone(), bed.cache("configmaps").clone());
         let store = cacher.store();

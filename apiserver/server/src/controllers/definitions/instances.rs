@@ -42,14 +42,14 @@ pub(super) async fn remove(api: &Api, registry: &Registry) -> Result<Found, Stat
             .collect();
         let fresh = objects
             .into_iter()
-            .filter(|object| !object.lineage.deleting);
+            .filter(|object| !object.lineage().deleting);
         let options = DeleteOptions::default();
         iter(fresh)
             .map(|object| {
                 delete(
                     registry,
-                    object.namespace.clone(),
-                    object.name.clone(),
+                    object.namespace().into(),
+                    object.name().into(),
                     &options,
                 )
             })
@@ -65,7 +65,7 @@ pub(super) async fn remove(api: &Api, registry: &Registry) -> Result<Found, Stat
         untouched: snapshot
             .objects
             .values()
-            .any(|object| !object.lineage.deleting),
+            .any(|object| !object.lineage().deleting),
     })
 }
 

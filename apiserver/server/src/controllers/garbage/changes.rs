@@ -15,8 +15,8 @@ impl GarbageCollector {
         after: &Arc<Cached>,
         work: &mut Work<Key>,
     ) {
-        let was = before.map(|before| &before.lineage);
-        let now = &after.lineage;
+        let was = before.map(|before| before.lineage());
+        let now = after.lineage();
         if was.map_or(!now.owners.is_empty(), |was| was.owners != now.owners) {
             let id = self.id(source, after);
             self.dependents
@@ -27,11 +27,11 @@ impl GarbageCollector {
             }
             let solid = |owner| {
                 self.kinds
-                    .standing(&after.namespace, owner, |registry, key| {
+                    .standing(after.namespace(), owner, |registry, key| {
                         registry
                             .cache
                             .get(key)
-                            .map(|cached| Found::of(&cached.lineage))
+                            .map(|cached| Found::of(cached.lineage()))
                     })
                     == Standing::Solid
             };
@@ -49,11 +49,11 @@ impl GarbageCollector {
 
     pub(super) fn left(&self, source: usize, object: &Arc<Cached>, work: &mut Work<Key>) {
         let id = self.id(source, object);
-        let lineage = &object.lineage;
+        let lineage = object.lineage();
         self.dependents.lock().replace(&id, &lineage.owners, &[]);
         self.examine_dependents(&lineage.uid, work);
         for owner in &lineage.owners {
-            self.wake_waiting(&object.namespace, owner, work);
+            self.wake_waiting(object.namespace(), owner, work);
         }
     }
 
@@ -71,7 +71,7 @@ impl GarbageCollector {
                 .iter()
                 .any(|still| still.uid == owner.uid && still.blocking);
             if !blocks {
-                self.wake_waiting(&object.namespace, owner, work);
+                self.wake_waiting(object.namespace(), owner, work);
             }
         }
     }
@@ -81,13 +81,9 @@ impl GarbageCollector {
             return;
         };
         let waits = registry.cache.get(&key).is_some_and(|cached| {
-            cached.lineage.uid == owner.uid && cached.lineage.deleting_dependents()
+            cached.lineage().uid == owner.uid && cached.lineage().deleting_dependents()
         });
-        let source = self
-            .registries
-            .iter()
-            .position(|r| Arc::ptr_eq(r, registry));
-        if let (true, Some(source)) = (waits, source) {
+        if let (true, Some(source)) = (waits, self.followed.number(&registry)) {
             work.add(Key::Examine(Id {
                 source,
                 key: key.into(),

@@ -1,50 +1,32 @@
 //! From the apiVersion and kind of an owner reference to where such objects lie: every version that is served counts.
 
 use super::owners::{Found, Standing};
+use crate::api::Api;
 use crate::cacher::Owner;
-use crate::endpoint::Endpoints;
 use crate::registry::Registry;
-use std::collections::HashMap;
 use std::sync::Arc;
-use triad_machinery::scheme::Resource;
+use triad_machinery::meta;
 
-pub(super) struct Kinds(HashMap<String, HashMap<String, (&'static Resource, Arc<Registry>)>>);
+pub(super) struct Kinds(pub(super) Arc<Api>);
 
 impl Kinds {
-    pub(super) fn new(endpoints: &Endpoints) -> Self {
-        let mut kinds: HashMap<String, HashMap<_, _>> = HashMap::new();
-        for endpoint in endpoints.all() {
-            let resource = endpoint.resource;
-            if let Some(registry) = &endpoint.registry {
-                kinds
-                    .entry(resource.group_version())
-                    .or_default()
-                    .insert(resource.kind.to_string(), (resource, registry.clone()));
-            }
-        }
-        Kinds(kinds)
-    }
-
     /// The registry of an owner's kind; None for a kind that is not served.
-    pub(super) fn registry(&self, owner: &Owner) -> Option<&Arc<Registry>> {
-        let kinds = self.0.get(&*owner.api_version)?;
-        kinds.get(&*owner.kind).map(|(_, registry)| registry)
+    pub(super) fn registry(&self, owner: &Owner) -> Option<Arc<Registry>> {
+        let (group, version) = meta::group_version(&owner.api_version);
+        self.0.endpoints.of_kind(group, version, &owner.kind)
     }
 
     /// Where the owner of an object in `namespace` must lie: in the same namespace, or in none. None when there is no such
     /// place.
-    pub(super) fn locate(
-        &self,
-        namespace: &str,
-        owner: &Owner,
-    ) -> Option<(&Arc<Registry>, String)> {
+    pub(super) fn locate(&self, namespace: &str, owner: &Owner) -> Option<(Arc<Registry>, String)> {
         let registry = self.registry(owner)?;
         let namespaced = registry.resource().namespaced;
         if namespaced && namespace.is_empty() {
             return None;
         }
         let namespace = if namespaced { namespace } else { "" };
-        Some((registry, registry.layout.key(namespace, &owner.name)))
+        let key = registry.layout.key(namespace, &owner.name);
+        Some((registry, key))
     }
 
     /// How a reference stands, by what `read` finds at the owner's place.
@@ -63,7 +45,7 @@ impl Kinds {
         let Some((registry, key)) = self.locate(namespace, owner) else {
             return Standing::UnknownKind;
         };
-        match read(registry, &key) {
+        match read(&registry, &key) {
             Some(found) if found.uid == owner.uid && found.waiting => Standing::Waiting,
             Some(found) if found.uid == owner.uid => Standing::Solid,
             _ => Standing::Dangling,
@@ -76,7 +58,7 @@ impl Kinds {
         let registry = self.registry(owner)?;
         let snapshot = registry.cache.snapshot();
         let mut objects = snapshot.objects.values();
-        let found = objects.find(|object| object.lineage.uid == owner.uid)?;
-        (!found.namespace.is_empty()).then(|| found.namespace.to_string())
+        let found = objects.find(|object| object.lineage().uid == owner.uid)?;
+        (!found.namespace().is_empty()).then(|| found.namespace().to_owned())
     }
 }

@@ -9,14 +9,13 @@ use super::jwt::keys::IssuerKeys;
 use super::jwt::mapping::{Mappings, Source};
 use crate::egress::Trust;
 use crate::filters::request_info::RequestInfo;
+use fields::FORM;
 use jsonwebtoken::Algorithm;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::Arc;
 use triad_machinery::status::Status;
 
-const GROUP: &str = "apiserver.config.k8s.io";
-const VERSIONS: [&str; 3] = ["v1alpha1", "v1beta1", "v1"];
 /// Issuers that one file may name.
 const MOST_ISSUERS: usize = 64;
 /// Those that can be verified here; ES512 cannot (P-521).
@@ -152,22 +151,9 @@ pub(super) fn of_file(
     options: &Options,
     own: &[String],
 ) -> Result<Configured, String> {
-    let load = "failed to load AuthenticationConfiguration from file";
-    let config =
-        triad_machinery::codec::yaml::to_value(text).map_err(|error| format!("{load}: {error}"))?;
-    let (kind, version) = (&config["kind"], &config["apiVersion"]);
-    let (group, number) = triad_machinery::meta::group_version(version.as_str().unwrap_or(""));
-    if group != GROUP || !VERSIONS.contains(&number) || kind != "AuthenticationConfiguration" {
-        return Err(format!(
-            "{load}: no kind {kind} is registered for version {version}"
-        ));
-    }
-    let unknown = fields::unknown_fields(&config);
-    if let Some(field) = unknown.first() {
-        return Err(format!(
-            "{load}: strict decoding error: unknown field {field:?}"
-        ));
-    }
+    let config = FORM
+        .read(text)
+        .map_err(|why| format!("failed to load AuthenticationConfiguration from file: {why}"))?;
     let (read, errors) = reading::read(&config, own);
     if !errors.is_empty() {
         return Err(Status::aggregate(&errors));

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::clock::Clock;
+use crate::filters::following::LOOK_AT_FILE;
 use crate::service_accounts::Keys;
 use crate::testing::Server;
 use crate::testing::loopback::Loopback;
@@ -11,6 +12,7 @@ use http_body_util::Full;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use std::time::Duration;
 
 #[test]
 fn bearer() {

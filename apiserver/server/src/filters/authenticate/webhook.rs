@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::path::PathBuf;
 use std::time::Duration;
+use triad_machinery::pod::texts;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(500);
@@ -104,11 +105,6 @@ fn known(status: &Value, audiences: &[String]) -> Result<Known, String> {
         }
     };
     Ok((audiences.is_empty() || !matching.is_empty()).then_some((found, matching)))
-}
-
-fn texts(list: &Value) -> Vec<String> {
-    let list = list.as_array().into_iter().flatten();
-    list.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn digest(token: &str, audiences: &[String]) -> [u8; 32] {

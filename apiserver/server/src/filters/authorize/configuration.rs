@@ -1,8 +1,11 @@
 //! Which authorizers there are, in order: by --authorization-mode and its flags, or by a file, which is followed while the server
 //! runs (kubernetes pkg/kubeapiserver/authorizer; apiserver pkg/apis/apiserver/validation).
 
+mod fields;
+
 use super::webhook::{Settings, condition};
 use crate::egress::kubeconfig;
+use fields::FORM;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,8 +13,6 @@ use triad_machinery::duration::GoDuration;
 use triad_machinery::names;
 use triad_machinery::status::{FieldError, Status};
 
-const GROUP: &str = "apiserver.config.k8s.io";
-const VERSIONS: [&str; 3] = ["v1alpha1", "v1beta1", "v1"];
 const TYPES: [&str; 6] = [
     "ABAC",
     "AlwaysAllow",
@@ -74,19 +75,9 @@ fn webhook_of_flags(options: &Options) -> Result<Settings, String> {
 
 /// The authorizers that a file's text names. `required` are the types that it must name, since they were there at the start.
 pub(super) fn of_file(text: &[u8], required: &[String]) -> Result<Vec<Authorizer>, String> {
-    let config = triad_machinery::codec::yaml::to_value(text)
-        .map_err(|error| format!("failed to load AuthorizationConfiguration from file: {error}"))?;
-    let (group, version) =
-        triad_machinery::meta::group_version(config["apiVersion"].as_str().unwrap_or(""));
-    if group != GROUP
-        || !VERSIONS.contains(&version)
-        || config["kind"] != "AuthorizationConfiguration"
-    {
-        let (kind, version) = (&config["kind"], &config["apiVersion"]);
-        return Err(format!(
-            "failed to load AuthorizationConfiguration from file: no kind {kind} is registered for version {version}"
-        ));
-    }
+    let config = FORM
+        .read(text)
+        .map_err(|why| format!("failed to load AuthorizationConfiguration from file: {why}"))?;
     let list = config["authorizers"]
         .as_array()
         .map_or(&[][..], Vec::as_slice);

@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use triad_machinery::goformat::quote;
 use triad_machinery::meta;
+use triad_machinery::pod::texts;
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 
@@ -150,23 +151,16 @@ fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
         .flatten()
 }
 
-fn texts(rule: &Value, field: &str) -> Vec<String> {
-    list(rule, field)
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect()
-}
-
 /// A rule as single rights. Without resource names the name is empty: all of them.
 fn rights(rule: &Value) -> Vec<Right> {
     let mut rights = Vec::new();
-    let names = match texts(rule, "resourceNames") {
+    let names = match texts(&rule["resourceNames"]) {
         names if names.is_empty() => vec![String::new()],
         names => names,
     };
-    for verb in texts(rule, "verbs") {
-        for group in texts(rule, "apiGroups") {
-            for resource in texts(rule, "resources") {
+    for verb in texts(&rule["verbs"]) {
+        for group in texts(&rule["apiGroups"]) {
+            for resource in texts(&rule["resources"]) {
                 for name in &names {
                     rights.push(Right::Resource {
                         group: group.clone(),
@@ -177,7 +171,7 @@ fn rights(rule: &Value) -> Vec<Right> {
                 }
             }
         }
-        for url in texts(rule, "nonResourceURLs") {
+        for url in texts(&rule["nonResourceURLs"]) {
             rights.push(Right::Url {
                 url,
                 verb: verb.clone(),
@@ -198,7 +192,7 @@ fn covers(rule: &Value, right: &Right) -> bool {
             verb,
         } => {
             let subresource = resource.split_once('/').map(|(_, sub)| format!("*/{sub}"));
-            let names = texts(rule, "resourceNames");
+            let names = texts(&rule["resourceNames"]);
             has("verbs", verb)
                 && has("apiGroups", group)
                 && (has("resources", resource)

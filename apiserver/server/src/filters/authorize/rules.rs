@@ -6,18 +6,43 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
 use triad_machinery::meta;
+use triad_machinery::pod::texts;
 
 #[derive(Default)]
 pub(super) struct Compiled {
-    users: HashMap<String, Vec<Grant>>,
-    groups: HashMap<String, Vec<Grant>>,
+    users: HashMap<String, Grants>,
+    groups: HashMap<String, Grants>,
+}
+
+/// What one subject is given: everywhere, and in each namespace.
+#[derive(Default)]
+struct Grants {
+    everywhere: Vec<Grant>,
+    within: HashMap<String, Vec<Grant>>,
+}
+
+impl Grants {
+    fn add(&mut self, namespace: &str, grant: Grant) {
+        match namespace {
+            "" => self.everywhere.push(grant),
+            within => self
+                .within
+                .entry(within.to_owned())
+                .or_default()
+                .push(grant),
+        }
+    }
+
+    /// What counts in a namespace, or outside of all.
+    fn at(&self, namespace: &str) -> impl Iterator<Item = &Grant> {
+        let within = self.within.get(namespace).into_iter().flatten();
+        self.everywhere.iter().chain(within)
+    }
 }
 
 /// One binding's effect on one subject.
 #[derive(Clone)]
 struct Grant {
-    /// Empty: everywhere.
-    namespace: String,
     reason: Arc<str>,
     rules: Arc<Vec<Rule>>,
     /// What the binding refers to is not there: a text, else empty.
@@ -143,65 +168,50 @@ impl Compiled {
             )
         };
         let grant = Grant {
-            namespace: namespace.clone(),
             reason: reason.into(),
             rules: effect.rules.clone(),
             missing: effect.not_found().into(),
         };
-        match text("kind") {
-            "User" => self
-                .users
-                .entry(text("name").to_owned())
-                .or_default()
-                .push(grant),
-            "Group" => self
-                .groups
-                .entry(text("name").to_owned())
-                .or_default()
-                .push(grant),
+        let (subjects, name) = match text("kind") {
+            "User" => (&mut self.users, text("name").to_owned()),
+            "Group" => (&mut self.groups, text("name").to_owned()),
             "ServiceAccount" => {
-                let home = if text("namespace").is_empty() {
-                    &namespace
-                } else {
-                    text("namespace")
-                };
-                self.users
-                    .entry(format!("system:serviceaccount:{home}:{}", text("name")))
-                    .or_default()
-                    .push(grant);
+                let home = Some(text("namespace")).filter(|home| !home.is_empty());
+                let home = home.unwrap_or(&namespace);
+                let name = format!("system:serviceaccount:{home}:{}", text("name"));
+                (&mut self.users, name)
             }
-            _ => {}
-        }
+            _ => return,
+        };
+        subjects.entry(name).or_default().add(&namespace, grant);
     }
 
-    fn grants<'a>(&'a self, user: &'a User) -> impl Iterator<Item = &'a Grant> {
-        let own = self.users.get(&user.name).into_iter().flatten();
-        own.chain(
-            user.groups
-                .iter()
-                .filter_map(|group| self.groups.get(group))
-                .flatten(),
-        )
+    /// What a user and its groups are given in a namespace.
+    fn grants<'a>(&'a self, user: &'a User, namespace: &'a str) -> impl Iterator<Item = &'a Grant> {
+        let groups = user
+            .groups
+            .iter()
+            .filter_map(|group| self.groups.get(group));
+        let subjects = self.users.get(&user.name).into_iter().chain(groups);
+        subjects.flat_map(move |grants| grants.at(namespace))
     }
 
     /// The reason why the user may, if so.
     pub(super) fn allows(&self, user: &User, attributes: &Attributes) -> Option<String> {
-        let in_scope = |grant: &&Grant| {
-            grant.namespace.is_empty()
-                || (attributes.resource_request && grant.namespace == attributes.namespace)
+        // A path is in no namespace, whatever is said of it.
+        let namespace = match attributes.resource_request {
+            true => attributes.namespace.as_str(),
+            false => "",
         };
-        self.grants(user)
-            .filter(in_scope)
+        self.grants(user, namespace)
             .find(|grant| grant.rules.iter().any(|rule| rule.allows(attributes)))
             .map(|grant| grant.reason.to_string())
     }
 
     /// Which roles were looked for in vain, as a reason.
     pub(super) fn missing(&self, user: &User, attributes: &Attributes) -> String {
-        let in_scope =
-            |grant: &&Grant| grant.namespace.is_empty() || grant.namespace == attributes.namespace;
         let mut texts: Vec<&str> = Vec::new();
-        for grant in self.grants(user).filter(in_scope) {
+        for grant in self.grants(user, &attributes.namespace) {
             if !grant.missing.is_empty() && !texts.contains(&&*grant.missing) {
                 texts.push(&grant.missing);
             }
@@ -214,9 +224,7 @@ impl Compiled {
     }
 
     pub(super) fn rules_of(&self, user: &User, namespace: &str) -> Vec<Value> {
-        let in_scope = |grant: &&Grant| grant.namespace.is_empty() || grant.namespace == namespace;
-        self.grants(user)
-            .filter(in_scope)
+        self.grants(user, namespace)
             .flat_map(|grant| grant.rules.iter().map(|rule| rule.source.clone()))
             .collect()
     }
@@ -224,16 +232,7 @@ impl Compiled {
 
 impl Rule {
     pub(super) fn new(source: &Value) -> Self {
-        let list = |field: &str| {
-            source
-                .get(field)
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect()
-        };
+        let list = |field: &str| texts(&source[field]);
         Rule {
             verbs: list("verbs"),
             groups: list("apiGroups"),
@@ -271,6 +270,7 @@ impl Rule {
             .any(|item| match item.split_once('/') {
                 _ if item == "*" => true,
                 None => item == resource && subresource.is_empty(),
+                Some(_) if subresource.is_empty() => false,
                 Some(("*", sub)) => sub == subresource,
                 Some((main, sub)) => main == resource && sub == subresource,
             })
@@ -278,79 +278,4 @@ impl Rule {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn user(name: &str, groups: &[&str]) -> User {
-        User {
-            name: name.to_owned(),
-            groups: groups.iter().map(|g| (*g).to_owned()).collect(),
-            ..User::default()
-        }
-    }
-
-    fn asks(
-        verb: &str,
-        resource: &str,
-        subresource: &str,
-        namespace: &str,
-        name: &str,
-    ) -> Attributes {
-        Attributes {
-            verb: verb.into(),
-            resource_request: true,
-            resource: resource.into(),
-            subresource: subresource.into(),
-            namespace: namespace.into(),
-            name: name.into(),
-            ..Attributes::default()
-        }
-    }
-
-    #[test]
-    fn bindings_reach_as_far_as_they_should() {
-        let view = json!({"kind": "ClusterRole", "metadata": {"name": "view"}, "rules": [{"verbs": ["get"], "apiGroups": [""], "resources": ["pods", "*/scale"]}, {"verbs": ["get"], "nonResourceURLs": ["/api/*"]}]});
-        let one = json!({"kind": "Role", "metadata": {"name": "one", "namespace": "a"}, "rules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["secrets"], "resourceNames": ["s"]}]});
-        let everywhere = json!({"metadata": {"name": "b"}, "roleRef": {"kind": "ClusterRole", "name": "view"}, "subjects": [{"kind": "Group", "name": "g"}]});
-        let here = json!({"metadata": {"name": "b", "namespace": "a"}, "roleRef": {"kind": "Role", "name": "one"}, "subjects": [{"kind": "ServiceAccount", "name": "sa"}]});
-        let rbac = Compiled::new(&[vec![view], vec![one], vec![everywhere], vec![here]]);
-        let member = user("x", &["g"]);
-        assert!(
-            rbac.allows(&member, &asks("get", "pods", "", "any", "p"))
-                .is_some()
-        );
-        assert!(
-            rbac.allows(&member, &asks("get", "deployments", "scale", "any", "p"))
-                .is_some()
-        );
-        assert!(
-            rbac.allows(&member, &asks("get", "pods", "log", "any", "p"))
-                .is_none()
-        );
-        assert!(
-            rbac.allows(&member, &asks("list", "pods", "", "any", ""))
-                .is_none()
-        );
-        let path = |path: &str| Attributes {
-            verb: "get".into(),
-            path: path.into(),
-            ..Attributes::default()
-        };
-        assert!(rbac.allows(&member, &path("/api/v1")).is_some());
-        assert!(rbac.allows(&member, &path("/metrics")).is_none());
-        let account = user("system:serviceaccount:a:sa", &[]);
-        assert!(
-            rbac.allows(&account, &asks("delete", "secrets", "", "a", "s"))
-                .is_some()
-        );
-        assert!(
-            rbac.allows(&account, &asks("delete", "secrets", "", "a", "t"))
-                .is_none()
-        );
-        assert!(
-            rbac.allows(&account, &asks("delete", "secrets", "", "b", "s"))
-                .is_none()
-        );
-    }
-}
+mod tests;

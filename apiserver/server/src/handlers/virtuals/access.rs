@@ -5,6 +5,7 @@ use crate::handlers::Call;
 use crate::user::User;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use triad_machinery::pod::texts;
 use triad_machinery::selector::field::Term;
 use triad_machinery::selector::{FieldSelector, LabelSelector};
 use triad_machinery::status::{FieldError, GroupKind, Status};
@@ -38,7 +39,7 @@ pub(super) fn answer(call: &mut Call, mut review: Value, form: Form) -> Result<V
         Form::Any | Form::Local => User {
             name: text(spec, "user").to_owned(),
             uid: text(spec, "uid").to_owned(),
-            groups: texts(spec, "groups"),
+            groups: texts(&spec["groups"]),
             extra: extra(spec),
         },
     };
@@ -55,12 +56,6 @@ pub(super) fn answer(call: &mut Call, mut review: Value, form: Form) -> Result<V
 
 fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value.get(field).and_then(Value::as_str).unwrap_or("")
-}
-
-fn texts(value: &Value, field: &str) -> Vec<String> {
-    let list = value.get(field).and_then(Value::as_array);
-    let texts = list.into_iter().flatten().filter_map(Value::as_str);
-    texts.map(str::to_owned).collect()
 }
 
 fn attributes(spec: &Value) -> Attributes {
@@ -92,7 +87,7 @@ fn extra(spec: &Value) -> BTreeMap<String, Vec<String>> {
     let given = spec.get("extra").and_then(Value::as_object);
     let pairs = given.into_iter().flatten();
     pairs
-        .map(|(key, _)| (key.to_lowercase(), texts(&spec["extra"], key)))
+        .map(|(key, _)| (key.to_lowercase(), texts(&spec["extra"][key])))
         .collect()
 }
 
@@ -105,7 +100,7 @@ fn fields(selector: &Value) -> FieldSelector {
     }
     let requirements = selector.get("requirements").and_then(Value::as_array);
     let term = |requirement: &Value| {
-        let [value] = <[String; 1]>::try_from(texts(requirement, "values")).ok()?;
+        let [value] = <[String; 1]>::try_from(texts(&requirement["values"])).ok()?;
         let equal = match text(requirement, "operator") {
             "In" => true,
             "NotIn" => false,
@@ -141,7 +136,7 @@ fn validate(review: &Value, form: Form) -> Vec<FieldError> {
         spec.get("nonResourceAttributes"),
     );
     let mut errors = Vec::new();
-    let subject = !text(spec, "user").is_empty() || !texts(spec, "groups").is_empty();
+    let subject = !text(spec, "user").is_empty() || !texts(&spec["groups"]).is_empty();
     if form != Form::Own && !subject {
         let why = "at least one of user or group must be specified";
         errors.push(FieldError::invalid("spec.user", "", why));
@@ -234,7 +229,7 @@ fn selectors(asked: &Value, errors: &mut Vec<FieldError>) {
 
 /// One requirement; operators that are not known are let pass (apimachinery pkg/apis/meta/v1/validation).
 fn requirement(requirement: &Value, of_labels: bool, path: &str, errors: &mut Vec<FieldError>) {
-    let (key, values) = (text(requirement, "key"), texts(requirement, "values"));
+    let (key, values) = (text(requirement, "key"), texts(&requirement["values"]));
     if key.is_empty() && !of_labels {
         errors.push(FieldError::required(
             format!("{path}.key"),

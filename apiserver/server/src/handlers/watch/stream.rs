@@ -44,7 +44,7 @@ impl Selection {
 
     /// What an event is to this watch; None if it is nothing.
     fn sees(&self, event: &Event) -> Option<Seen> {
-        if !self.namespace.is_empty() && event.object.namespace != self.namespace {
+        if !self.namespace.is_empty() && *event.object.namespace() != *self.namespace {
             return None;
         }
         let was = event.previous.as_ref().is_some_and(|o| self.matches(o));

@@ -15,6 +15,7 @@ use crate::registry::before::{remove, replace_from};
 use crate::registry::strategy::Extra;
 use serde_json::{Value, json};
 use triad_machinery::meta;
+use triad_machinery::pod::texts;
 use triad_machinery::status::{FieldError, GroupKind, Status};
 
 #[derive(Default)]
@@ -65,12 +66,6 @@ impl Strategy for Services {
 fn text<'a>(service: &'a Value, field: &str) -> &'a str {
     let value = service.get("spec").and_then(|spec| spec.get(field));
     value.and_then(Value::as_str).unwrap_or("")
-}
-
-fn texts(service: &Value, field: &str) -> Vec<String> {
-    let list = service.get("spec").and_then(|spec| spec.get(field));
-    let list = list.and_then(Value::as_array).into_iter().flatten();
-    list.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// Whether this type of service has a cluster address, be it `None`.
@@ -172,7 +167,7 @@ fn drop_what_the_type_lacks(object: &mut Value, old: &Value) {
     }
     let external = |service: &Value| {
         needs_node_port(service)
-            || needs_address(service) && !texts(service, "externalIPs").is_empty()
+            || needs_address(service) && !texts(&service["spec"]["externalIPs"]).is_empty()
     };
     if external(old) && !external(object) {
         drop_same(object, &["externalTrafficPolicy"]);

@@ -83,8 +83,8 @@ fn apply(graph: &mut Graph, cache: &ResourceCache, kind: Kind, event: &Event) {
     let object = &event.object;
     match (event.kind, kind) {
         (Change::Put, _) => put(graph, cache, kind, object),
-        (Change::Delete, Kind::Volume) => graph.remove_volume(&object.name),
-        (Change::Delete, _) => graph.remove(&Vertex::new(kind, &object.namespace, &object.name)),
+        (Change::Delete, Kind::Volume) => graph.remove_volume(object.name()),
+        (Change::Delete, _) => graph.remove(&Vertex::new(kind, object.namespace(), object.name())),
     }
 }
 
@@ -107,7 +107,7 @@ fn put(graph: &mut Graph, cache: &ResourceCache, kind: Kind, cached: &Cached) {
             .unwrap_or("")
             .to_owned()
     };
-    let own = Vertex::new(kind, &cached.namespace, &cached.name);
+    let own = Vertex::new(kind, cached.namespace(), cached.name());
     match kind {
         Kind::Pod => graph.put_pod(&object),
         Kind::Volume => graph.put_volume(&object),

@@ -2,7 +2,7 @@
 //! pkg/registry/core/service/ipallocator).
 
 use super::band::Band;
-use super::{families, invalid, lost, needs_address, text, texts};
+use super::{families, invalid, lost, needs_address, text};
 use crate::api::Api;
 use crate::handlers::create::in_context;
 use crate::registry::strategy::Extra;
@@ -11,6 +11,7 @@ use bytes::Bytes;
 use ipnet::IpNet;
 use serde_json::{Value, json};
 use std::net::IpAddr;
+use triad_machinery::pod::texts;
 use triad_machinery::status::{FieldError, Status};
 use triad_machinery::{managed_fields, meta};
 
@@ -24,7 +25,7 @@ pub(super) fn of(service: &Value) -> Vec<String> {
     if !needs_address(service) {
         return Vec::new();
     }
-    let mut all = texts(service, "clusterIPs");
+    let mut all = texts(&service["spec"]["clusterIPs"]);
     let one = text(service, "clusterIP");
     if all.is_empty() && !one.is_empty() {
         all.push(one.to_owned());
@@ -53,8 +54,8 @@ pub(super) fn allocate(
 ) -> Result<(), Status> {
     let held = old.map(of).unwrap_or_default();
     if needs_address(object) && text(object, "clusterIP") != "None" {
-        let mut all = texts(object, "clusterIPs");
-        for at in 0..texts(object, "ipFamilies").len().max(all.len()) {
+        let mut all = texts(&object["spec"]["clusterIPs"]);
+        for at in 0..texts(&object["spec"]["ipFamilies"]).len().max(all.len()) {
             let asked = all.get(at).cloned().unwrap_or_default();
             if held.contains(&asked) {
                 continue;
@@ -79,7 +80,7 @@ pub(super) fn allocate(
 }
 
 fn refuse(object: &Value, why: String) -> Status {
-    let mut shown = texts(object, "clusterIPs");
+    let mut shown = texts(&object["spec"]["clusterIPs"]);
     if shown.is_empty() {
         // A place is made for the address before it is looked for.
         shown.push(String::new());
@@ -153,7 +154,7 @@ pub(super) fn ranges(api: &Api) -> Vec<IpNet> {
         // Nobody may be there to say that it is.
         let ready = conditions::find(&object, "Ready").is_none_or(|said| said["status"] == "True");
         let usable = ready && meta::deletion_timestamp(&object).is_empty();
-        for range in texts(&object, "cidrs")
+        for range in texts(&object["spec"]["cidrs"])
             .iter()
             .filter_map(|text| text.parse().ok())
         {

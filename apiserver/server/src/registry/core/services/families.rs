@@ -1,9 +1,10 @@
 //! The address families of a service: what it says, what its addresses say, and what the cluster has (kubernetes
 //! pkg/registry/core/service/storage/alloc.go, initIPFamilyFields).
 
-use super::{invalid_all, needs_address, same, text, texts};
+use super::{invalid_all, needs_address, same, text};
 use crate::api::Api;
 use serde_json::{Value, json};
+use triad_machinery::pod::texts;
 use triad_machinery::status::{FieldError, Status};
 
 const POLICY: &str = "spec.ipFamilyPolicy";
@@ -59,7 +60,7 @@ fn fill_for(cluster: &'static str, object: &mut Value, old: Option<&Value>) -> R
         return Err(invalid_all(object, &errors));
     }
     let single = text(object, "ipFamilyPolicy") == "SingleStack";
-    let mut families = texts(object, "ipFamilies");
+    let mut families = texts(&object["spec"]["ipFamilies"]);
     if unselected {
         if families.is_empty() {
             families.push(cluster.to_owned());
@@ -119,12 +120,12 @@ fn reduce(object: &mut Value, old: Option<&Value>, errors: &mut Vec<FieldError>)
             "must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified",
         ),
     ] {
-        let mut now = texts(object, field);
+        let mut now = texts(&object["spec"][field]);
         if let Some(old) = old {
             if single && same(object, old, field) && now.len() > 1 {
                 now.truncate(1);
                 object["spec"][field] = json!(now);
-            } else if !single && !now.is_empty() && now.len() < texts(old, field).len() {
+            } else if !single && !now.is_empty() && now.len() < texts(&old["spec"][field]).len() {
                 refuse(released);
             }
         }
@@ -136,8 +137,8 @@ fn reduce(object: &mut Value, old: Option<&Value>, errors: &mut Vec<FieldError>)
 
 /// Families that only the addresses tell.
 fn add_from_addresses(cluster: &str, object: &mut Value, errors: &mut Vec<FieldError>) {
-    let addresses = texts(object, "clusterIPs");
-    let mut families = texts(object, "ipFamilies");
+    let addresses = texts(&object["spec"]["clusterIPs"]);
+    let mut families = texts(&object["spec"]["ipFamilies"]);
     for (at, address) in addresses.iter().enumerate() {
         if address == "None" {
             break;

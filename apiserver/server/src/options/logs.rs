@@ -1,0 +1,28 @@
+//! The flags about logs (component-base logs/api/v1).
+
+use super::{Exit, Flags, refuse};
+use crate::logging::{Format, Modules, Options};
+
+pub(super) fn options(flags: &Flags) -> Result<Options, Exit> {
+    let format = match flags.text("logging-format").as_deref() {
+        None | Some("text") => Format::Text,
+        Some("json") => Format::Json,
+        Some(other) => {
+            return Err(refuse(format!(
+                "format: Invalid value: {other:?}: Unsupported log format; --logging-format is text or json"
+            )));
+        }
+    };
+    let modules = flags.list("vmodule").join(",");
+    let modules = Modules::parse(&modules).map_err(|why| refuse(format!("--vmodule: {why}")))?;
+    if format == Format::Json && modules != Modules::default() {
+        return Err(refuse(
+            "vmodule: Forbidden: Only supported for text log format".to_owned(),
+        ));
+    }
+    Ok(Options {
+        format,
+        verbosity: flags.integer("v"),
+        modules,
+    })
+}
