@@ -254,12 +254,12 @@ async fn a_member_that_is_away_is_not_dialled_in_a_loop() {
         }
     };
     assert!(
-        tokio::time::timeout(Duration::from_secs(3), counting)
+        tokio::time::timeout(Duration::from_secs(10), counting)
             .await
             .is_err()
     );
     assert!(dialled > 0, "nobody looks whether it is back");
-    assert!(dialled < 300, "dialled {dialled} times in three seconds");
+    assert!(dialled < 1000, "dialled {dialled} times in ten seconds");
     write(&stores[0], "/k", "w").await;
     for store in &stores[..2] {
         store.shutdown().await;

@@ -285,7 +285,7 @@ async fn without_a_majority_nothing_is_written_and_it_says_so_in_time() {
     assert!(bed.write("a", "during".into()).await.is_err());
     assert!(bed.running["a"].read_barrier().await.is_err());
     assert!(
-        began.elapsed() < Duration::from_secs(40),
+        began.elapsed() < Duration::from_secs(60),
         "{:?}",
         began.elapsed()
     );

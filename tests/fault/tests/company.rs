@@ -16,7 +16,7 @@ use crate::ledger::Ledger;
 use crate::victim::Victim;
 
 /// How long anything may take that has to come about.
-pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 pub(crate) const PAUSE: Duration = Duration::from_millis(20);
 
 pub(crate) type Outcome<T> = Result<T, String>;

@@ -88,7 +88,7 @@ impl Ledger {
         let mut watch = store.watch(b"", from).map_err(|e| e.to_string())?;
         let mut seen = from.0;
         while seen < to.0 {
-            let batch = tokio::time::timeout(Duration::from_secs(20), watch.next()).await;
+            let batch = tokio::time::timeout(Duration::from_secs(60), watch.next()).await;
             let batch = batch.map_err(|_| format!("the history ends at {seen}, not {to}"))?;
             for event in batch.map_err(|e| e.to_string())?.events {
                 if event.revision.0 != seen && event.revision.0 != seen + 1 {

@@ -90,7 +90,7 @@ impl Victim {
 
     /// Waits until it has said more than `before` lines of a kind.
     pub(crate) fn wait_for_more(&self, kind: &str, before: usize) {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while self.count(kind) <= before {
             assert!(
                 Instant::now() < deadline,

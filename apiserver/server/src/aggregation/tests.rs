@@ -279,7 +279,7 @@ async fn discovery_shows_what_the_server_behind_said_last() {
     let (code, _) = world.get(&format!("{PATH}/namespaces/n/things")).await;
     assert_eq!(code, 503);
     world.server.delete(SERVICES, "", NAME, "Background").await;
-    for _ in 0..200 {
+    for _ in 0..3000 {
         if world.get("/apis/behind.example").await.0 == 404 {
             assert_eq!(world.shown().await, Value::Null);
             return;

@@ -16,7 +16,7 @@ use crate::net::Net;
 const API_PORT: u16 = 21443;
 const PEER_PORT: u16 = 21380;
 /// How long a member may take to start, to join, to stop.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 pub(crate) struct Bed {
     pub(crate) net: Net,

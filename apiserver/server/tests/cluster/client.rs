@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -18,6 +18,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 const LIMIT: Duration = Duration::from_secs(10);
+/// How long a call is tried that has to succeed.
+const PATIENCE: Duration = Duration::from_secs(120);
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 
 pub(crate) struct Client {
@@ -128,7 +130,26 @@ impl Client {
         Some(sender)
     }
 
-    /// A call that has to succeed.
+    /// A call that has to succeed in the end: on a busy machine who leads may change at any moment.
+    pub(crate) async fn insist(mut self, method: &str, path: &str, body: &Value) -> Value {
+        let began = Instant::now();
+        let (mut method, mut path) = (method, path.to_owned());
+        loop {
+            match self.call(method, &path, Some(body)).await {
+                Ok((200..=299, answer)) => return answer,
+                // Made before the answer was lost.
+                Ok((409, _)) if method == "POST" => {
+                    let name = body["metadata"]["name"].as_str().expect("a name");
+                    (method, path) = ("GET", format!("{path}/{name}"));
+                }
+                Ok((429 | 500.., _)) | Err(_) if began.elapsed() < PATIENCE => {}
+                other => panic!("{method} {path}: {other:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// One call that succeeds, or why it does not.
     pub(crate) async fn json(
         mut self,
         method: &str,

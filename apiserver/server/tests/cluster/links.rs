@@ -176,12 +176,12 @@ mod tests {
         let places: Vec<Place> = (1..=3).map(|n| place(n, port)).collect();
         let links = Links::lay(places.clone(), 1);
         let slow = Weather {
-            delay_ms: 2000,
+            delay_ms: 5000,
             ..Weather::default()
         };
         // The answer takes the way back.
         links.set(1, 0, slow);
-        let limit = Duration::from_secs(2);
+        let limit = Duration::from_secs(5);
         for (from, to) in [(0, 1), (0, 2), (1, 2), (2, 1), (2, 0)] {
             let (taken, seen) = call(&places, from, to).await.unwrap();
             assert_eq!(seen, places[from].alias);

@@ -60,7 +60,7 @@ async fn answer(
             return moved.body(Full::default()).expect("a response");
         }
         "slow" => {
-            tokio::time::sleep(std::time::Duration::from_secs(20)).await;
+            tokio::time::sleep(std::time::Duration::from_secs(120)).await;
             None
         }
         _ => None,
@@ -76,7 +76,7 @@ async fn answer(
 
 async fn configure(server: &Server, kind: &str, plural: &str, hooks: Vec<(&str, Value, Value)>) {
     let hooks = hooks.into_iter().map(|(name, client, more)| {
-        let mut hook = json!({"name": format!("{name}.example.com"), "admissionReviewVersions": ["v1"], "sideEffects": "None", "timeoutSeconds": 1,
+        let mut hook = json!({"name": format!("{name}.example.com"), "admissionReviewVersions": ["v1"], "sideEffects": "None", "timeoutSeconds": 30,
             "clientConfig": client, "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": [plural]}]});
         for (field, value) in more.as_object().into_iter().flatten() {
             hook[field] = value.clone();
@@ -188,10 +188,11 @@ async fn a_refusal_is_the_webhooks_own_and_deletions_are_asked_about() {
 async fn a_webhook_that_is_down_slow_or_elsewhere_follows_its_failure_policy() {
     let (server, hook) = (server().await, Hook::start().await);
     let ignored = json!({"failurePolicy": "Ignore"});
+    let soon = |policy| json!({"failurePolicy": policy, "timeoutSeconds": 1});
     let gone = json!({"url": "https://127.0.0.1:9/x"});
     let hooks = vec![
         ("gone", gone.clone(), ignored.clone()),
-        ("slow", hook.client("slow"), ignored.clone()),
+        ("slow", hook.client("slow"), soon("Ignore")),
         ("elsewhere", hook.client("elsewhere"), ignored),
     ];
     configure(&server, "Validating", "configmaps", hooks).await;
@@ -200,7 +201,7 @@ async fn a_webhook_that_is_down_slow_or_elsewhere_follows_its_failure_policy() {
         (
             "gone",
             gone,
-            "Post \"https://127.0.0.1:9/x?timeout=1s\": dial tcp 127.0.0.1:9: connect: connection refused",
+            "Post \"https://127.0.0.1:9/x?timeout=30s\": dial tcp 127.0.0.1:9: connect: connection refused",
         ),
         ("slow", hook.client("slow"), "context deadline exceeded"),
         (
@@ -210,13 +211,17 @@ async fn a_webhook_that_is_down_slow_or_elsewhere_follows_its_failure_policy() {
         ),
     ];
     for (name, client, why) in strict {
+        let more = match name {
+            "slow" => soon("Fail"),
+            _ => json!({"failurePolicy": "Fail"}),
+        };
         let resource = "validatingwebhookconfigurations.admissionregistration.k8s.io";
         server.delete(resource, "", "hooks", "Background").await;
         configure(
             &server,
             "Validating",
             "configmaps",
-            vec![(name, client, json!({"failurePolicy": "Fail"}))],
+            vec![(name, client, more)],
         )
         .await;
         let said = refused(&server, name).await;

@@ -177,7 +177,7 @@ mod tests {
             "the one before stays"
         );
         std::fs::write(&file, &second).expect("written");
-        for _ in 0..100 {
+        for _ in 0..600 {
             if authority.user(&chain, Some(&known)).into_user().is_none() {
                 break;
             }
