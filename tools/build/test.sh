@@ -36,6 +36,7 @@ failures() {
 }
 
 # Once more where whoever looks at the end finds it.
+grep -h '^== flaky' "$outputs"/* || true
 for name in "${failed[@]}"; do
   echo "== what failed in $name:"
   failures "$outputs/$name"
