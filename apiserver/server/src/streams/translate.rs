@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncWriteExt as _, ReadHalf, WriteHalf, split};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -200,7 +201,7 @@ async fn stream(
 
 /// Writes frames as they come, and shows now and then that this side is there.
 async fn write(mut to: WriteHalf<Node>, mut frames: mpsc::Receiver<Vec<u8>>) {
-    let mut pings = tokio::time::interval(PING);
+    let mut pings = tokio::time::interval_at(Instant::now() + PING, PING);
     let mut next = 1;
     loop {
         let frame = tokio::select! {

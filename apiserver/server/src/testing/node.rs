@@ -158,7 +158,7 @@ async fn shout(mut stream: Stream) {
     let mut buffer = [0; 4096];
     while let Ok(count @ 1..) = stream.read(&mut buffer).await {
         let louder = buffer[..count].to_ascii_uppercase();
-        if stream.write_all(&louder).await.is_err() {
+        if stream.write_all(&louder).await.is_err() || stream.flush().await.is_err() {
             return;
         }
     }
@@ -208,6 +208,7 @@ async fn serve(stream: Stream, uri: &str) {
             }
             let echoed = spdy::data(streams["stdout"], &bytes, last);
             to.write_all(&echoed).await.expect("taken");
+            to.flush().await.expect("taken");
             if last {
                 break;
             }
@@ -235,6 +236,8 @@ async fn serve(stream: Stream, uri: &str) {
     }
     to.write_all(&frames).await.expect("taken");
     to.shutdown().await.expect("ended");
+    // A connection that is closed with something unread is reset, and takes with it what the other side has not read yet.
+    let _ = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
 }
 
 const REPLY: u8 = 2;

@@ -110,10 +110,12 @@ async fn input_ends_and_output_goes_on_over_websocket() {
         (output, status)
     };
     let (_to, (output, status)) = tokio::join!(sending, reading);
-    assert_eq!(output, large.len() + "{\"Width\":80}".len());
     assert_eq!(
-        status.as_deref(),
-        Some("{\"metadata\":{},\"status\":\"Success\"}")
+        (output, status.as_deref()),
+        (
+            large.len() + "{\"Width\":80}".len(),
+            Some("{\"metadata\":{},\"status\":\"Success\"}")
+        )
     );
     assert_eq!(
         world.node.seen(),
