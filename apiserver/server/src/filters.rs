@@ -4,7 +4,7 @@ pub(crate) mod authenticate;
 pub(crate) mod authorize;
 mod browsers;
 pub(crate) mod flow;
-mod following;
+pub(crate) mod following;
 pub(crate) mod impersonate;
 pub(crate) mod kept;
 pub(crate) mod request_info;

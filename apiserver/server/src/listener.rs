@@ -4,6 +4,7 @@ use crate::api::Api;
 use crate::filters::authenticate::Peer;
 use crate::options::Config;
 use crate::server::handle;
+use crate::tls::Serving;
 use futures_util::FutureExt as _;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -45,11 +46,10 @@ impl Limits {
 /// Accepts until aborted. Without `tls` every peer is trusted: the insecure port.
 pub(crate) async fn serve(
     listener: TcpListener,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    tls: Option<Arc<Serving>>,
     api: Arc<Api>,
     limits: Limits,
 ) {
-    let acceptor = tls.map(TlsAcceptor::from);
     loop {
         let (stream, address) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -60,11 +60,11 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        let (acceptor, api) = (acceptor.clone(), api.clone());
+        let (tls, api) = (tls.clone(), api.clone());
         tokio::spawn(async move {
             let _ = stream.set_nodelay(true);
-            match acceptor {
-                Some(acceptor) => secure(stream, address, acceptor, api, limits).await,
+            match tls {
+                Some(tls) => secure(stream, address, &tls, api, limits).await,
                 None => connection(stream, Peer::trusting(address), api, limits).await,
             }
         });
@@ -74,10 +74,12 @@ pub(crate) async fn serve(
 async fn secure(
     stream: TcpStream,
     address: std::net::SocketAddr,
-    acceptor: TlsAcceptor,
+    tls: &Serving,
     api: Arc<Api>,
     limits: Limits,
 ) {
+    let local = stream.local_addr().ok().map(|local| local.ip());
+    let acceptor = TlsAcceptor::from(tls.at(local));
     let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return tracing::debug!(%address, %error, "TLS handshake failed"),

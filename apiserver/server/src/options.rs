@@ -16,6 +16,7 @@ mod kubelet;
 mod logs;
 mod service_accounts;
 mod table;
+mod transport;
 
 pub use aggregation::Aggregation;
 pub use audit::{Audit, Batch, Delivery, Log, Mode, Truncate, Webhook};
@@ -24,6 +25,7 @@ pub use config::{Config, RequestHeader};
 pub use etcd::Etcd;
 pub use kubelet::Kubelet;
 pub use service_accounts::{EXTENDABLE_SECONDS, ServiceAccounts};
+pub use transport::{NamedPair, Transport};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::collections::BTreeMap;
@@ -123,6 +125,7 @@ impl Flags {
                 )),
                 State::On | State::Hidden => None,
             })
+            .chain(transport::warning(self))
             .collect()
     }
 
@@ -186,6 +189,11 @@ impl Flags {
             .map_or(std::time::Duration::ZERO, |d| {
                 std::time::Duration::from_nanos(d.0.max(0) as u64)
             })
+    }
+
+    /// The values of a flag whose commas are part of them, one for each time that it was given.
+    pub fn each(&self, name: &str) -> Vec<String> {
+        self.value(name).given.clone().unwrap_or_default()
     }
 
     /// All values of a list flag: repeated flags and commas add up.

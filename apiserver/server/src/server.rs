@@ -26,7 +26,8 @@ use crate::options::Config;
 use crate::pki::Pki;
 use crate::runtime_config::Enabled;
 use crate::service_accounts::{Keys, Tokens};
-use crate::{admission, aggregation, bootstrap, cluster, controllers, custom, listener, tls};
+use crate::tls::Serving;
+use crate::{admission, aggregation, bootstrap, cluster, controllers, custom, listener};
 use anyhow::{Context, Result, anyhow};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -162,12 +163,7 @@ async fn serve(
             .as_ref()
             .map(|header| header.ca_file.clone()),
     );
-    let tls = Arc::new(tls::server_config(
-        &pki.serving,
-        &client_cas,
-        config.http2,
-        config.tls_min_13,
-    )?);
+    let tls = Arc::new(Serving::open(&config.transport, &pki.serving, client_cas)?);
     let kubeconfig = pki.write_admin_kubeconfig(&config, bound.port())?;
 
     let api = Arc::new(build(config, store, pki, reporter, bound)?);
@@ -182,7 +178,8 @@ async fn serve(
     let background = controllers::start(&api);
 
     let limits = listener::Limits::of(&api.config);
-    let serving = tokio::spawn(listener::serve(listener, Some(tls), api.clone(), limits));
+    let accepting = listener::serve(listener, Some(tls.clone()), api.clone(), limits);
+    let serving = tokio::spawn(async move { tokio::join!(accepting, tls.follow()) });
     let insecure = match api.config.insecure_bind {
         Some(address) => {
             tracing::warn!(%address, "serving plain HTTP WITHOUT AUTHENTICATION: whoever reaches this port may do anything");

@@ -1,57 +1,17 @@
-//! TLS of the secure port: certificates from files, client certificates verified when given, never demanded.
+//! TLS of the secure port: certificates from files, client certificates verified when given, never demanded. `Serving` is what
+//! counts at this moment, `Names` which certificate is shown to whom.
+
+mod names;
+mod serving;
+
+pub(crate) use serving::Serving;
 
 use anyhow::{Context, Result, anyhow};
-use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-
-/// Builds the server side of TLS. `client_cas` may sign client certificates.
-pub(crate) fn server_config(
-    pair: &(PathBuf, PathBuf),
-    client_cas: &[PathBuf],
-    http2: bool,
-    tls13_only: bool,
-) -> Result<rustls::ServerConfig> {
-    let mut roots = RootCertStore::empty();
-    for file in client_cas {
-        for cert in certificates(file)? {
-            roots.add(cert).with_context(|| {
-                format!("{} holds a certificate that cannot be a CA", file.display())
-            })?;
-        }
-    }
-    let inner = WebPkiClientVerifier::builder(Arc::new(roots))
-        .allow_unauthenticated()
-        .build()
-        .context("cannot use the client CA")?;
-    let versions: &[&rustls::SupportedProtocolVersion] = if tls13_only {
-        &[&rustls::version::TLS13]
-    } else {
-        &[&rustls::version::TLS13, &rustls::version::TLS12]
-    };
-    let key = PrivateKeyDer::from_pem_file(&pair.1)
-        .map_err(|e| anyhow!("{} holds no private key: {e}", pair.1.display()))?;
-    let mut config = rustls::ServerConfig::builder_with_protocol_versions(versions)
-        .with_client_cert_verifier(Arc::new(Lenient(inner)))
-        .with_single_cert(certificates(&pair.0)?, key)
-        .with_context(|| {
-            format!(
-                "{} and {} do not make a pair",
-                pair.0.display(),
-                pair.1.display()
-            )
-        })?;
-    config.alpn_protocols = if http2 {
-        vec![b"h2".to_vec(), b"http/1.1".to_vec()]
-    } else {
-        vec![b"http/1.1".to_vec()]
-    };
-    Ok(config)
-}
 
 /// All certificates of a PEM file; an error when there is none.
 pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {

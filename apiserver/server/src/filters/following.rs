@@ -1,10 +1,10 @@
-//! Files that count from the moment that they change: configurations of authentication and authorization, certificates of CAs.
+//! Files that count from the moment that they change: configurations of authentication and authorization, certificates and keys.
 
 use std::path::Path;
 use std::time::Duration;
 
 /// How often a file is looked at.
-pub(super) const LOOK_AT_FILE: Duration = Duration::from_secs(1);
+pub(crate) const LOOK_AT_FILE: Duration = Duration::from_secs(1);
 
 /// Hands over each new text of a file for as long as it is polled. What is wrong with one is logged, and the one before stays in
 /// force. `what` is the file's part in the log.
@@ -13,24 +13,43 @@ pub(super) async fn follow(
     what: &str,
     mut take: impl FnMut(&[u8]) -> Result<(), String>,
 ) {
-    let mut known = tokio::fs::read(file).await.unwrap_or_default();
-    let file_name = file.display();
+    let known = tokio::fs::read(file).await.unwrap_or_default();
+    follow_all([file], [known], what, |[text]| take(text)).await;
+}
+
+/// The same of files that count together, from the texts on that are known already.
+pub(crate) async fn follow_all<const N: usize>(
+    files: [&Path; N],
+    mut known: [Vec<u8>; N],
+    what: &str,
+    mut take: impl FnMut([&[u8]; N]) -> Result<(), String>,
+) {
+    let names: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
+    let names = names.join(", ");
     loop {
         tokio::time::sleep(LOOK_AT_FILE).await;
-        let text = match tokio::fs::read(file).await {
-            Ok(text) if text == known => continue,
-            Ok(text) => text,
+        let texts = match read(&files).await {
+            Ok(texts) if texts == known => continue,
+            Ok(texts) => texts,
             Err(error) => {
-                tracing::error!(%error, file = %file_name, "cannot read the {what}; the one before stays");
+                tracing::error!(%error, file = %names, "cannot read the {what}; the one before stays");
                 continue;
             }
         };
-        match take(&text) {
-            Ok(()) => tracing::info!(file = %file_name, "reloaded the {what}"),
+        match take(texts.each_ref().map(Vec::as_slice)) {
+            Ok(()) => tracing::info!(file = %names, "reloaded the {what}"),
             Err(error) => {
-                tracing::error!(error, file = %file_name, "the new {what} is wrong; the one before stays");
+                tracing::error!(error, file = %names, "the new {what} is wrong; the one before stays");
             }
         }
-        known = text;
+        known = texts;
     }
+}
+
+async fn read<const N: usize>(files: &[&Path; N]) -> std::io::Result<[Vec<u8>; N]> {
+    let mut texts = [const { Vec::new() }; N];
+    for (text, file) in texts.iter_mut().zip(files) {
+        *text = tokio::fs::read(file).await?;
+    }
+    Ok(texts)
 }

@@ -10,6 +10,7 @@ use super::controllers::Controllers;
 use super::kubelet::Kubelet;
 use super::logs;
 use super::service_accounts::ServiceAccounts;
+use super::transport::Transport;
 use super::{Exit, Flags, refuse};
 use crate::filters::authenticate::configuration::Options as Authentication;
 use crate::filters::authenticate::webhook::Options as TokenWebhook;
@@ -37,8 +38,7 @@ pub struct Config {
     pub election: (u64, u64),
     pub cert_dir: Option<PathBuf>,
     pub tls_pair: Option<(PathBuf, PathBuf)>,
-    pub tls_min_13: bool,
-    pub http2: bool,
+    pub transport: Transport,
     pub http2_max_streams: u32,
     /// How likely a request over HTTP/2 ends its connection, so that clients spread anew.
     pub goaway_chance: f64,
@@ -178,16 +178,7 @@ impl Config {
             election: election(flags)?,
             cert_dir,
             tls_pair,
-            tls_min_13: match flags.text("tls-min-version").as_deref() {
-                None | Some("VersionTLS12") | Some("VersionTLS11") | Some("VersionTLS10") => false,
-                Some("VersionTLS13") => true,
-                Some(other) => {
-                    return Err(refuse(format!(
-                        "unknown tls version {other:?}; possible values: VersionTLS10, VersionTLS11, VersionTLS12, VersionTLS13"
-                    )));
-                }
-            },
-            http2: !flags.flag("disable-http2-serving"),
+            transport: Transport::new(flags)?,
             goaway_chance: goaway_chance(flags)?,
             classifies_flows: flags.flag("enable-priority-and-fairness"),
             http2_max_streams: u32::try_from(flags.integer("http2-max-streams-per-connection"))
