@@ -1,6 +1,7 @@
 //! /metrics in Prometheus' text form, under upstream's names. Counters are atomics in fixed tables: labels come from the
 //! resource table and fixed sets, so no client can make them grow.
 
+pub(crate) mod long_running;
 pub(crate) mod streams;
 
 use parking_lot::Mutex;
@@ -36,21 +37,9 @@ struct Histogram {
 pub(crate) struct Metrics {
     requests: Mutex<BTreeMap<(Labels, u16), u64>>,
     durations: Mutex<BTreeMap<Labels, Histogram>>,
-    watches: Arc<Mutex<BTreeMap<(&'static str, &'static str), i64>>>,
+    pub(crate) long_running: long_running::LongRunning,
     inflight: Mutex<[i64; 2]>,
     pub(crate) streams: Arc<streams::Streams>,
-}
-
-/// An open watch; closing it is dropping this.
-pub(crate) struct WatchGuard {
-    watches: Arc<Mutex<BTreeMap<(&'static str, &'static str), i64>>>,
-    key: (&'static str, &'static str),
-}
-
-impl Drop for WatchGuard {
-    fn drop(&mut self) {
-        *self.watches.lock().entry(self.key).or_default() -= 1;
-    }
 }
 
 impl Metrics {
@@ -86,15 +75,6 @@ impl Metrics {
         self.inflight.lock().iter().sum()
     }
 
-    pub(crate) fn watch_opened(&self, group: &'static str, kind: &'static str) -> WatchGuard {
-        let key = (group, kind);
-        *self.watches.lock().entry(key).or_default() += 1;
-        WatchGuard {
-            watches: self.watches.clone(),
-            key,
-        }
-    }
-
     /// The whole page.
     pub(crate) fn render(&self, store: &Store) -> String {
         let mut out = String::with_capacity(16 * 1024);
@@ -118,20 +98,7 @@ impl Metrics {
             &[("request_kind", "readOnly")],
             reading,
         );
-        head(
-            &mut out,
-            "apiserver_longrunning_requests",
-            "gauge",
-            "Gauge of all active long-running apiserver requests broken out by verb, group, kind.",
-        );
-        for ((group, kind), count) in self.watches.lock().iter() {
-            line(
-                &mut out,
-                "apiserver_longrunning_requests",
-                &[("verb", "WATCH"), ("group", group), ("kind", kind)],
-                *count,
-            );
-        }
+        self.long_running.render(&mut out);
         self.streams.render(&mut out);
         render_store(&mut out, store);
         crate::cluster::backup::render(&mut out, store);

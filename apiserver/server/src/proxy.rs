@@ -6,6 +6,7 @@
 pub(crate) mod client;
 pub(crate) mod headers;
 pub(crate) mod location;
+pub(crate) mod passing;
 pub(crate) mod rewrite;
 pub(crate) mod upgrade;
 

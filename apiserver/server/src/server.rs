@@ -273,7 +273,8 @@ pub(crate) fn build(
         audit,
         backer,
         authenticator: Authenticator::new(&pki.client_ca, tokens, &config)?,
-        flow: FlowControl::new(&cacher).ok_or_else(missing)?,
+        flow: FlowControl::new(&cacher, config.in_flight, config.request_timeout)
+            .ok_or_else(missing)?,
         admission: admission::Chain::new(lookup, authorizer.clone(), &config)
             .map_err(|exit| anyhow!(exit.text))?,
         authorizer,

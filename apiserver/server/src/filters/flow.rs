@@ -1,179 +1,159 @@
-//! Flow control: which flow schema a request falls under, by the schemas in the store (KEP-1040). Queues and limits are
-//! not part of this version; every answer says how it was classified.
+//! Flow control: how many requests run at once, and who waits or is turned away (KEP-1040, docs/adr/0021). By the schemas and levels
+//! in the store, or, without priority and fairness, by two plain limits.
 
+mod in_flight;
+mod level;
+mod retry_after;
+mod room;
+mod schema;
+mod seats;
+#[cfg(test)]
+mod tests;
+
+use crate::audit::is_long_running;
 use crate::cacher::{Cacher, ResourceCache};
 use crate::filters::request_info::RequestInfo;
+use crate::options::InFlight as Limits;
+use crate::reply::{self, Reply};
 use crate::user::User;
 use arc_swap::ArcSwap;
+use http::header::{RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue};
-use serde_json::Value;
+use in_flight::InFlight;
+use level::Level;
+use parking_lot::Mutex;
+use room::{Room, Seat};
+use schema::Schema;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 use triad_kv::Revision;
 use triad_machinery::meta;
 
 pub(crate) struct FlowControl {
     schemas: Arc<ResourceCache>,
     levels: Arc<ResourceCache>,
-    compiled: ArcSwap<(Revision, Vec<Schema>)>,
+    compiled: ArcSwap<(Revision, Vec<Arc<Schema>>)>,
+    /// Held by who compiles, so that levels are never set back.
+    compiling: Mutex<()>,
+    by: By,
 }
 
-struct Schema {
-    precedence: i64,
-    name: String,
-    flow_uid: HeaderValue,
-    level_uid: HeaderValue,
-    rules: Vec<Value>,
+enum By {
+    Fairness(Arc<Room>),
+    InFlight(InFlight),
+}
+
+/// What a request holds while it runs.
+pub(crate) enum Held {
+    Nothing,
+    Seat(#[expect(dead_code, reason = "held")] Seat),
+    Permit(#[expect(dead_code, reason = "held")] OwnedSemaphorePermit),
 }
 
 impl FlowControl {
-    pub(crate) fn new(cacher: &Cacher) -> Option<Self> {
+    pub(crate) fn new(cacher: &Cacher, limits: Limits, request_timeout: Duration) -> Option<Self> {
         let cache = |plural: &str| cacher.by_prefix(&format!("/registry/{plural}/")).cloned();
         Some(FlowControl {
             schemas: cache("flowschemas")?,
             levels: cache("prioritylevelconfigurations")?,
             compiled: ArcSwap::from_pointee((Revision(0), Vec::new())),
+            compiling: Mutex::new(()),
+            by: match limits.fairness {
+                true => By::Fairness(Arc::new(Room::new(limits.total(), request_timeout))),
+                false => By::InFlight(InFlight::new(limits.reading, limits.mutating)),
+            },
         })
     }
 
-    /// Sets the headers that name the request's flow schema and priority level.
-    pub(crate) fn classify(&self, user: &User, info: &RequestInfo, headers: &mut HeaderMap) {
-        let compiled = self.compiled();
-        if let Some(schema) = compiled.1.iter().find(|schema| schema.matches(user, info)) {
-            headers.insert("x-kubernetes-pf-flowschema-uid", schema.flow_uid.clone());
-            headers.insert(
-                "x-kubernetes-pf-prioritylevel-uid",
-                schema.level_uid.clone(),
-            );
+    /// Waits until the request may run. `headers` get the names of its flow schema and priority level; what is refused is so with
+    /// 429. Requests that run for long do not count, and watches only until they have begun.
+    pub(crate) async fn enter(
+        &self,
+        user: &User,
+        info: &RequestInfo,
+        headers: &mut HeaderMap,
+    ) -> Result<Held, Reply> {
+        let long = is_long_running(info);
+        let room = match &self.by {
+            By::InFlight(_) if long => return Ok(Held::Nothing),
+            By::InFlight(all) => {
+                let permit = all.enter(user, &info.verb).map_err(|()| too_many(1))?;
+                return Ok(permit.map_or(Held::Nothing, Held::Permit));
+            }
+            By::Fairness(_) if long && info.verb != "watch" => return Ok(Held::Nothing),
+            By::Fairness(room) => room,
+        };
+        let schema = {
+            let compiled = self.compiled(room);
+            let matching = compiled.1.iter().find(|schema| schema.matches(user, info));
+            matching.cloned()
+        };
+        // Before the first start has made its objects there is nothing to go by.
+        let Some(schema) = schema else {
+            return Ok(Held::Nothing);
+        };
+        headers.insert("x-kubernetes-pf-flowschema-uid", schema.uid.clone());
+        headers.insert(
+            "x-kubernetes-pf-prioritylevel-uid",
+            schema.level_uid.clone(),
+        );
+        let seat = room.enter(&schema, schema.flow(user, info)).await;
+        seat.map(Held::Seat).map_err(too_many)
+    }
+
+    pub(crate) fn render(&self, out: &mut String) {
+        if let By::Fairness(room) = &self.by {
+            room.render(out);
         }
     }
 
-    fn compiled(&self) -> Arc<(Revision, Vec<Schema>)> {
-        let (schemas, levels) = (self.schemas.snapshot(), self.levels.snapshot());
-        let newest = schemas.revision.max(levels.revision);
+    fn compiled(&self, room: &Room) -> Arc<(Revision, Vec<Arc<Schema>>)> {
+        let newest = || {
+            let revisions = [self.schemas.snapshot(), self.levels.snapshot()];
+            revisions
+                .map(|snapshot| snapshot.revision)
+                .into_iter()
+                .max()
+        };
         let compiled = self.compiled.load_full();
-        if compiled.0 == newest {
+        if Some(compiled.0) == newest() {
             return compiled;
         }
+        let _one_at_a_time = self.compiling.lock();
+        let compiled = self.compiled.load_full();
+        let (schemas, levels) = (self.schemas.snapshot(), self.levels.snapshot());
+        let newest = schemas.revision.max(levels.revision);
+        if compiled.0 >= newest {
+            return compiled;
+        }
+        let levels = levels.objects.values();
+        let levels = levels.filter_map(|level| level.object(&self.levels.layout).ok());
+        let levels: Vec<_> = levels.collect();
         let level_uid = |name: &str| {
-            let level = self
-                .levels
-                .get(&self.levels.layout.key("", name))?
-                .object(&self.levels.layout)
-                .ok()?;
-            HeaderValue::from_str(meta::uid(&level)).ok()
+            let level = levels.iter().find(|level| meta::name(level) == name)?;
+            HeaderValue::from_str(meta::uid(level)).ok()
         };
-        let mut list: Vec<Schema> = schemas
-            .objects
-            .values()
-            .filter_map(|cached| {
-                let object = cached.object(&self.schemas.layout).ok()?;
-                Some(Schema {
-                    precedence: object
-                        .pointer("/spec/matchingPrecedence")
-                        .and_then(Value::as_i64)
-                        .unwrap_or(1000),
-                    name: meta::name(&object).to_owned(),
-                    flow_uid: HeaderValue::from_str(meta::uid(&object)).ok()?,
-                    level_uid: level_uid(
-                        object
-                            .pointer("/spec/priorityLevelConfiguration/name")?
-                            .as_str()?,
-                    )?,
-                    rules: object
-                        .pointer("/spec/rules")
-                        .and_then(Value::as_array)
-                        .cloned()
-                        .unwrap_or_default(),
-                })
-            })
+        let objects = schemas.objects.values();
+        let objects = objects.filter_map(|schema| schema.object(&self.schemas.layout).ok());
+        let mut list: Vec<_> = objects
+            .filter_map(|object| Schema::new(&object, level_uid).map(Arc::new))
             .collect();
         list.sort_by(|a, b| (a.precedence, &a.name).cmp(&(b.precedence, &b.name)));
+        room.configure(levels.iter().map(Level::new).collect());
         let compiled = Arc::new((newest, list));
         self.compiled.store(compiled.clone());
         compiled
     }
 }
 
-impl Schema {
-    fn matches(&self, user: &User, info: &RequestInfo) -> bool {
-        self.rules.iter().any(|rule| {
-            let subjects = list(rule, "subjects").any(|subject| is_subject(user, subject));
-            let rules = if info.is_resource {
-                "resourceRules"
-            } else {
-                "nonResourceRules"
-            };
-            subjects
-                && list(rule, rules).any(|rule| {
-                    if info.is_resource {
-                        covers_resource(rule, info)
-                    } else {
-                        covers_path(rule, info)
-                    }
-                })
-        })
-    }
-}
-
-fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
-    value
-        .get(field)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-}
-
-fn has(value: &Value, field: &str, wanted: &str) -> bool {
-    list(value, field).any(|item| item == "*" || item == wanted)
-}
-
-fn is_subject(user: &User, subject: &Value) -> bool {
-    let text = |at: &str| subject.pointer(at).and_then(Value::as_str).unwrap_or("");
-    match text("/kind") {
-        "User" => matches!(text("/user/name"), "*") || text("/user/name") == user.name,
-        "Group" => text("/group/name") == "*" || user.in_group(text("/group/name")),
-        "ServiceAccount" => {
-            let (namespace, name) = (
-                text("/serviceAccount/namespace"),
-                text("/serviceAccount/name"),
-            );
-            let account = user
-                .name
-                .strip_prefix("system:serviceaccount:")
-                .and_then(|rest| rest.split_once(':'));
-            account.is_some_and(|(ns, n)| ns == namespace && (name == "*" || n == name))
-        }
-        _ => false,
-    }
-}
-
-fn covers_resource(rule: &Value, info: &RequestInfo) -> bool {
-    let resource = if info.subresource.is_empty() {
-        info.resource.clone()
-    } else {
-        format!("{}/{}", info.resource, info.subresource)
-    };
-    let scope = if info.namespace.is_empty() {
-        rule.get("clusterScope") == Some(&Value::Bool(true))
-    } else {
-        has(rule, "namespaces", &info.namespace)
-    };
-    scope
-        && has(rule, "verbs", &info.verb)
-        && has(rule, "apiGroups", &info.group)
-        && has(rule, "resources", &resource)
-}
-
-fn covers_path(rule: &Value, info: &RequestInfo) -> bool {
-    let path = list(rule, "nonResourceURLs")
-        .filter_map(Value::as_str)
-        .any(|url| {
-            url == "*"
-                || url == info.path
-                || url.strip_suffix("/*").is_some_and(|prefix| {
-                    info.path.starts_with(prefix)
-                        && info.path.as_bytes().get(prefix.len()) == Some(&b'/')
-                })
-        });
-    path && has(rule, "verbs", &info.verb)
+fn too_many(seconds: u64) -> Reply {
+    let mut reply = reply::text(
+        429,
+        "Too many requests, please try again later.\n".to_owned(),
+    );
+    let headers = reply.headers_mut();
+    headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    reply
 }

@@ -29,6 +29,19 @@ const NAMESPACE_SUBRESOURCES: [&str; 2] = ["status", "finalize"];
 const SPECIAL_VERBS: [&str; 2] = ["proxy", "watch"];
 
 impl RequestInfo {
+    /// What metrics call the extent of a request (apiserver pkg/endpoints/metrics, CleanScope).
+    pub(crate) fn scope(&self) -> &'static str {
+        if !self.name.is_empty() || self.verb == "create" {
+            "resource"
+        } else if !self.namespace.is_empty() {
+            "namespace"
+        } else if self.is_resource {
+            "cluster"
+        } else {
+            ""
+        }
+    }
+
     pub(crate) fn new(method: &str, path: &str, query: &Query) -> Self {
         let mut info = RequestInfo {
             path: path.to_owned(),

@@ -12,7 +12,9 @@ mod tests;
 
 use super::Call;
 use crate::admission::Attributes;
+use crate::metrics::long_running::{Kind, Running};
 use crate::proxy::location::cleaned_with_slash;
+use crate::proxy::passing::{Pace, Passing};
 use crate::reply::Reply;
 use http::request::Parts;
 use http::{Method, Uri, Version};
@@ -20,6 +22,7 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use serde_json::Value;
 use std::net::IpAddr;
+use std::sync::Arc;
 use triad_machinery::pod::text;
 use triad_machinery::status::Status;
 
@@ -39,6 +42,8 @@ pub(crate) struct Taken {
     /// The connection, for whoever goes on with another protocol.
     pub(crate) upgrade: Option<OnUpgrade>,
     pub(crate) peer: IpAddr,
+    /// Goes along with what carries on behind the answer.
+    passing: Passing,
 }
 
 impl Taken {
@@ -50,11 +55,38 @@ impl Taken {
             body,
             upgrade: head.extensions.remove(),
             peer,
+            passing: Passing::default(),
         }
     }
 }
 
-pub(crate) async fn connect(call: &mut Call, taken: Taken) -> Result<Reply, Status> {
+pub(crate) async fn connect(call: &mut Call, mut taken: Taken) -> Result<Reply, Status> {
+    taken.passing = Passing {
+        pace: Pace::new(call.api.config.connection_bytes_per_second),
+        counted: Some(Arc::new(counted(call))),
+    };
+    let passing = taken.passing.clone();
+    let reply = connected(call, taken).await?;
+    Ok(passing.along(reply))
+}
+
+/// One more that is connected.
+fn counted(call: &Call) -> Running {
+    let info = &call.info;
+    let resource = call.endpoint.resource;
+    let subresources = CONNECTED.into_iter();
+    let mut subresource = subresources.filter(|one| *one == info.subresource);
+    call.api.metrics.long_running.begin(Kind {
+        verb: "CONNECT",
+        group: &resource.group,
+        version: &resource.version,
+        resource: &resource.plural,
+        subresource: subresource.next().unwrap_or_default(),
+        scope: info.scope(),
+    })
+}
+
+async fn connected(call: &mut Call, taken: Taken) -> Result<Reply, Status> {
     if call.info.subresource == "log" {
         return logs::logs(call, taken).await;
     }

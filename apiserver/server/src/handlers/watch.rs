@@ -10,6 +10,7 @@ use super::list::{check_fields, matches};
 use super::params::ListOptions;
 use crate::body::Body;
 use crate::cacher::{Cached, WatchError};
+use crate::metrics::long_running::Kind;
 use crate::negotiate::{Media, Offer};
 use crate::registry::unavailable;
 use crate::reply::{self, Reply};
@@ -82,9 +83,15 @@ pub(crate) async fn watch(call: Call, upgrade: Option<OnUpgrade>) -> Result<Repl
     } else {
         opening.after = start.unwrap_or_else(|| api.cacher.view(&registry.cache).0);
     }
-    let watchers = api
-        .metrics
-        .watch_opened(&call.endpoint.resource.group, &call.endpoint.resource.kind);
+    let resource = call.endpoint.resource;
+    let watching = api.metrics.long_running.begin(Kind {
+        verb: "WATCH",
+        group: &resource.group,
+        version: &resource.version,
+        resource: &resource.plural,
+        subresource: "",
+        scope: call.info.scope(),
+    });
     let selection = Selection {
         namespace: call.namespace().into(),
         labels: options.labels,
@@ -96,7 +103,7 @@ pub(crate) async fn watch(call: Call, upgrade: Option<OnUpgrade>) -> Result<Repl
     });
     let media = accepted.media;
     let shown = Shown::new(call, accepted)?;
-    let stream = Stream::open(api, opening, selection, shown, watchers);
+    let stream = Stream::open(api, opening, selection, shown, watching);
     if let Some((allowed, headers)) = page {
         return socket::open(&headers, allowed, upgrade, stream, media);
     }

@@ -7,6 +7,7 @@ use super::authorization;
 use super::backups::Backups;
 use super::browsers::Browsers;
 use super::controllers::Controllers;
+use super::in_flight::InFlight;
 use super::kubelet::Kubelet;
 use super::logs;
 use super::service_accounts::ServiceAccounts;
@@ -42,8 +43,9 @@ pub struct Config {
     pub http2_max_streams: u32,
     /// How likely a request over HTTP/2 ends its connection, so that clients spread anew.
     pub goaway_chance: f64,
-    /// Answers say which flow a request belongs to.
-    pub classifies_flows: bool,
+    pub in_flight: InFlight,
+    /// What may pass of a connection to a node, a pod or a service each way; 0 is no limit.
+    pub connection_bytes_per_second: u64,
     pub client_ca_file: Option<PathBuf>,
     pub token_auth_file: Option<PathBuf>,
     pub basic_auth_file: Option<PathBuf>,
@@ -180,7 +182,8 @@ impl Config {
             tls_pair,
             transport: Transport::new(flags)?,
             goaway_chance: goaway_chance(flags)?,
-            classifies_flows: flags.flag("enable-priority-and-fairness"),
+            in_flight: InFlight::new(flags)?,
+            connection_bytes_per_second: connection_bytes(flags)?,
             http2_max_streams: u32::try_from(flags.integer("http2-max-streams-per-connection"))
                 .ok()
                 .filter(|n| *n > 0)
@@ -258,6 +261,12 @@ fn admission_alone(flags: &Flags) -> Result<Vec<String>, Exit> {
         )),
         false => Ok(alone),
     }
+}
+
+fn connection_bytes(flags: &Flags) -> Result<u64, Exit> {
+    let name = "max-connection-bytes-per-sec";
+    u64::try_from(flags.integer(name))
+        .map_err(|_| refuse(format!("--{name} can not be negative value")))
 }
 
 fn goaway_chance(flags: &Flags) -> Result<f64, Exit> {

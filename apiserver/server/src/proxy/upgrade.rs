@@ -1,23 +1,18 @@
 //! Requests that go on with another protocol (SPDY, WebSocket): a connection of their own to the other server, and from its 101 on
 //! bytes both ways. An answer that is no 101 ends that connection: nothing more of the client's gets onto it (CVE-2018-1002105).
 
-use super::client::{Client, Duplex, Sent};
+use super::client::{Client, Sent};
 use super::headers;
+use super::passing::Passing;
 use crate::body::Body;
 use crate::reply::Reply;
 use http::header::{CONNECTION, HOST};
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use std::fmt;
-use std::io;
-use std::time::Duration;
-use tokio::io::{AsyncWriteExt as _, copy, split};
 use triad_machinery::status::Status;
-
-/// How long it may take to say goodbye to a side that does not listen any more.
-const GOODBYE: Duration = Duration::from_secs(1);
 
 /// What the other server answered.
 pub(crate) enum Answer {
@@ -88,11 +83,20 @@ async fn send(client: &Client, mut request: Request<Sent>) -> Result<Response<In
 }
 
 /// Passes on the other server's 101, and all that comes behind it.
-pub(crate) fn pass_on(asking: OnUpgrade, mut answer: Response<Incoming>) -> Reply {
+pub(crate) fn pass_on(
+    asking: OnUpgrade,
+    mut answer: Response<Incoming>,
+    passing: Passing,
+) -> Reply {
     let answering = hyper::upgrade::on(&mut answer);
     tokio::spawn(async move {
         match tokio::try_join!(asking, answering) {
-            Ok((asking, answering)) => join(asking, answering).await,
+            Ok((asking, answering)) => {
+                let (asking, answering) = (TokioIo::new(asking), TokioIo::new(answering));
+                if let Err(error) = passing.both_ways(asking, answering).await {
+                    tracing::debug!(%error, "a connection that was passed through ended");
+                }
+            }
             Err(error) => tracing::debug!(%error, "a connection was not taken over"),
         }
     });
@@ -109,25 +113,4 @@ pub(crate) fn refused(mut reply: Reply) -> Reply {
     let close = HeaderValue::from_static("close");
     reply.headers_mut().insert(CONNECTION, close);
     reply
-}
-
-async fn join(asking: Upgraded, answering: Upgraded) {
-    let ended = both_ways(TokioIo::new(asking), TokioIo::new(answering)).await;
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection that was passed through ended");
-    }
-}
-
-/// Bytes both ways until one side ends; then both are told.
-pub(crate) async fn both_ways(one: impl Duplex, other: impl Duplex) -> io::Result<u64> {
-    let (mut from_one, mut to_one) = split(one);
-    let (mut from_other, mut to_other) = split(other);
-    let ended = tokio::select! {
-        ended = copy(&mut from_one, &mut to_other) => ended,
-        ended = copy(&mut from_other, &mut to_one) => ended,
-    };
-    let goodbye = async { tokio::join!(to_one.shutdown(), to_other.shutdown()) };
-    // One of them has gone, mostly.
-    let _ = tokio::time::timeout(GOODBYE, goodbye).await;
-    ended
 }

@@ -174,9 +174,11 @@ async fn chain(
         }
         Err(status) => return refuse(&head.headers, query, &status),
     };
-    if api.config.classifies_flows {
-        api.flow.classify(&user, info, extra);
-    }
+    // Given back when the answer begins.
+    let _held = match api.flow.enter(&user, info, extra).await {
+        Ok(held) => held,
+        Err(reply) => return reply,
+    };
     match api.authorizer.decide(&user, &Attributes::of(info)).await {
         Decision::Allow(why) => {
             trail.annotate(DECISION, "allow");
@@ -319,19 +321,12 @@ fn count(api: &Api, info: &RequestInfo, code: u16, took: Duration) {
         "deletecollection" => "DELETECOLLECTION",
         _ => "other",
     };
-    let scope = if !info.name.is_empty() {
-        "resource"
-    } else if !info.namespace.is_empty() {
-        "namespace"
-    } else {
-        "cluster"
-    };
     let labels = Labels {
         verb,
         group: &resource.group,
         version: &resource.version,
         resource: &resource.plural,
-        scope,
+        scope: info.scope(),
     };
     let long_running = ["WATCH", "CONNECT"].contains(&verb);
     api.metrics.request(labels, code, took, long_running);

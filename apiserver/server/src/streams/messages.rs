@@ -1,6 +1,7 @@
 //! A body as messages of WebSocket, for browsers that follow a log (streaming pkg/httpstream/wsstream/stream.go).
 
 use super::websocket;
+use crate::proxy::passing::Passing;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -46,13 +47,14 @@ pub(crate) fn chosen(headers: &HeaderMap) -> Result<(Option<&'static str>, Form)
 }
 
 /// Sends a body until it or the client ends. The first message tells the client that it is connected.
-pub(crate) async fn pour(body: Incoming, asking: OnUpgrade, form: Form) {
+pub(crate) async fn pour(body: Incoming, asking: OnUpgrade, form: Form, passing: Passing) {
     let first = iter([Ok([form.message(Bytes::new())])]);
     let pieces = body.into_data_stream().map(move |piece| {
         let piece = piece.map_err(io::Error::other)?;
         Ok([form.message(piece)])
     });
     websocket::tell(asking, first.chain(pieces)).await;
+    drop(passing);
 }
 
 impl Form {

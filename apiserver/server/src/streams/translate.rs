@@ -8,6 +8,7 @@ use super::spdy::{self, Frame};
 use super::tunnel::{SPDY, STREAM_PROTOCOL, is_spdy};
 use super::websocket::{self, LAST_WORD, LONGEST_MESSAGE};
 use crate::metrics::streams::Streams as Counts;
+use crate::proxy::passing::{Pace, Passing};
 use crate::proxy::upgrade::{self, Answer, Failure};
 use crate::proxy::{Client, Location};
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use http_body_util::{BodyExt as _, Either, Empty, Limited};
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+pub(crate) use opened::Wanted;
 use opened::{ERROR, Ends, Opened, STDERR, STDOUT};
 use outcome::Outcome;
 use std::io;
@@ -47,15 +49,6 @@ const PING: Duration = Duration::from_secs(5);
 /// What a kubelet may have to say of an error.
 const LONGEST_ERROR: usize = 1 << 20;
 
-/// Which streams a client wants.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Wanted {
-    pub(crate) stdin: bool,
-    pub(crate) stdout: bool,
-    pub(crate) stderr: bool,
-    pub(crate) tty: bool,
-}
-
 /// Where the kubelet is asked.
 pub(crate) struct Remote {
     pub(crate) client: Client,
@@ -66,13 +59,20 @@ type Socket = WebSocketStream<TokioIo<Upgraded>>;
 type Node = TokioIo<Upgraded>;
 
 /// Serves a client that was told that its connection goes on with WebSocket.
-pub(crate) async fn serve(asking: OnUpgrade, remote: Remote, wanted: Wanted, counts: Arc<Counts>) {
+pub(crate) async fn serve(
+    asking: OnUpgrade,
+    remote: Remote,
+    wanted: Wanted,
+    passing: Passing,
+    counts: Arc<Counts>,
+) {
     let asking = match asking.await {
         Ok(asking) => asking,
         Err(error) => return tracing::debug!(%error, "a connection was not taken over"),
     };
     let (mut to_client, mut from_client) = websocket::over(asking, LONGEST_MESSAGE).await.split();
-    let outcome = run(&remote, wanted, &mut from_client, &mut to_client).await;
+    let client = (&mut from_client, &mut to_client);
+    let outcome = run(&remote, wanted, passing.pace, client).await;
     counts.translated(outcome.code());
     let last = async {
         let mut message = vec![ERROR];
@@ -88,8 +88,8 @@ pub(crate) async fn serve(asking: OnUpgrade, remote: Remote, wanted: Wanted, cou
 async fn run(
     remote: &Remote,
     wanted: Wanted,
-    from_client: &mut SplitStream<Socket>,
-    to_client: &mut SplitSink<Socket, Message>,
+    pace: Pace,
+    (from_client, to_client): (&mut SplitStream<Socket>, &mut SplitSink<Socket, Message>),
 ) -> Outcome {
     // An empty message tells the client that it is connected.
     let first = match (wanted.stdout, wanted.stderr) {
@@ -104,7 +104,7 @@ async fn run(
     match connect(remote).await {
         Err(why) => Outcome::Failed(why),
         Ok((protocol, connection)) => {
-            match stream(connection, wanted, from_client, to_client).await {
+            match stream(connection, wanted, pace, (from_client, to_client)).await {
                 Ok(said) => Outcome::read(&protocol, &said),
                 Err(error) => Outcome::failed(error),
             }
@@ -173,8 +173,8 @@ async fn refusal(body: Incoming) -> String {
 async fn stream(
     connection: Upgraded,
     wanted: Wanted,
-    from_client: &mut SplitStream<Socket>,
-    to_client: &mut SplitSink<Socket, Message>,
+    pace: Pace,
+    (from_client, to_client): (&mut SplitStream<Socket>, &mut SplitSink<Socket, Message>),
 ) -> io::Result<Vec<u8>> {
     let (opened, frames) = Opened::open(wanted)?;
     let (from_node, to_node) = split(TokioIo::new(connection));
@@ -182,8 +182,8 @@ async fn stream(
     let mut writing = tokio::spawn(write(to_node, receiver));
     sender.send(frames).await.map_err(io::Error::other)?;
     let carried = tokio::select! {
-        ended = outwards(from_node, &opened, to_client, &sender) => ended,
-        ended = inwards(from_client, &opened, &sender) => {
+        ended = outwards(from_node, &opened, pace, to_client, &sender) => ended,
+        ended = inwards(from_client, &opened, pace, &sender) => {
             ended.and_then(|()| Err(io::Error::other("the client has gone")))
         }
     };
@@ -228,8 +228,10 @@ async fn write(mut to: WriteHalf<Node>, mut frames: mpsc::Receiver<Vec<u8>>) {
 async fn inwards(
     from: &mut SplitStream<Socket>,
     opened: &Opened,
+    pace: Pace,
     to: &mpsc::Sender<Vec<u8>>,
 ) -> io::Result<()> {
+    let mut meter = pace.meter();
     let mut ended = Vec::new();
     while let Some(message) = from.next().await {
         let message = match message.map_err(io::Error::other)? {
@@ -247,6 +249,7 @@ async fn inwards(
         if last {
             ended.push(stream);
         }
+        meter.pass(bytes.len()).await;
         let sent = to.send(spdy::data(stream, bytes, last)).await;
         sent.map_err(io::Error::other)?;
     }
@@ -256,9 +259,11 @@ async fn inwards(
 async fn outwards(
     mut from: ReadHalf<Node>,
     opened: &Opened,
+    pace: Pace,
     to_client: &mut SplitSink<Socket, Message>,
     to_node: &mpsc::Sender<Vec<u8>>,
 ) -> io::Result<Vec<u8>> {
+    let mut meter = pace.meter();
     let mut ends = Ends::new(opened);
     let mut said = Vec::new();
     while !ends.all() {
@@ -273,6 +278,7 @@ async fn outwards(
                     said.extend(&bytes[..bytes.len().min(room)]);
                 }
                 if let Some(channel) = opened.channel(stream).filter(|_| !bytes.is_empty()) {
+                    meter.pass(bytes.len()).await;
                     let mut message = Vec::with_capacity(bytes.len() + 1);
                     message.push(channel);
                     message.extend(bytes);

@@ -2,6 +2,7 @@
 //! pkg/util/proxy/streamtunnel.go, client-go tools/portforward/tunneling_connection.go).
 
 use super::websocket::{self, HANDSHAKE, LAST_WORD, LONGEST_MESSAGE};
+use crate::proxy::passing::{Pace, Passing};
 use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::header::{CONNECTION, HeaderName, UPGRADE};
@@ -55,7 +56,7 @@ pub(crate) fn is_spdy(headers: &HeaderMap) -> bool {
 }
 
 /// Carries one connection in the other until one of them ends.
-pub(crate) async fn carry(asking: OnUpgrade, answering: OnUpgrade) {
+pub(crate) async fn carry(asking: OnUpgrade, answering: OnUpgrade, passing: Passing) {
     let (asking, answering) = match tokio::try_join!(asking, answering) {
         Ok(both) => both,
         Err(error) => return tracing::debug!(%error, "a connection was not taken over"),
@@ -63,8 +64,8 @@ pub(crate) async fn carry(asking: OnUpgrade, answering: OnUpgrade) {
     let (mut to_client, mut from_client) = websocket::over(asking, LONGEST_MESSAGE).await.split();
     let (from_node, mut to_node) = split(TokioIo::new(answering));
     let ended = tokio::select! {
-        ended = inwards(&mut from_client, &mut to_node) => ended,
-        ended = outwards(from_node, &mut to_client) => ended,
+        ended = inwards(&mut from_client, passing.pace, &mut to_node) => ended,
+        ended = outwards(from_node, passing.pace, &mut to_client) => ended,
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a tunnel ended");
@@ -82,11 +83,14 @@ type Node = TokioIo<Upgraded>;
 
 async fn inwards(
     from: &mut futures_util::stream::SplitStream<Client>,
+    pace: Pace,
     to: &mut WriteHalf<Node>,
 ) -> io::Result<()> {
+    let mut meter = pace.meter();
     while let Some(message) = from.next().await {
         match message.map_err(io::Error::other)? {
             Message::Binary(bytes) => {
+                meter.pass(bytes.len()).await;
                 to.write_all(&bytes).await?;
                 to.flush().await?;
             }
@@ -103,11 +107,14 @@ async fn inwards(
 
 async fn outwards(
     mut from: ReadHalf<Node>,
+    pace: Pace,
     to: &mut futures_util::stream::SplitSink<Client, Message>,
 ) -> io::Result<()> {
+    let mut meter = pace.meter();
     let mut buffer = BytesMut::with_capacity(PIECE);
     while from.read_buf(&mut buffer).await? > 0 {
         let piece: Bytes = buffer.split().freeze();
+        meter.pass(piece.len()).await;
         to.send(Message::Binary(piece))
             .await
             .map_err(io::Error::other)?;

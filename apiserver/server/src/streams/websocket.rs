@@ -170,6 +170,7 @@ mod tests {
             "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
         );
         assert_eq!(reply.headers()[SEC_WEBSOCKET_PROTOCOL], "v5.channel.k8s.io");
+        // Version and key; what the connection is for was looked at before.
         for without in 2..4 {
             let mut some = good.to_vec();
             some.remove(without);

@@ -63,7 +63,7 @@ fn as_messages(call: &Call, mut taken: Taken, body: Incoming) -> Result<Reply, S
     let (protocol, form) = chosen(&call.headers)?;
     let reply = websocket::accept(&call.headers, protocol)?;
     let asking = upgrade::taken(taken.upgrade.take())?;
-    tokio::spawn(pour(body, asking, form));
+    tokio::spawn(pour(body, asking, form, taken.passing));
     Ok(reply)
 }
 

@@ -43,9 +43,10 @@ pub(super) async fn upgraded(
 ) -> Result<Reply, Status> {
     let asking = upgrade::taken(taken.upgrade.take())?;
     let headers = sent(call, &taken, true);
+    let passing = taken.passing.clone();
     let request = request(taken, to, headers, false)?;
     match upgrade::ask(client, request).await {
-        Ok(Answer::Switched(answer)) => Ok(upgrade::pass_on(asking, answer)),
+        Ok(Answer::Switched(answer)) => Ok(upgrade::pass_on(asking, answer, passing)),
         Ok(Answer::Refused(answer)) => Ok(upgrade::refused(received(answer, None))),
         Err(failure) => Err(Status::plain_error(failure)),
     }

@@ -130,7 +130,7 @@ fn translated(
         client: kubelet.clients.verified.clone(),
         location,
     };
-    tokio::spawn(serve(asking, remote, wanted, counts));
+    tokio::spawn(serve(asking, remote, wanted, taken.passing, counts));
     Ok(reply)
 }
 
@@ -146,6 +146,7 @@ async fn tunnelled(
     let mut headers = sent(call, &taken, true);
     asking_for_spdy(&mut headers, protocols);
     taken.method = Method::POST;
+    let passing = taken.passing.clone();
     let answer = ask(client, request(taken, location, headers, false)?).await;
     let counts = &call.api.metrics.streams;
     let mut answer = match answer.map_err(Status::plain_error)? {
@@ -165,6 +166,7 @@ async fn tunnelled(
     let chosen = chosen.map(|chosen| format!("SPDY/3.1+{}", chosen.trim()));
     let reply = websocket::accept(&call.headers, chosen.as_deref())?;
     counts.tunnelled(101);
-    tokio::spawn(carry(asking, hyper::upgrade::on(&mut answer)));
+    let answering = hyper::upgrade::on(&mut answer);
+    tokio::spawn(carry(asking, answering, passing));
     Ok(reply)
 }

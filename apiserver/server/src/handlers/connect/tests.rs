@@ -24,6 +24,11 @@ struct World {
 
 impl World {
     async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With more flags.
+    async fn start_with(more: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let file = |name: &str, text: &str| {
             let path = dir.path().join(name);
@@ -48,7 +53,8 @@ impl World {
             "--authorization-mode=RBAC".to_owned(),
             "--disable-admission-plugins=ServiceAccount".to_owned(),
         ];
-        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let flags = flags.iter().map(String::as_str);
+        let flags: Vec<&str> = flags.chain(more.iter().copied()).collect();
         let server = Server::start_with("none", &flags).await;
         let world = World { server, node, dir };
         world.add_node("n", world.node.port, json!([])).await;

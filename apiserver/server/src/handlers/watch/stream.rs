@@ -6,7 +6,7 @@ use super::watch_status;
 use crate::api::Api;
 use crate::cacher::{CacheWatch, Cached, Event, Kind, Seen, WatchError};
 use crate::handlers::list::selects;
-use crate::metrics::WatchGuard;
+use crate::metrics::long_running::Running;
 use crate::registry::Registry;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -95,7 +95,7 @@ pub(super) struct Stream {
     next_bookmark: Option<Instant>,
     /// Until the next bookmark, or the end.
     alarm: Pin<Box<Sleep>>,
-    _counted: WatchGuard,
+    _counted: Running,
 }
 
 impl Stream {
@@ -104,7 +104,7 @@ impl Stream {
         opening: Opening,
         selection: Selection,
         shown: Shown,
-        counted: WatchGuard,
+        counted: Running,
     ) -> Self {
         let (now, timeout) = (Instant::now(), opening.timeout);
         let deadline = now + timeout;

@@ -1,6 +1,5 @@
 //! The streams that a command has on its connection to the kubelet: which channel of the client's each is, and which have ended.
 
-use super::Wanted;
 use crate::streams::spdy::Opener;
 use std::io;
 
@@ -12,6 +11,15 @@ pub(super) const ERROR: u8 = 3;
 const RESIZE: u8 = 4;
 /// A message of this channel ends another one.
 const CLOSE: u8 = 255;
+
+/// Which streams a client wants.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) stdin: bool,
+    pub(crate) stdout: bool,
+    pub(crate) stderr: bool,
+    pub(crate) tty: bool,
+}
 
 /// The streams of a connection by their channels.
 #[derive(Default)]

@@ -1,8 +1,10 @@
 //! exec, attach and port-forward, handed over as they are.
 
 use super::{ALICE, PODS, READER, World, body, code};
+use crate::testing::Server;
 use crate::testing::raw::{bytes_until, read_until};
 use serde_json::json;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const SPDY: &str =
@@ -33,6 +35,55 @@ async fn a_connection_is_handed_over_byte_by_byte() {
         "POST /portForward/default/p?port=80",
     ];
     assert_eq!(seen, want);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_connected_counts_until_it_ends() {
+    let world = World::start().await;
+    let counted = |server: &Server, subresource: &str, count: u32| {
+        let page = server.api.metrics.render(&server.api.store);
+        page.contains(&format!(
+            "apiserver_longrunning_requests{{verb=\"CONNECT\",group=\"\",version=\"v1\",resource=\"pods\",subresource=\"{subresource}\",scope=\"resource\",component=\"apiserver\"}} {count}\n"
+        ))
+    };
+    let mut open = Vec::new();
+    for what in ["exec", "exec", "attach", "portforward"] {
+        let line = format!("POST {PODS}/p/{what}?command=a&stdin=true&ports=80");
+        let (client, answer) = world.begin(ALICE, &line, SHOUT, "\r\n\r\n").await;
+        assert_eq!(code(&answer), 101, "{answer}");
+        open.push(client);
+    }
+    for (what, count) in [("exec", 2), ("attach", 1), ("portforward", 1)] {
+        assert!(counted(&world.server, what, count), "{what}");
+    }
+    drop(open);
+    for what in ["exec", "attach", "portforward"] {
+        let ended = |server: &Server| counted(server, what, 0);
+        world.server.eventually(what, ended).await;
+    }
+    // What was answered without going on counts no more either.
+    let (code, _) = world.ask(&format!("GET {PODS}/p/log")).await;
+    assert_eq!(code, 200);
+    let ended = |server: &Server| counted(server, "log", 0);
+    world.server.eventually("log", ended).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_passes_no_more_than_it_may() {
+    let world = World::start_with(&["--max-connection-bytes-per-sec=20000"]).await;
+    let line = format!("POST {PODS}/p/exec?command=a&stdin=true");
+    let (mut client, _) = world.begin(ALICE, &line, SHOUT, "\r\n\r\n").await;
+    let began = Instant::now();
+    let text = "x".repeat(30_000);
+    client.write_all(text.as_bytes()).await.expect("sent");
+    client.write_all(b"!").await.expect("sent");
+    let answer = read_until(&mut client, "!").await;
+    assert_eq!(answer.len(), 30_001);
+    assert!(
+        began.elapsed() >= Duration::from_secs(1),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
