@@ -53,6 +53,7 @@ pub(crate) async fn answer(
             let mut page = api.metrics.render(&api.store);
             crate::audit::render(api.audit.as_ref(), &mut page);
             api.flow.render(&mut page);
+            api.authenticator.tokens.uses.render(&mut page);
             return Ok(reply::bytes(200, METRICS_TYPE, page));
         }
         "/.well-known/openid-configuration" => {

@@ -3,23 +3,29 @@
 
 mod keys;
 mod legacy;
+#[cfg(test)]
+mod tests;
+mod told;
 mod usage;
 
 pub(crate) use keys::Keys;
+pub(crate) use told::Told;
 
 use crate::cacher::{Cacher, ResourceCache};
 use crate::clock::Clock;
 use crate::options::{EXTENDABLE_SECONDS, ServiceAccounts};
-use crate::user::User;
+use crate::user::{CREDENTIAL_ID, User};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use told::{Use, Uses};
 use triad_kv::Store;
 use triad_machinery::meta;
 
 /// A year, for tokens whose holders are only warned.
 const EXTENDED_SECONDS: i64 = 365 * 24 * 60 * 60;
-const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
+/// Says in audit events that a token should have been read anew.
+const STALE: &str = "authentication.k8s.io/stale-token";
 
 /// Signs and checks tokens.
 pub(crate) struct Tokens {
@@ -32,6 +38,7 @@ pub(crate) struct Tokens {
     bindable: Vec<(&'static str, Arc<ResourceCache>)>,
     /// Which Secrets' tokens were used today.
     pub(crate) usage: usage::Usage,
+    pub(crate) uses: Uses,
 }
 
 /// What a token is bound to beside its account.
@@ -77,6 +84,7 @@ impl Tokens {
             accounts: cache("serviceaccounts")?,
             bindable,
             usage: usage::Usage::new(),
+            uses: Uses::default(),
         })
     }
 
@@ -111,14 +119,14 @@ impl Tokens {
         &self.keys
     }
 
-    /// A signed token of an account. The error is for the log and a 500.
+    /// A signed token of an account, and the name of this credential in audit events. The error is for the log and a 500.
     pub(crate) fn sign(
         &self,
         account: &Value,
         audiences: &[String],
         life: Life,
         bound: Option<&Bound<'_>>,
-    ) -> Result<String, String> {
+    ) -> Result<(String, String), String> {
         let now = Clock.unix_seconds();
         let (namespace, name) = (meta::namespace(account), meta::name(account));
         let mut kubernetes = json!({"namespace": namespace, "serviceaccount": {"name": name, "uid": meta::uid(account)}});
@@ -133,29 +141,31 @@ impl Tokens {
         if let Some(seconds) = life.warn_after {
             kubernetes["warnafter"] = json!(now + seconds);
         }
+        let id = uuid::Uuid::new_v4().to_string();
         let claims = json!({
             "aud": audiences,
             "exp": now + life.seconds,
             "iat": now,
             "iss": self.issuer(),
-            "jti": uuid::Uuid::new_v4().to_string(),
+            "jti": id,
             "kubernetes.io": kubernetes,
             "nbf": now,
             "sub": format!("system:serviceaccount:{namespace}:{name}"),
         });
-        self.keys.sign(&claims)
+        Ok((self.keys.sign(&claims)?, credential(&id)))
     }
 
     /// Who a token stands for and which of the asked audiences it is meant for. None: no token of ours. An error says
-    /// why a token of ours does not count.
+    /// why a token of ours does not count. What is to be said of its use is added to `told`.
     pub(crate) fn check(
         &self,
         token: &str,
         audiences: &[String],
+        told: &mut Told,
     ) -> Option<Result<(User, Vec<String>), String>> {
         let claims = self.keys.verify(token)?;
         if legacy::issued(&claims) {
-            return Some(self.judge_legacy(token, &claims, audiences));
+            return Some(self.judge_legacy(token, &claims, audiences, told));
         }
         // Only what lies in a Secret, and ends with it, may be without an end.
         claims.get("exp")?;
@@ -166,10 +176,15 @@ impl Tokens {
         {
             return None;
         }
-        Some(self.judge(&claims, audiences))
+        Some(self.judge(&claims, audiences, told))
     }
 
-    fn judge(&self, claims: &Value, audiences: &[String]) -> Result<(User, Vec<String>), String> {
+    fn judge(
+        &self,
+        claims: &Value,
+        audiences: &[String],
+        told: &mut Told,
+    ) -> Result<(User, Vec<String>), String> {
         let text = |at: &str| claims.pointer(at).and_then(Value::as_str).unwrap_or("");
         let meant: Vec<&str> = match claims.get("aud") {
             Some(Value::String(one)) => vec![one],
@@ -207,10 +222,8 @@ impl Tokens {
                 text("/kubernetes.io/serviceaccount/uid")
             ));
         }
-        let mut extra = BTreeMap::from([(
-            CREDENTIAL_ID.to_owned(),
-            vec![format!("JTI={}", text("/jti"))],
-        )]);
+        let mut extra =
+            BTreeMap::from([(CREDENTIAL_ID.to_owned(), vec![credential(text("/jti"))])]);
         for (kind, cache) in &self.bindable {
             let field = kind.to_lowercase();
             let Some(bound) = claims.pointer(&format!("/kubernetes.io/{field}")) else {
@@ -248,6 +261,7 @@ impl Tokens {
                 );
             }
         }
+        self.tell_of_age(claims, told);
         let groups = vec![
             "system:serviceaccounts".to_owned(),
             format!("system:serviceaccounts:{namespace}"),
@@ -259,6 +273,23 @@ impl Tokens {
             extra,
         };
         Ok((user, matching))
+    }
+
+    /// Of a token that lives longer than was asked for: whether its holder should have read a new one (KEP-1205).
+    fn tell_of_age(&self, claims: &Value, told: &mut Told) {
+        let warn_after = claims.pointer("/kubernetes.io/warnafter");
+        let warn_after = warn_after.and_then(Value::as_i64).unwrap_or(0);
+        if warn_after == 0 {
+            return;
+        }
+        let late = Clock.unix_seconds() - warn_after;
+        if late <= 0 {
+            return self.uses.count(Use::Valid);
+        }
+        let subject = claims.get("sub").and_then(Value::as_str).unwrap_or("");
+        let said = format!("subject: {subject}, seconds after warning threshold: {late}");
+        told.annotations.push((STALE, said));
+        self.uses.count(Use::Stale);
     }
 
     /// Where objects of a kind lie that tokens can be bound to.
@@ -281,6 +312,11 @@ impl Tokens {
         let entry = self.store.get(key.as_bytes(), None).ok()??;
         cache.layout.decode(&entry.value, entry.mod_revision).ok()
     }
+}
+
+/// How a token is named in audit events.
+fn credential(id: &str) -> String {
+    format!("JTI={id}")
 }
 
 /// A list as Go prints one with %q.

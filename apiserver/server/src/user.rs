@@ -7,6 +7,8 @@ use triad_machinery::status::FieldError;
 pub(crate) const ANONYMOUS: &str = "system:anonymous";
 pub(crate) const AUTHENTICATED: &str = "system:authenticated";
 pub(crate) const UNAUTHENTICATED: &str = "system:unauthenticated";
+/// The key of extra that tells which credential it was, for audit events (apiserver pkg/authentication/user).
+pub(crate) const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
 pub(crate) const MASTERS: &str = "system:masters";
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -13,11 +13,12 @@ pub(crate) mod webhook;
 use crate::filters::following::follow;
 use crate::filters::request_info::RequestInfo;
 use crate::options::{Config, RequestHeader};
-use crate::service_accounts::Tokens;
+use crate::service_accounts::{Tokens, Told};
 use crate::user::User;
 use anyhow::{Context, Result, anyhow};
 use arc_swap::ArcSwap;
-use certificate::{Authority, Proved, subject};
+use certificate::subject::subject;
+use certificate::{Authority, Proved};
 use configuration::Configured;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -159,12 +160,13 @@ impl Authenticator {
         .await;
     }
 
-    /// Waits for other servers, where tokens are theirs.
+    /// Waits for other servers, where tokens are theirs. What is to be said of the proof is added to `told`.
     pub(crate) async fn authenticate(
         &self,
         peer: &Peer,
         headers: &mut HeaderMap,
         info: &RequestInfo,
+        told: &mut Told,
     ) -> Result<User, Unauthorized> {
         if let Some(user) = self.by_front_proxy(peer, headers) {
             return Ok(user.authenticated());
@@ -194,7 +196,7 @@ impl Authenticator {
             None => socket_token::take_token(headers)?,
         };
         if let Some(token) = token {
-            let reviewed = self.review_token(&token, &[]).await;
+            let reviewed = self.review_token(&token, &[], told).await;
             return reviewed.map(|(user, _)| user).map_err(|_| Unauthorized);
         }
         if !peer.chain.is_empty() && !self.front_proxy_trusts(peer) {
@@ -213,6 +215,7 @@ impl Authenticator {
         &self,
         token: &str,
         audiences: &[String],
+        told: &mut Told,
     ) -> Result<(User, Vec<String>), String> {
         let mut errors = vec!["invalid bearer token".to_owned()];
         if let Some(user) = self.static_tokens.get(token)
@@ -220,7 +223,7 @@ impl Authenticator {
         {
             return Ok((user.clone().authenticated(), matching));
         }
-        match self.tokens.check(token, audiences) {
+        match self.tokens.check(token, audiences, told) {
             Some(Ok((user, matching))) => return Ok((user.authenticated(), matching)),
             Some(Err(why)) => errors.push(why),
             None => {}

@@ -12,6 +12,8 @@ use triad_machinery::schema::schema;
 use triad_machinery::status::{FieldError, GroupKind, GroupResource, Status};
 use triad_machinery::{managed_fields, meta};
 
+/// Says in audit events by which name the token will be known in others.
+const ISSUED: &str = "authentication.kubernetes.io/issued-credential-id";
 const MIN_SECONDS: i64 = 10 * 60;
 const MAX_SECONDS: i64 = 1 << 32;
 
@@ -93,9 +95,10 @@ pub(crate) async fn create(call: &mut Call) -> Result<Reply, Status> {
         node,
     });
     let life = tokens.life(seconds, kind == "Pod", &audiences);
-    let token = tokens
+    let (token, credential) = tokens
         .sign(&account, &audiences, life, bound.as_ref())
         .map_err(Status::internal)?;
+    call.trail.annotate(ISSUED, credential);
     request["status"] = json!({"token": token, "expirationTimestamp": triad_machinery::duration::format_time(now + seconds)});
     Ok(reply::object(201, &request, ty, &accepted))
 }

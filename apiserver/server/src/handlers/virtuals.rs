@@ -8,6 +8,7 @@ use super::params::WriteOptions;
 use crate::negotiate::Offer;
 use crate::reply::Reply;
 use crate::routes::Action;
+use crate::service_accounts::Told;
 use crate::user::User;
 use access::Form;
 use serde_json::{Map, Value, json};
@@ -121,10 +122,16 @@ fn token(call: &mut Call, mut review: Value) -> Result<Value, Status> {
         .filter_map(Value::as_str)
         .map(str::to_owned)
         .collect();
-    let reviewing = call.api.authenticator.review_token(&token, &audiences);
+    let mut told = Told::default();
+    let reviewing = call
+        .api
+        .authenticator
+        .review_token(&token, &audiences, &mut told);
     // Other servers may have to be asked.
     let runtime = tokio::runtime::Handle::current();
     let reviewed = tokio::task::block_in_place(|| runtime.block_on(reviewing));
+    told.annotate(&call.trail);
+    call.warnings.extend(told.warnings);
     review["status"] = match reviewed {
         Ok((user, audiences)) => {
             json!({"authenticated": true, "user": user_info(&user), "audiences": audiences})

@@ -15,6 +15,7 @@ use crate::negotiate::{Accepted, Offer, accept};
 use crate::query::Query;
 use crate::reply::{self, Reply};
 use crate::server::resource::resource;
+use crate::service_accounts::Told;
 use crate::user::User;
 use crate::{body_limit, cluster, debug, paths};
 use anyhow::Result;
@@ -51,6 +52,7 @@ pub(crate) async fn handle(api: Arc<Api>, peer: Arc<Peer>, request: Request<Inco
         info: &info,
         audit_id: &audit_id,
         trail: Trail::default(),
+        warnings: Vec::new(),
         steps,
     };
     let answering = AssertUnwindSafe(chain(&mut asking, &mut head, body, &mut extra));
@@ -62,6 +64,9 @@ pub(crate) async fn handle(api: Arc<Api>, peer: Arc<Peer>, request: Request<Inco
         }
     };
     asking.trail.answered(&mut reply).await;
+    for warning in &asking.warnings {
+        reply::add_warning(&mut reply, warning);
+    }
     reply::compress(&head.headers, &mut reply);
     if head.method == Method::HEAD {
         reply::headers_only(&mut reply);
@@ -93,6 +98,8 @@ pub(super) struct Asking<'a> {
     pub(super) info: &'a RequestInfo,
     audit_id: &'a HeaderValue,
     pub(super) trail: Trail,
+    /// What is said of how the request proved whose it is.
+    warnings: Vec<String>,
     pub(super) steps: Steps,
 }
 
@@ -149,15 +156,19 @@ async fn chain(
         asking.begin_trail(None, head);
         return join::answer(api, head, body).await;
     }
-    let caller = match who(asking, head).await {
+    let mut told = Told::default();
+    let caller = match who(asking, head, &mut told).await {
         Ok(user) => user,
         Err(Unauthorized) => {
             asking.begin_trail(None, head);
+            told.annotate(&asking.trail);
             return refuse(&head.headers, query, &Status::unauthorized());
         }
     };
     asking.steps.done("Authenticated");
     asking.begin_trail(Some(&caller), head);
+    told.annotate(&asking.trail);
+    asking.warnings = told.warnings;
     let trail = asking.trail.clone();
     if !trail.received().await {
         let path = quote(&info.path);
@@ -229,14 +240,18 @@ async fn chain(
 }
 
 /// Who the request is from, by the connection and what it shows.
-async fn who(asking: &Asking<'_>, head: &mut http::request::Parts) -> Result<User, Unauthorized> {
+async fn who(
+    asking: &Asking<'_>,
+    head: &mut http::request::Parts,
+    told: &mut Told,
+) -> Result<User, Unauthorized> {
     let Asking {
         api, peer, info, ..
     } = *asking;
     if !peer.trusted {
         let authenticator = &api.authenticator;
         let headers = &mut head.headers;
-        return authenticator.authenticate(peer, headers, info).await;
+        return authenticator.authenticate(peer, headers, info, told).await;
     }
     Ok(User {
         name: "system:unsecured".to_owned(),

@@ -1,5 +1,6 @@
 //! What each namespace is given, and the tokens that lie in Secrets.
 
+use crate::service_accounts::Told;
 use crate::testing::Server;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -79,7 +80,12 @@ async fn a_token_in_a_secret_counts_as_long_as_its_secret_and_account() {
     let tokens = &server.api.authenticator.tokens;
     // Tokens are checked against the cache, which follows within moments.
     let user = |s: &Server| {
-        let checked = s.api.authenticator.tokens.check(&token, &[]).expect("ours");
+        let checked = s
+            .api
+            .authenticator
+            .tokens
+            .check(&token, &[], &mut Told::default())
+            .expect("ours");
         checked.ok().map(|(user, _)| user.name)
     };
     server
@@ -96,7 +102,7 @@ async fn a_token_in_a_secret_counts_as_long_as_its_secret_and_account() {
         .await;
     assert!(
         tokens
-            .check(&token, &["elsewhere".to_owned()])
+            .check(&token, &["elsewhere".to_owned()], &mut Told::default())
             .expect("ours")
             .is_err()
     );

@@ -1,6 +1,8 @@
 //! Client certificates: chains that a CA's file vouches for. The file is followed, and a chain that was good is looked at again when
 //! the file has changed or the certificate's time is over (apiserver pkg/authentication/request/x509).
 
+pub(super) mod subject;
+
 use crate::filters::following::follow;
 use crate::tls::certificates_of;
 use crate::user::User;
@@ -12,6 +14,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use subject::subject;
 
 /// Those who may sign, by a file.
 pub(super) struct Authority {
@@ -96,19 +99,6 @@ fn vouches(verifier: &Arc<dyn ClientCertVerifier>, chain: &[CertificateDer<'stat
 fn end(certificate: &CertificateDer<'_>) -> Option<u64> {
     let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
     u64::try_from(certificate.validity().not_after.timestamp()).ok()
-}
-
-/// CN is the user, each O a group; a certificate without CN is nobody.
-pub(super) fn subject(certificate: &CertificateDer<'_>) -> Option<User> {
-    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
-    let subject = certificate.subject();
-    let name = subject.iter_common_name().next()?.as_str().ok()?.to_owned();
-    let groups = subject.iter_organization().filter_map(|o| o.as_str().ok());
-    (!name.is_empty()).then(|| User {
-        name,
-        groups: groups.map(str::to_owned).collect(),
-        ..User::default()
-    })
 }
 
 #[cfg(test)]

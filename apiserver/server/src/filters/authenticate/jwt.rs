@@ -3,20 +3,19 @@
 
 pub(super) mod keys;
 pub(super) mod mapping;
+mod signed;
+mod unproved;
 
 use crate::clock::Clock;
 use crate::user::User;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
 use keys::IssuerKeys;
 use mapping::Mappings;
 use serde_json::Value;
 use std::sync::Arc;
 use triad_machinery::goformat::quote;
+use unproved::untrusted_issuer;
 
-/// An issuer names itself in two ways.
-const GOOGLE: [&str; 2] = ["accounts.google.com", "https://accounts.google.com"];
 /// How far a token's beginning may lie ahead, in seconds (go-oidc verify.go).
 const LEEWAY: f64 = 300.0;
 
@@ -92,21 +91,4 @@ impl Issuer {
         }
         Ok(())
     }
-}
-
-/// Whom a token says that it is from. Nothing is proved by that.
-fn untrusted_issuer(token: &str) -> Option<String> {
-    let mut parts = token.split('.');
-    let (_, payload, _, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else {
-        return None;
-    };
-    let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
-    let claims: Value = serde_json::from_slice(&payload).ok()?;
-    let issuer = claims["iss"].as_str()?;
-    let issuer = if issuer == GOOGLE[0] {
-        GOOGLE[1]
-    } else {
-        issuer
-    };
-    Some(issuer.to_owned())
 }

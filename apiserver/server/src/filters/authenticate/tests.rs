@@ -3,7 +3,7 @@
 use super::*;
 use crate::clock::Clock;
 use crate::filters::following::LOOK_AT_FILE;
-use crate::service_accounts::Keys;
+use crate::service_accounts::{Keys, Told};
 use crate::testing::Server;
 use crate::testing::loopback::Loopback;
 use bytes::Bytes;
@@ -119,7 +119,11 @@ jwt:
 
 async fn review(server: &Server, token: &str) -> Result<User, String> {
     loop {
-        let reviewed = server.api.authenticator.review_token(token, &[]).await;
+        let reviewed = server
+            .api
+            .authenticator
+            .review_token(token, &[], &mut Told::default())
+            .await;
         match reviewed {
             Err(why) if why.contains("not initialized") => {
                 tokio::time::sleep(Duration::from_millis(5)).await;

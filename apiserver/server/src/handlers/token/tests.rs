@@ -1,5 +1,6 @@
 //! Tokens that are asked for over a connection, and what they say.
 
+use crate::service_accounts::Told;
 use crate::testing::Server;
 use crate::testing::raw;
 use base64::Engine as _;
@@ -130,7 +131,10 @@ async fn a_pods_token_says_on_which_node_it_is() {
     world.server.delete("nodes", "", "n", "Background").await;
     let token = given["status"]["token"].as_str().expect("a token");
     let tokens = &world.server.api.authenticator.tokens;
-    let (user, _) = tokens.check(token, &[]).expect("ours").expect("good");
+    let (user, _) = tokens
+        .check(token, &[], &mut Told::default())
+        .expect("ours")
+        .expect("good");
     assert_eq!(user.name, "system:serviceaccount:default:a");
     assert_eq!(user.extra["authentication.kubernetes.io/node-name"], ["n"]);
     let now = json!({"gracePeriodSeconds": 0, "propagationPolicy": "Background"});
@@ -142,6 +146,11 @@ async fn a_pods_token_says_on_which_node_it_is() {
         .delete(target, now)
         .await
         .expect("deleted");
-    let refused = |_: &Server| tokens.check(token, &[]).expect("ours").is_err();
+    let refused = |_: &Server| {
+        tokens
+            .check(token, &[], &mut Told::default())
+            .expect("ours")
+            .is_err()
+    };
     world.server.eventually("it is nobody's", refused).await;
 }

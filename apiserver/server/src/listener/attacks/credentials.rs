@@ -51,6 +51,7 @@ async fn what_proves_nothing_is_401_whatever_is_wrong_with_it() {
         tokens
             .sign(&account, &audiences, life, None)
             .expect("signed")
+            .0
     };
     let good = sign(&target, "https://own", 600);
     assert_eq!(

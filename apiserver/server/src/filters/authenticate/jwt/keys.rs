@@ -1,10 +1,11 @@
 //! The keys that an issuer publishes: found by its discovery document, fetched again when a token names one that is not known, and
 //! asked for in the background until they are there (github.com/coreos/go-oidc oidc/jwks.go).
 
+use super::signed;
 use crate::egress::{self, Target};
 use arc_swap::ArcSwapOption;
+use jsonwebtoken::Algorithm;
 use jsonwebtoken::jwk::{Jwk, JwkSet};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::Value;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -120,11 +121,11 @@ impl IssuerKeys {
             ));
         }
         let id = header.kid.as_deref();
-        if let Some(claims) = known.verify(token, header.alg, id) {
+        if let Some(claims) = signed::claims(token, header.alg, id, &known.keys) {
             return Ok(claims);
         }
         let again = self.ask_again(&known).await?;
-        let claims = again.and_then(|known| known.verify(token, header.alg, id));
+        let claims = again.and_then(|known| signed::claims(token, header.alg, id, &known.keys));
         claims.ok_or_else(|| {
             "verify token: failed to verify signature: failed to verify id token signature"
                 .to_owned()
@@ -149,26 +150,6 @@ impl IssuerKeys {
         })?);
         self.known.store(Some(fetched.clone()));
         Ok(Some(fetched))
-    }
-}
-
-impl Known {
-    /// By the key that the token names, or by any where it names none.
-    fn verify(&self, token: &str, algorithm: Algorithm, id: Option<&str>) -> Option<Value> {
-        let named = |key: &&Jwk| match (id, &key.common.key_id) {
-            (Some(id), own) => own.as_deref() == Some(id),
-            (None, _) => true,
-        };
-        self.keys.iter().filter(named).find_map(|key| {
-            let key = DecodingKey::from_jwk(key).ok()?;
-            let mut validation = Validation::new(algorithm);
-            // What the claims say is judged in the issuer's order and words.
-            validation.validate_aud = false;
-            validation.validate_exp = false;
-            validation.required_spec_claims.clear();
-            let decoded = jsonwebtoken::decode::<Value>(token, &key, &validation);
-            decoded.ok().map(|decoded| decoded.claims)
-        })
     }
 }
 
