@@ -100,7 +100,8 @@ pub struct RequestHeader {
 }
 
 impl Config {
-    /// `drop_in`: started under the name kube-apiserver, whose data lies under --cert-dir unless told otherwise.
+    /// `drop_in`: started under the name kube-apiserver, whose data lies under --cert-dir and which has none of the controllers of
+    /// kube-controller-manager, unless told otherwise.
     pub fn new(flags: &Flags, drop_in: bool) -> Result<Self, Exit> {
         let bind_ip: IpAddr = flags
             .text("bind-address")
@@ -231,7 +232,11 @@ impl Config {
                 flags.integer("default-not-ready-toleration-seconds"),
                 flags.integer("default-unreachable-toleration-seconds"),
             ),
-            controllers: Controllers::new(flags.list("controllers"))?,
+            controllers: match drop_in && !flags.is_set("controllers") {
+                // The program of that name has none: they come with another program, or are not wanted.
+                true => Controllers::new(vec!["none".to_owned()])?,
+                false => Controllers::new(flags.list("controllers"))?,
+            },
             event_ttl: flags.duration("event-ttl"),
             request_timeout: flags.duration("request-timeout"),
             profiling: flags.flag("profiling"),

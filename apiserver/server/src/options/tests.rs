@@ -119,3 +119,16 @@ fn every_flag_without_effect_warns() {
         ["--etcd-servers has no effect: the store is built in"]
     );
 }
+
+#[test]
+fn under_the_name_of_the_reference_there_are_no_controllers_unless_asked_for() {
+    let enabled = |args: &[&str], drop_in: bool| {
+        let flags = parse(args).unwrap_or_else(|exit| panic!("{}", exit.text));
+        let config = Config::new(&flags, drop_in).unwrap_or_else(|exit| panic!("{}", exit.text));
+        config.controllers.enabled("namespace-controller")
+    };
+    assert!(enabled(&[], false));
+    assert!(!enabled(&[], true));
+    assert!(enabled(&["--controllers=*"], true));
+    assert!(!enabled(&["--controllers=none"], false));
+}

@@ -27,7 +27,7 @@ impl Client {
             .as_str()
             .and_then(|ca| STANDARD.decode(ca).ok());
         let service = config.get("service").map(Reference::read);
-        let url = match &service {
+        let written = match &service {
             None => config["url"].as_str().unwrap_or("").to_owned(),
             Some(service) => {
                 let path = config["service"]["path"]
@@ -37,7 +37,8 @@ impl Client {
                 format!("https://{}:{}/{path}", service.host(), service.port)
             }
         };
-        let parsed: Option<Uri> = url.parse().ok();
+        let parsed: Option<Uri> = written.parse().ok();
+        let url = parsed.as_ref().map_or_else(|| written.clone(), cleaned);
         let named = parsed.as_ref();
         let host = named.and_then(Uri::host).unwrap_or_default();
         let shown = users.of(host, named.and_then(Uri::port_u16).unwrap_or(443));
@@ -94,6 +95,23 @@ impl Client {
     }
 }
 
+/// A URL as clients of the reference write it: no empty, `.` or `..` parts in its path, no slash at its end (Go's path.Join, by which
+/// client-go puts a webhook's path behind its host).
+fn cleaned(url: &Uri) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in url.path().split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    let (scheme, host) = (url.scheme_str(), url.authority());
+    let scheme = scheme.map_or(String::new(), |scheme| format!("{scheme}:"));
+    let host = host.map_or(String::new(), |host| format!("//{host}"));
+    format!("{scheme}{host}/{}", parts.join("/"))
+}
+
 /// Where a service is dialled.
 fn resolve(lookup: &Lookup, service: &Reference) -> Result<Address, String> {
     let found = lookup.find(&lookup.services, &service.namespace, &service.name);
@@ -125,4 +143,28 @@ fn body(answer: &Answer) -> Result<Value, String> {
     Err(format!(
         "couldn't get version/kind; json parse error: json: cannot unmarshal {found} into Go value of type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_cleaned_as_the_reference_cleans_them() {
+        for (written, wanted) in [
+            (
+                "https://127.0.0.1:8443//failing",
+                "https://127.0.0.1:8443/failing",
+            ),
+            ("https://a.example.com", "https://a.example.com/"),
+            (
+                "https://a.example.com/b/../c/./d/",
+                "https://a.example.com/c/d",
+            ),
+            ("https://a.example.com/../../b", "https://a.example.com/b"),
+        ] {
+            let config = serde_json::json!({"url": written});
+            assert_eq!(Client::read(&config, &Users::default()).url, wanted);
+        }
+    }
 }
