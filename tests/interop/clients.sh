@@ -244,6 +244,53 @@ run_azure() {
   BUCKET=az://backups NOBODY=az://nobody PATH=$KUBECTL_DIR:$PATH timeout -k 5 300 python3 "$HERE/kubectl/run_steps.py" "$1" "$HERE/buckets/buckets.steps"
 }
 
+# controller-runtime's own tests of what needs a server: each package's specs, run where its sources lie, with the versions that its module
+# asks for. One after another: each starts servers by itself, and finds them by the names that envtest knows. RUNTIME_SKIP: what tests
+# an older server than this one, which it downloads.
+RUNTIME=sigs.k8s.io/controller-runtime
+RUNTIME_PACKAGES="builder cache client client/apiutil envtest envtest/komega webhook webhook/admission webhook/authentication webhook/conversion"
+RUNTIME_SKIP=aggregatedDiscovery=false
+runtime_at() { (cd "$HERE" && go mod download "$RUNTIME" && go list -m -f '{{.Dir}}' "$RUNTIME"); }
+build_runtime() {
+  local package
+  for package in $RUNTIME_PACKAGES; do
+    (cd "$RUNTIME_AT" && nice -n 10 go test -c -mod=readonly -p=2 -ldflags "-s -w" -o "$1/${package//\//-}.test" "./pkg/$package") || return 1
+  done
+}
+client_runtime() {
+  client_kubectl && RUNTIME_AT=$(runtime_at) || return 1
+  RUNTIME_DIR=$CACHE/runtime-$(echo "$RUNTIME_AT $RUNTIME_PACKAGES" | key -)
+  cached "$RUNTIME_DIR" build_runtime
+}
+run_runtime() {
+  local package name
+  mkdir -p "$RUN/runtime/assets" "$RUN/runtime/tmp"
+  ln -sf "$TRIAD" "$RUN/runtime/assets/kube-apiserver"
+  ln -sf "$TRIAD" "$RUN/runtime/assets/etcd"
+  ln -sf "$KUBECTL_DIR/kubectl" "$RUN/runtime/assets/kubectl"
+  for package in ${ONLY:-$RUNTIME_PACKAGES}; do
+    name=${package//\//-}
+    (cd "$RUNTIME_AT/pkg/$package" && KUBEBUILDER_ASSETS=$RUN/runtime/assets TMPDIR=$RUN/runtime/tmp timeout -k 5 1200 "$RUNTIME_DIR/$name.test" -test.v \
+      -test.skip "/$RUNTIME_SKIP" -test.timeout 1150s -ginkgo.no-color -ginkgo.json-report="$RUN/runtime/$name.json") >"$RUN/runtime/$name.log" 2>&1 </dev/null
+    python3 "$HERE/runtime/specs.py" "$1" "$package" "$RUN/runtime/$name.json" "$RUN/runtime/$name.log"
+    grep -a -A 40 '\[FAILED\]\|^ *--- FAIL' "$RUN/runtime/$name.log" | tail -n 200
+  done
+  return 0
+}
+
+# Definitions of known projects, out of their modules.
+take_bundles() { python3 "$HERE/bundles/take.py" "$HERE/bundles/bundles.tbl" "$1"; }
+client_bundles() {
+  client_kubectl && client_python || return 1
+  BUNDLES_DIR=$CACHE/bundles-$(key "$HERE/bundles/bundles.tbl")
+  cached "$BUNDLES_DIR" take_bundles
+}
+run_bundles() {
+  # shellcheck disable=SC2086
+  HOME=$RUN/bundles PATH=$KUBECTL_DIR:$PATH PYTHONPATH=$PYTHON_DIR PYTHONDONTWRITEBYTECODE=1 timeout -k 5 1500 \
+    python3 "$HERE/bundles/bundles.py" "$1" "$BUNDLES_DIR" ${ONLY:-}
+}
+
 # What docs/operations says, done. Its servers lie beside the suite's own, on addresses of their own.
 client_operations() { client_kubectl && PEERS=$(CACHE=${CACHE%/interop} "$HERE/../peers/build.sh"); }
 run_operations() {
