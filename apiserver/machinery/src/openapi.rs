@@ -7,9 +7,11 @@ mod definitions;
 mod descriptions;
 mod discovery;
 mod documents;
+mod frame;
 mod gnostic;
 mod installer;
 mod lists;
+mod merge;
 mod names;
 mod operation_id;
 mod option_params;
@@ -22,10 +24,16 @@ mod v3;
 #[cfg(test)]
 mod tests;
 
-pub use custom::{Shown as ShownCustom, add_to_v2 as add_customs_to_v2, v3_document as custom_v3};
+pub use custom::{
+    DESCRIBED_BY as CUSTOM_DESCRIBED_BY, Shown as ShownCustom, definitions as custom_definitions,
+    v2_part as custom_v2, v3_document as custom_v3,
+};
 pub use descriptions::Descriptions;
 pub use documents::Documents;
+pub use frame::{Section, V2Frame};
 pub use gnostic::{v2_protobuf, v3_protobuf};
+pub use merge::{Known, merged_kinds};
+pub use v2::V2Part;
 
 use serde_json::{Value, json};
 

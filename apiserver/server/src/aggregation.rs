@@ -7,9 +7,11 @@ mod availability;
 mod documents;
 mod headers;
 mod legacy;
+mod others;
 mod own;
 mod relay;
 mod remote;
+mod swagger;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -17,8 +19,10 @@ pub(crate) mod trust;
 mod upgrade;
 
 pub(crate) use availability::watch_over;
-pub(crate) use documents::{Documents, Others, follow as follow_documents};
+pub(crate) use documents::{Documents, follow as follow_documents};
+pub(crate) use others::Others;
 pub(crate) use relay::{Relayed, relay};
+pub(crate) use swagger::Swagger;
 pub(crate) use table::{ApiService, Table};
 
 use crate::api::Api;

@@ -50,6 +50,20 @@ pub(crate) struct Kind {
     pub(crate) converter: Converter,
 }
 
+#[cfg(test)]
+impl Kind {
+    /// Of a definition without a webhook, as if it had been established.
+    pub(crate) fn established(object: &serde_json::Value) -> Self {
+        Kind {
+            definition: Definition::read(object).expect("a definition"),
+            revision: Revision(1),
+            established: true,
+            settled: true,
+            converter: Converter::Rename,
+        }
+    }
+}
+
 /// One reading of a definition is equal to itself alone: it is asked whether it is another.
 impl PartialEq for Kind {
     fn eq(&self, other: &Self) -> bool {

@@ -18,6 +18,7 @@ mod discovery;
 mod egress;
 mod endpoint;
 mod filters;
+mod gzip;
 mod handlers;
 mod health;
 mod kubelet;

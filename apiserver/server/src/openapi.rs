@@ -1,21 +1,29 @@
 //! Serves OpenAPI: /openapi/v2, the index /openapi/v3 and the document of each group-version below it (kube-openapi
 //! pkg/handler, pkg/handler3; kube-aggregator's index). A document is made when it is first asked for and kept compressed;
-//! at start nothing is made. When custom kinds come or go, what shows them is made anew by whoever asks next. Any method is
-//! answered, as upstream does.
+//! at start nothing is made. When custom kinds come or go, what shows them is made anew by whoever asks next: of v2, which shows
+//! all kinds, the parts that changed. Any method is answered, as upstream does.
 
+mod built_in;
+mod chunk;
 mod customs;
 mod index;
+mod offer;
+mod parts;
 mod published;
+mod shown;
+mod swagger;
 #[cfg(test)]
 mod tests;
 
 use crate::aggregation::Others;
+use crate::body::CutShort;
 use crate::clock::Clock;
 use crate::endpoint::Endpoints;
 use crate::negotiate;
 use crate::query::Query;
 use crate::reply::{self, Reply, takes_gzip};
 use arc_swap::ArcSwap;
+use built_in::BuiltIn;
 use bytes::Bytes;
 use customs::Customs;
 use http::header::{
@@ -24,65 +32,35 @@ use http::header::{
 };
 use http::{HeaderMap, Method};
 use index::Index;
+use offer::{Offer, V2, V3};
 use published::{Encoding, Maker, Published};
 use serde_json::Value;
+use shown::{Combined, Shown, Single, cannot_be_made};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
-use triad_machinery::openapi::{Descriptions, Documents, v2_protobuf, v3_protobuf};
+use swagger::Swagger;
+use triad_machinery::openapi::{Descriptions, Documents, v3_protobuf};
 use triad_machinery::scheme::scheme;
 
 /// The API that is described; which build serves it, /version says.
 const API_VERSION: &str = "1.37";
 const YEAR_SECONDS: i64 = 365 * 24 * 60 * 60;
 
-/// What may be asked for, in the order of preference.
-struct Offer {
-    media: &'static [(&'static str, &'static str)],
-    protobuf: &'static str,
-}
-
-const V2: Offer = Offer {
-    media: &[
-        ("application", "json"),
-        (
-            "application",
-            "com.github.proto-openapi.spec.v2@v1.0+protobuf",
-        ),
-        (
-            "application",
-            "com.github.proto-openapi.spec.v2.v1.0+protobuf",
-        ),
-    ],
-    protobuf: "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
-};
-const V3: Offer = Offer {
-    media: &[
-        ("application", "json"),
-        (
-            "application",
-            "com.github.proto-openapi.spec.v3.v1.0+protobuf",
-        ),
-        (
-            "application",
-            "com.github.proto-openapi.spec.v3@v1.0+protobuf",
-        ),
-    ],
-    protobuf: "application/com.github.proto-openapi.spec.v3.v1.0+protobuf",
-};
-
 pub(crate) struct OpenApi {
     documents: Documents<'static>,
+    /// What built-in kinds are in the document of v2.
+    built_in: OnceLock<Result<BuiltIn, CutShort>>,
     /// Those of built-in kinds: they never change.
     v3: BTreeMap<String, Published>,
     /// What changes with the custom kinds.
     state: ArcSwap<State>,
+    v2: ArcSwap<Latest>,
     index: Index,
 }
 
 /// What there is while the custom kinds are the same.
 struct State {
     customs: Customs,
-    v2: Published,
     modified: HeaderValue,
 }
 
@@ -90,7 +68,23 @@ impl State {
     fn new(customs: Customs) -> Self {
         State {
             customs,
-            v2: Published::default(),
+            modified: http_date(0),
+        }
+    }
+}
+
+/// The document of v2 while custom kinds and other servers' documents are the same.
+struct Latest {
+    generations: (u64, u64),
+    document: Swagger,
+    modified: HeaderValue,
+}
+
+impl Latest {
+    fn new(customs: &Customs, others: &Others) -> Self {
+        Latest {
+            generations: (customs.generation(), others.generation),
+            document: Swagger::new(customs.parts(), others.swagger()),
             modified: http_date(0),
         }
     }
@@ -109,10 +103,13 @@ impl OpenApi {
             .into_iter()
             .map(|name| (name, Published::default()))
             .collect();
+        let state = State::new(Customs::default());
         OpenApi {
             documents,
+            v2: ArcSwap::from_pointee(Latest::new(&state.customs, &Others::default())),
+            built_in: OnceLock::new(),
             v3,
-            state: ArcSwap::from_pointee(State::new(Customs::default())),
+            state: ArcSwap::from_pointee(state),
             index: Index::default(),
         }
     }
@@ -136,7 +133,7 @@ impl OpenApi {
         let state = self.state(kinds);
         let made = |work: &dyn Fn() -> Reply| Some(tokio::task::block_in_place(work));
         match path {
-            "v2" => made(&|| self.v2(&state, method, headers)),
+            "v2" => made(&|| self.v2(&self.latest(&state, others), method, headers)),
             "v3" => made(&|| self.index(&state, others, method, headers)),
             path => {
                 let name = path.strip_prefix("v3/")?;
@@ -161,19 +158,29 @@ impl OpenApi {
         state
     }
 
-    fn v2(&self, state: &State, method: &Method, headers: &HeaderMap) -> Reply {
-        let make = || {
-            let text = triad_docs::text();
-            let descriptions = Descriptions::read(&text);
-            let mut document = self.documents.v2(&descriptions);
-            state.customs.add_to_v2(&mut document, &descriptions);
-            document
+    /// The document of v2 as it is now; what did not change since it was last asked for is kept.
+    fn latest(&self, state: &State, others: &Others) -> Arc<Latest> {
+        let latest = self.v2.load_full();
+        if latest.generations == (state.customs.generation(), others.generation) {
+            return latest;
+        }
+        let latest = Arc::new(Latest::new(&state.customs, others));
+        self.v2.store(latest.clone());
+        latest
+    }
+
+    fn v2(&self, latest: &Latest, method: &Method, headers: &HeaderMap) -> Reply {
+        let built_in = self.built_in.get_or_init(|| BuiltIn::new(&self.documents));
+        let mut reply = match built_in {
+            Ok(built_in) => {
+                let document = Combined {
+                    document: &latest.document,
+                    built_in,
+                };
+                self.document(&latest.modified, &V2, &document, method, headers)
+            }
+            Err(cut_short) => cannot_be_made(cut_short),
         };
-        let maker = Maker {
-            make: &make,
-            protobuf: v2_protobuf,
-        };
-        let mut reply = self.document(state, &V2, &state.v2, &maker, method, headers);
         reply
             .headers_mut()
             .append(VARY, HeaderValue::from_static("Accept-Encoding"));
@@ -197,7 +204,11 @@ impl OpenApi {
             make: &make,
             protobuf: v3_protobuf,
         };
-        let mut reply = self.document(state, &V3, document, &maker, method, headers);
+        let shown = Single {
+            document,
+            maker: &maker,
+        };
+        let mut reply = self.document(&state.modified, &V3, &shown, method, headers);
         let known = reply.status() != 406;
         let vary = if reply.headers().contains_key(CONTENT_ENCODING) {
             "Accept, Accept-Encoding"
@@ -274,10 +285,9 @@ impl OpenApi {
     /// A document in the form that the client takes, or that it has it already, or that there is no such form.
     fn document(
         &self,
-        state: &State,
+        modified: &HeaderValue,
         offer: &Offer,
-        document: &Published,
-        maker: &Maker<'_>,
+        document: &dyn Shown,
         method: &Method,
         headers: &HeaderMap,
     ) -> Reply {
@@ -289,31 +299,36 @@ impl OpenApi {
         } else {
             (Encoding::Protobuf, offer.protobuf)
         };
-        // First, for it gives the tag.
-        let compressed = document.compressed(encoding, maker);
-        let etag = format!("\"{}\"", document.etag(maker));
+        let etag = format!("\"{}\"", document.etag(encoding));
         let known = match headers.get(IF_NONE_MATCH).and_then(|v| v.to_str().ok()) {
             Some(tags) => tags
                 .split(',')
                 .map(str::trim)
                 .any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag),
-            None => unmodified_since(&state.modified, method, headers),
+            None => unmodified_since(modified, method, headers),
         };
-        let mut reply = if known {
-            reply::empty(304)
-        } else if takes_gzip(headers) {
-            let mut reply = reply::bytes(200, content_type, compressed.clone());
+        let zipped = takes_gzip(headers);
+        let body = match (known, zipped) {
+            (true, _) => None,
+            (false, true) => Some(document.zipped(encoding)),
+            (false, false) => Some(document.plain(encoding)),
+        };
+        let mut reply = match body {
+            None => reply::empty(304),
+            Some(Err(cut_short)) => return cannot_be_made(&cut_short),
+            Some(Ok(body)) => {
+                let mut reply = reply::bytes(200, content_type, Bytes::new());
+                *reply.body_mut() = body;
+                reply
+            }
+        };
+        if !known && zipped {
             reply
                 .headers_mut()
                 .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            reply
-        } else {
-            reply::bytes(200, content_type, document.plain(encoding, maker))
-        };
+        }
         if !known {
-            reply
-                .headers_mut()
-                .insert(LAST_MODIFIED, state.modified.clone());
+            reply.headers_mut().insert(LAST_MODIFIED, modified.clone());
         }
         set(&mut reply, ETAG, &etag);
         reply

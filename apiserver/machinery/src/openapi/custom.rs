@@ -10,7 +10,7 @@ use super::installer::{JSON, article, capital, root_of, shared};
 use super::operation_id::operation_id;
 use super::option_params::{OptionParams, path};
 use super::route::{Body, Kind, Model, Param, Route};
-use super::{Descriptions, Form, v2, v3};
+use super::{Descriptions, Form, V2Part, option_params, v2, v3};
 use crate::custom::{Definition, Version};
 use crate::schema::schema as built_in;
 
@@ -22,6 +22,8 @@ const PATCHES: [&str; 3] = [
 ];
 const NAMESPACE: &str = "object name and auth scope, such as for teams and projects";
 const LIST_MORE: &str = "More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md";
+
+const PARTIAL_LIST: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadataList";
 
 /// A kind in one of its versions.
 pub type Shown<'a> = (&'a Definition, &'a Version);
@@ -38,28 +40,29 @@ pub fn v3_document(kinds: &[Shown<'_>], descriptions: &Descriptions<'_>) -> Valu
     v3::custom_document(&routes, definitions)
 }
 
-/// Adds custom kinds to the Swagger 2.0 document of the built-in ones.
-pub fn add_to_v2(document: &mut Value, kinds: &[Shown<'_>], descriptions: &Descriptions<'_>) {
+/// What custom kinds add to the Swagger 2.0 document of the built-in ones, which has the definitions that all kinds refer to.
+pub fn v2_part(kinds: &[Shown<'_>], descriptions: &Descriptions<'_>) -> V2Part {
     let routes: Vec<Route> = kinds
         .iter()
         .flat_map(|kind| routes(*kind, descriptions))
         .collect();
-    let of_all = versions(kinds);
-    let mut definitions = Definitions::new(Form::V2, built_in(), descriptions, &of_all);
+    let mut definitions = Definitions::new(Form::V2, built_in(), descriptions, &[]);
     definitions.adopt(schemas(kinds, descriptions, Form::V2));
-    let own = v2::document("", &routes, definitions);
-    for part in ["paths", "definitions", "parameters"] {
-        let (Value::Object(more), Some(Value::Object(all))) = (&own[part], document.get_mut(part))
-        else {
-            continue;
-        };
-        for (name, value) in more {
-            // What built-in kinds share stays as it is there.
-            all.entry(name.as_str()).or_insert_with(|| value.clone());
-        }
-        all.sort_keys();
-    }
+    v2::part(&routes, definitions, Definitions::finish_adopted)
 }
+
+/// The names of a kind's definitions: its own and its list's.
+pub fn definitions((definition, version): Shown<'_>) -> [String; 2] {
+    [&version.kind, &definition.list_kind].map(|kind| name(version, kind))
+}
+
+/// The types whose descriptions those of custom kinds are made of.
+pub const DESCRIBED_BY: [&str; 4] = [
+    schema::SAMPLE,
+    schema::PARTIAL,
+    PARTIAL_LIST,
+    option_params::DELETE_OPTIONS,
+];
 
 fn versions<'a>(kinds: &[Shown<'a>]) -> Vec<(&'a str, &'a str)> {
     let mut all: Vec<_> = kinds
@@ -99,8 +102,7 @@ fn list(
     descriptions: &Descriptions<'_>,
     form: Form,
 ) -> Value {
-    let of_list = "io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadataList";
-    let metadata = descriptions.of_field(of_list, "metadata");
+    let metadata = descriptions.of_field(PARTIAL_LIST, "metadata");
     let (kind, list_kind) = (&definition.kind, &definition.list_kind);
     let mut properties = Map::new();
     properties.insert("apiVersion".into(), schema::api_version(descriptions));

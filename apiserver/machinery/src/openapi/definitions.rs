@@ -67,15 +67,21 @@ impl<'a> Definitions<'a> {
         }
     }
 
+    /// Schemas that were written elsewhere, by name, and nothing that they refer to.
+    pub(super) fn finish_adopted(self) -> Map<String, Value> {
+        let written: BTreeMap<String, Value> = self.adopted.into_iter().collect();
+        written.into_iter().collect()
+    }
+
     /// Everything referred to, by name.
-    pub(super) fn finish(mut self) -> Value {
+    pub(super) fn finish(mut self) -> Map<String, Value> {
         let mut written: BTreeMap<String, Value> = self.adopted.drain(..).collect();
         while let Some(id) = self.wanted.pop() {
             let name = names::definition(self.schema, id);
             let schema = self.write(id, &name);
             written.insert(name, schema);
         }
-        Value::Object(written.into_iter().collect())
+        written.into_iter().collect()
     }
 
     fn write(&mut self, id: TypeId, name: &str) -> Value {

@@ -30,6 +30,22 @@ impl<'a> Descriptions<'a> {
         Descriptions { by_name }
     }
 
+    /// The lines of a table about some types.
+    pub fn excerpt(table: &str, types: &[&str]) -> String {
+        let (mut out, mut wanted) = (String::new(), false);
+        for line in table.lines() {
+            if !line.starts_with('\t') {
+                let name = line.split('\t').next().unwrap_or("");
+                wanted = types.contains(&name);
+            }
+            if wanted {
+                out.push_str(line);
+                out.push('\n');
+            }
+        }
+        out
+    }
+
     pub fn of_type(&self, name: &str) -> Option<String> {
         self.of_field(name, "")
     }
@@ -75,5 +91,9 @@ mod tests {
             Some("Its name")
         );
         assert_eq!(descriptions.of_field("a.Node", "spec"), None);
+        assert_eq!(
+            Descriptions::excerpt(table, &["a.Node"]),
+            "a.Node\t\n\tname\tIts name\n"
+        );
     }
 }

@@ -6,7 +6,7 @@ use super::definitions::Definitions;
 use super::installer::{Installer, JSON, root_of};
 use super::option_params::OptionParams;
 use super::route::{Model, Route};
-use super::{Descriptions, Form, discovery, v2, v3};
+use super::{Descriptions, Form, V2Frame, V2Part, discovery, v2, v3};
 use crate::schema::schema;
 use crate::scheme::{Resource, scheme};
 
@@ -57,6 +57,16 @@ impl<'a> Documents<'a> {
 
     /// The Swagger 2.0 document of everything.
     pub fn v2(&self, descriptions: &Descriptions<'_>) -> Value {
+        v2::document(&self.version, self.v2_part(descriptions))
+    }
+
+    /// What stands around the parts of that document.
+    pub fn v2_frame(&self) -> V2Frame {
+        V2Frame::new(&self.version)
+    }
+
+    /// All that these resources are in the Swagger 2.0 document.
+    pub fn v2_part(&self, descriptions: &Descriptions<'_>) -> V2Part {
         let routes: Vec<Route> = self
             .names()
             .iter()
@@ -74,7 +84,7 @@ impl<'a> Documents<'a> {
         group_versions.sort_unstable();
         group_versions.dedup();
         let definitions = Definitions::new(Form::V2, schema(), descriptions, &group_versions);
-        v2::document(&self.version, &routes, definitions)
+        v2::part(&routes, definitions, Definitions::finish)
     }
 
     fn routes(&self, name: &str, descriptions: &Descriptions<'_>) -> Option<Vec<Route>> {

@@ -4,7 +4,8 @@
 mod v2;
 mod v3;
 
-use serde_json::Value;
+use super::Section;
+use serde_json::{Map, Value};
 
 /// A Swagger 2.0 document as an openapi.v2.Document.
 pub fn v2_protobuf(document: &Value) -> Vec<u8> {
@@ -14,6 +15,44 @@ pub fn v2_protobuf(document: &Value) -> Vec<u8> {
 /// An OpenAPI 3.0 document as an openapi.v3.Document.
 pub fn v3_protobuf(document: &Value) -> Vec<u8> {
     message(&v3::DOCUMENT, document)
+}
+
+/// Entries of a section of a Swagger document, as fields of the section's message.
+pub(super) fn v2_entries(section: Section, entries: &Map<String, Value>) -> Vec<u8> {
+    let mut out = Vec::new();
+    if let (_, Kind::In([number], pairs)) = v2_section(section) {
+        put(&mut out, *number, pairs, &Value::Object(entries.clone()));
+    }
+    out
+}
+
+/// What stands before each section of a Swagger document, and behind the last, where the sections take so many bytes.
+pub(super) fn v2_frame(document: &Value, lengths: [usize; 3]) -> [Vec<u8>; 4] {
+    let numbers = Section::ALL.map(|section| v2_section(section).0);
+    let (first, last) = (numbers[0], numbers[2]);
+    let mut frame = [Vec::new(), Vec::new(), Vec::new(), Vec::new()];
+    for (key, number, kind) in v2::DOCUMENT.fields {
+        let place = match *number {
+            number if number < first => 0,
+            number if number > last => 3,
+            _ => continue,
+        };
+        if let Some(value) = document.get(*key) {
+            put(&mut frame[place], *number, kind, value);
+        }
+    }
+    for (at, (number, length)) in numbers.into_iter().zip(lengths).enumerate() {
+        put_varint(&mut frame[at], number << 3 | LENGTH_DELIMITED);
+        put_varint(&mut frame[at], length as u32);
+    }
+    frame
+}
+
+/// The number of a section in the document, and what it is.
+fn v2_section(section: Section) -> (u32, &'static Kind) {
+    let mut fields = v2::DOCUMENT.fields.iter();
+    let found = fields.find(|(key, _, _)| *key == section.key());
+    found.map_or((0, &Kind::Text), |(_, number, kind)| (*number, kind))
 }
 
 /// A message: JSON keys with their numbers, ascending, and the number that keys beginning with `x-` go to.
@@ -26,6 +65,10 @@ struct Message {
 enum Kind {
     Text,
     Flag,
+    /// A double.
+    Number,
+    /// An int64; what is none is cut to one.
+    Integer,
     /// Text of any JSON value, which is YAML too: Any{yaml=2}.
     Any,
     /// DefaultType{number=1, boolean=2, string=3}.
@@ -68,6 +111,16 @@ fn put(out: &mut Vec<u8>, number: u32, kind: &Kind, value: &Value) {
                 put_varint(out, number << 3);
                 put_varint(out, 1);
             }
+        }
+        Kind::Number => {
+            put_varint(out, number << 3 | FIXED_64);
+            out.extend(value.as_f64().unwrap_or_default().to_le_bytes());
+        }
+        Kind::Integer => {
+            let whole = value.as_i64();
+            let whole = whole.or_else(|| value.as_f64().map(|number| number as i64));
+            put_varint(out, number << 3);
+            put_varint64(out, whole.unwrap_or_default() as u64);
         }
         Kind::Any => {
             let mut any = Vec::new();
@@ -127,7 +180,11 @@ fn put_bytes(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-fn put_varint(out: &mut Vec<u8>, mut number: u32) {
+fn put_varint(out: &mut Vec<u8>, number: u32) {
+    put_varint64(out, number.into());
+}
+
+fn put_varint64(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -165,6 +222,9 @@ pub(super) fn unplaced(document: &Value, v3: bool) -> Vec<String> {
             Kind::Pick(pick) => in_kind(pick(value), value, at, out),
             Kind::Text if !value.is_string() => out.push(format!("{at}: no text")),
             Kind::Flag if !value.is_boolean() => out.push(format!("{at}: no flag")),
+            Kind::Number | Kind::Integer if !value.is_number() => {
+                out.push(format!("{at}: no number"));
+            }
             _ => {}
         }
     }

@@ -5,7 +5,7 @@ use super::Descriptions;
 use super::route::{Location, Param};
 use crate::schema::{FieldType, schema};
 
-const DELETE_OPTIONS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions";
+pub(super) const DELETE_OPTIONS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions";
 
 const DRY_RUN: Listed = ("dryRun", "string", "");
 const FIELD_MANAGER: Listed = (

@@ -14,8 +14,20 @@ use super::v3::{METHODS, add_extensions};
 /// These parameters stay where they are: the name says which kind, and clients look for the others in each operation.
 const NEVER_SHARED: [&str; 3] = ["name", "fieldValidation", "dryRun"];
 
-/// The document of all routes.
-pub(super) fn document(version: &str, routes: &[Route], definitions: Definitions<'_>) -> Value {
+/// What routes add to a Swagger document: paths, definitions and parameters that are shared, each by name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct V2Part {
+    pub paths: Map<String, Value>,
+    pub definitions: Map<String, Value>,
+    pub parameters: Map<String, Value>,
+}
+
+/// What these routes add; `finish` says which of the definitions.
+pub(super) fn part<'a>(
+    routes: &[Route],
+    definitions: Definitions<'a>,
+    finish: impl FnOnce(Definitions<'a>) -> Map<String, Value>,
+) -> V2Part {
     let mut writer = Writer {
         definitions,
         shared: BTreeMap::new(),
@@ -24,15 +36,22 @@ pub(super) fn document(version: &str, routes: &[Route], definitions: Definitions
     for (path, routes) in by_path(routes) {
         paths.insert(path.to_owned(), writer.path_item(&routes));
     }
-    let definitions = writer.definitions.finish();
-    let parameters: Map<String, Value> = writer.shared.into_iter().collect();
+    V2Part {
+        paths,
+        definitions: finish(writer.definitions),
+        parameters: writer.shared.into_iter().collect(),
+    }
+}
+
+/// The document of all that; without anything, what stands around it.
+pub(super) fn document(version: &str, part: V2Part) -> Value {
     let bearer = json!({"description": "Bearer Token authentication", "type": "apiKey", "name": "authorization", "in": "header"});
     json!({
         "swagger": "2.0",
         "info": {"title": "Kubernetes", "version": version},
-        "paths": paths,
-        "definitions": definitions,
-        "parameters": parameters,
+        "paths": part.paths,
+        "definitions": part.definitions,
+        "parameters": part.parameters,
         "securityDefinitions": {"BearerToken": bearer},
         "security": [{"BearerToken": []}],
     })

@@ -31,8 +31,8 @@ pub(super) fn document(version: &str, routes: &[Route], mut definitions: Definit
     let paths = paths(routes, &mut definitions);
     let schemas = definitions.finish();
     let mut components = Map::new();
-    if schemas.as_object().is_some_and(|s| !s.is_empty()) {
-        components.insert("schemas".into(), schemas);
+    if !schemas.is_empty() {
+        components.insert("schemas".into(), schemas.into());
     }
     let bearer = json!({"type": "apiKey", "description": "Bearer Token authentication", "name": "authorization", "in": "header"});
     components.insert("securitySchemes".into(), json!({"BearerToken": bearer}));

@@ -3,6 +3,7 @@
 
 use super::legacy;
 use super::remote::{Ask, Document, Remote};
+use super::swagger::{self, Swagger};
 use super::{Aggregation, ApiService};
 use crate::api::Api;
 use crate::egress::service::Reference;
@@ -20,23 +21,29 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const ALL_GROUPS: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 /// The resources of one group and version, as the aggregated document shows them.
-#[derive(Clone, Default, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Shown {
     pub(crate) resources: Value,
     pub(crate) fresh: bool,
     /// The paths of its server's OpenAPI v3 documents, each with where it is.
     pub(crate) open_api: Value,
+    /// What its server's document of OpenAPI v2 says of it.
+    pub(crate) swagger: Option<Arc<Swagger>>,
+}
+
+impl Default for Shown {
+    fn default() -> Self {
+        Shown {
+            resources: json!([]),
+            fresh: false,
+            open_api: json!({}),
+            swagger: None,
+        }
+    }
 }
 
 /// By the names of APIServices.
 pub(crate) type Documents = HashMap<String, Arc<Shown>>;
-
-/// The documents of other servers at one moment; the generation is another when they are.
-#[derive(Default)]
-pub(crate) struct Others {
-    pub(crate) generation: u64,
-    pub(crate) documents: Arc<Documents>,
-}
 
 /// What one server said of all its groups.
 #[derive(Clone, Default)]
@@ -87,7 +94,8 @@ pub(crate) async fn follow(api: Arc<Api>) {
         for one in due.values_mut().filter(|one| !one.running && one.at <= now) {
             one.running = true;
             let known = said.get(&one.remote.service).cloned();
-            running.push(fetch(aggregation, one.asked(), known));
+            let before = aggregation.documents().get(&one.remote.name).cloned();
+            running.push(fetch(aggregation, one.asked(), known, before));
         }
         let waiting = due.values().filter(|one| !one.running);
         let next = waiting.map(|one| one.at).min().unwrap_or(now + ASK_EVERY);
@@ -132,8 +140,8 @@ fn refresh(
     aggregation.forget_documents(|name| due.contains_key(name));
 }
 
-/// What was found of one: its resources, the paths of its server's OpenAPI, and what its server said of all groups.
-type Found = Result<(Value, Value, Option<Said>), String>;
+/// What was found of one, and what its server said of all groups.
+type Found = Result<(Shown, Option<Said>), String>;
 
 fn done(
     aggregation: &Aggregation,
@@ -150,12 +158,12 @@ fn done(
     one.running = false;
     let now = Instant::now();
     match found {
-        Ok((resources, open_api, all)) => {
+        Ok((shown, all)) => {
             (one.at, one.pause) = (now + ASK_EVERY, FIRST_PAUSE);
             if let Some(all) = all {
                 said.insert(remote.service.clone(), all);
             }
-            aggregation.show(&remote.name, Some((resources, open_api)));
+            aggregation.show(&remote.name, Some(shown));
         }
         Err(why) => {
             tracing::debug!(
@@ -170,17 +178,42 @@ fn done(
     }
 }
 
-async fn fetch(aggregation: &Aggregation, asked: Asked, known: Option<Said>) -> (Asked, Found) {
+async fn fetch(
+    aggregation: &Aggregation,
+    asked: Asked,
+    known: Option<Said>,
+    before: Option<Arc<Shown>>,
+) -> (Asked, Found) {
     let found = match asked.available {
-        true => all_of(aggregation, &asked.remote, known.unwrap_or_default()).await,
+        true => {
+            all_of(
+                aggregation,
+                &asked.remote,
+                known.unwrap_or_default(),
+                before,
+            )
+            .await
+        }
         false => Err("service unavailable".to_owned()),
     };
     (asked, found)
 }
 
-async fn all_of(aggregation: &Aggregation, remote: &Remote, known: Said) -> Found {
+async fn all_of(
+    aggregation: &Aggregation,
+    remote: &Remote,
+    known: Said,
+    before: Option<Arc<Shown>>,
+) -> Found {
     let (resources, said) = ask(aggregation, remote, known).await?;
-    Ok((resources, open_api(aggregation, remote).await, said))
+    let before = before.and_then(|before| before.swagger.clone());
+    let shown = Shown {
+        resources,
+        fresh: true,
+        open_api: open_api(aggregation, remote).await,
+        swagger: swagger::ask(aggregation, remote, before).await,
+    };
+    Ok((shown, said))
 }
 
 /// The paths of a server's OpenAPI v3 documents; one that has none shows none.
@@ -222,7 +255,7 @@ async fn ask(
     Ok((legacy::to_aggregated(&document)?, None))
 }
 
-async fn get(
+pub(super) async fn get(
     aggregation: &Aggregation,
     remote: &Remote,
     path: &str,
@@ -271,14 +304,6 @@ impl Aggregation {
         self.documents.load_full()
     }
 
-    /// The same with its generation, which is at most older.
-    pub(crate) fn others(&self) -> Others {
-        Others {
-            generation: self.generation(),
-            documents: self.documents(),
-        }
-    }
-
     /// The APIService whose server has an OpenAPI v3 document, by its name in the index. Documents of its own this server shows itself.
     pub(super) fn open_api_route(&self, name: &str) -> Option<Arc<ApiService>> {
         let table = self.table();
@@ -295,18 +320,17 @@ impl Aggregation {
     }
 
     /// Shows what was found of an APIService; without anything, what was found before, as stale.
-    fn show(&self, name: &str, found: Option<(Value, Value)>) {
+    fn show(&self, name: &str, found: Option<Shown>) {
         let before = self.documents();
         let known = before.get(name);
-        let fresh = found.is_some();
-        let known_pair = || known.map(|known| (known.resources.clone(), known.open_api.clone()));
-        let found = found.or_else(known_pair);
-        let (resources, open_api) = found.unwrap_or_else(|| (json!([]), json!({})));
-        let shown = Shown {
-            resources,
-            fresh,
-            open_api,
+        let stale = || {
+            let shown = known.map_or_else(Shown::default, |known| Shown::clone(known));
+            Shown {
+                fresh: false,
+                ..shown
+            }
         };
+        let shown = found.unwrap_or_else(stale);
         if known.is_none_or(|known| **known != shown) {
             let mut after = (*before).clone();
             after.insert(name.to_owned(), Arc::new(shown));

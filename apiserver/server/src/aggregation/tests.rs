@@ -1,6 +1,7 @@
 //! A group whose requests another server answers, from its registration to its end, over real connections.
 
 mod listed;
+mod swagger;
 
 use crate::registry::conditions;
 use crate::testing::Server;

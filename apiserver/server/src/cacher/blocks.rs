@@ -3,6 +3,7 @@
 //! only its block is made anew. What all of them take is bounded for the whole process.
 
 use super::{Cached, packed};
+use crate::gzip::ends_run;
 use flate2::Crc;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -72,19 +73,10 @@ pub(crate) fn next_len(objects: &[Arc<Cached>]) -> usize {
     let mut stored = 0;
     let ends = |object: &Arc<Cached>| {
         stored += object.stored_len();
-        stored >= STORED_BYTES || ends_block(&object.key)
+        stored >= STORED_BYTES || ends_run(&object.key, OBJECTS)
     };
     let last = objects.iter().position(ends);
     last.map_or(objects.len(), |last| last + 1)
-}
-
-/// Decided by the key's end (FNV-1a, whose upper bits alone would hardly change with the last letters, and a multiplication that mixes them).
-fn ends_block(key: &str) -> bool {
-    let spread = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    let end = &key.as_bytes()[key.len().saturating_sub(16)..];
-    let hash = end.iter().fold(0xcbf2_9ce4_8422_2325, spread);
-    let mixed = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 32).is_multiple_of(OBJECTS)
 }
 
 /// The blocks of one resource.
@@ -145,15 +137,6 @@ impl Blocks {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn keys_that_count_end_blocks_evenly() {
-        for step in [1, 2, 10] {
-            let keys = (0..3200).map(|at| format!("/registry/pods/n/web-{:06}", at * step));
-            let ends = keys.filter(|key| ends_block(key)).count();
-            assert!((70..=130).contains(&ends), "{ends} of 3200, by {step}");
-        }
-    }
 
     #[test]
     fn what_nobody_asks_for_goes() {

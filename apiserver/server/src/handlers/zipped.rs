@@ -7,19 +7,14 @@ use super::list::{Selected, json_head};
 use crate::body::{CutShort, Piece, Pieces};
 use crate::cacher::blocks::{Block, next_len};
 use crate::cacher::{Cached, ResourceCache};
-use crate::reply::{GZIP_ABOVE, GZIP_LEVEL, Zippable, cut_short, takes_gzip};
-use flate2::{Compress, Compression, Crc, FlushCompress, Status};
-use std::io;
+use crate::gzip;
+use crate::reply::{GZIP_ABOVE, GZIP_LEVEL, Zippable, takes_gzip};
+use flate2::{Compress, Compression, Crc};
 use std::sync::Arc;
 use triad_machinery::status::Status as Refusal;
 
 /// Bytes after which a piece is handed on.
 const PIECE_BYTES: usize = 16 * 1024;
-/// RFC 1952: deflate, no name, no time, compressed fast, on no system in particular.
-const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255];
-/// RFC 1951: a last block with nothing in it.
-const LAST: [u8; 2] = [3, 0];
-
 /// How a list of a built-in kind is made in gzip, where it is large and the client takes that. As JSON no object is shorter than it is
 /// stored, by far.
 pub(super) fn zippable(call: &Call, selected: &Selected) -> Result<Option<Zippable>, Refusal> {
@@ -69,13 +64,13 @@ impl Zipped {
     /// The head, and the first item, which has no comma in front.
     fn begin(&mut self, out: &mut Vec<u8>) -> Result<(), CutShort> {
         self.begun = true;
-        out.extend_from_slice(&HEAD);
+        out.extend_from_slice(&gzip::HEAD);
         let mut plain = self.listing.head.as_bytes().to_vec();
         if let Some(first) = self.listing.items.first() {
             show(&self.listing.cache, first, &mut plain)?;
             self.done = 1;
         }
-        let (deflated, crc) = deflate(&mut self.packer, &plain)?;
+        let (deflated, crc) = gzip::deflate(&mut self.packer, &plain)?;
         out.extend_from_slice(&deflated);
         self.crc.combine(&crc);
         Ok(())
@@ -94,7 +89,7 @@ impl Zipped {
             plain.push(b',');
             show(cache, object, &mut plain)?;
         }
-        let (deflated, crc) = deflate(&mut self.packer, &plain)?;
+        let (deflated, crc) = gzip::deflate(&mut self.packer, &plain)?;
         let block = Arc::new(Block::new(objects, deflated.into(), crc));
         cache.blocks.keep(&block);
         Ok(block)
@@ -102,12 +97,10 @@ impl Zipped {
 
     fn end(&mut self, out: &mut Vec<u8>) -> Result<(), CutShort> {
         self.over = true;
-        let (deflated, crc) = deflate(&mut self.packer, JSON_TAIL.as_bytes())?;
+        let (deflated, crc) = gzip::deflate(&mut self.packer, JSON_TAIL.as_bytes())?;
         out.extend_from_slice(&deflated);
         self.crc.combine(&crc);
-        out.extend_from_slice(&LAST);
-        out.extend_from_slice(&self.crc.sum().to_le_bytes());
-        out.extend_from_slice(&self.crc.amount().to_le_bytes());
+        out.extend(gzip::tail(&self.crc));
         Ok(())
     }
 
@@ -147,32 +140,6 @@ fn show(cache: &ResourceCache, object: &Arc<Cached>, out: &mut Vec<u8>) -> Resul
         tracing::error!(key = &*object.key, error, "a list ends before an object");
         CutShort
     })
-}
-
-/// A piece of a deflate stream that others may be put behind and before, and the checksum of what it unpacks to.
-fn deflate(packer: &mut Compress, plain: &[u8]) -> Result<(Vec<u8>, Crc), CutShort> {
-    packer.reset();
-    let mut out = Vec::with_capacity(plain.len() / 6 + 1024);
-    loop {
-        let taken = packer.total_in() as usize;
-        let status = packer.compress_vec(&plain[taken..], &mut out, FlushCompress::Full);
-        let status = status.map_err(|error| cut_short(error.into()))?;
-        let all = packer.total_in() as usize == plain.len();
-        // Room that is left says that all has been flushed.
-        if all && out.len() < out.capacity() {
-            break;
-        }
-        if status == Status::StreamEnd {
-            return Err(cut_short(io::Error::other(
-                "a deflate stream that goes on has ended",
-            )));
-        }
-        out.reserve(out.len() / 2 + 1024);
-    }
-    out.shrink_to_fit();
-    let mut crc = Crc::new();
-    crc.update(plain);
-    Ok((out, crc))
 }
 
 #[cfg(test)]

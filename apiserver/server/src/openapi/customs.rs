@@ -1,11 +1,12 @@
 //! The documents of custom kinds: one for each group and each group-version.
 
+use super::parts::{Part, parts};
 use super::published::{Published, hash};
 use crate::custom::{Customs as Kinds, Members};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use triad_machinery::openapi::{Descriptions, ShownCustom, add_customs_to_v2, custom_v3};
+use triad_machinery::openapi::{Descriptions, ShownCustom, custom_v3};
 
 /// Another one whenever other documents are made of the same definitions: clients keep a document by its tag for good.
 const FORM: u32 = 1;
@@ -17,9 +18,9 @@ pub(super) struct Customs {
 }
 
 struct Document {
-    version: Arc<str>,
     /// The kinds that it shows, those that are established.
     members: Members,
+    parts: Vec<Arc<Part>>,
     published: Published,
 }
 
@@ -36,7 +37,8 @@ impl Customs {
             let name = format!("apis/{group}/{version}");
             let known = before.documents.get(&name);
             let same = known.filter(|known| Arc::ptr_eq(&known.members, members));
-            let made = || Arc::new(Document::new(version, members));
+            let parts_before = known.map_or(&[][..], |known| &known.parts);
+            let made = || Arc::new(Document::new(version, members, parts_before));
             let document = same.cloned().unwrap_or_else(made);
             documents.insert(name, document);
         }
@@ -64,40 +66,27 @@ impl Customs {
         Some(custom_v3(&document.shown(), descriptions))
     }
 
-    pub(super) fn add_to_v2(&self, document: &mut Value, descriptions: &Descriptions<'_>) {
-        let shown: Vec<_> = self
-            .documents
-            .values()
-            .flat_map(|one| one.shown())
-            .collect();
-        if !shown.is_empty() {
-            add_customs_to_v2(document, &shown, descriptions);
-        }
+    /// All kinds, as the Swagger document shows them.
+    pub(super) fn parts(&self) -> Vec<Arc<Part>> {
+        let documents = self.documents.values();
+        documents.flat_map(|one| one.parts.clone()).collect()
     }
 }
 
 impl Document {
     /// Its tag is that of what it shows: the index bears the tags of all, and making a document takes a thousand times as long.
-    fn new(version: &Arc<str>, members: &Members) -> Self {
-        let mut document = Document {
-            version: version.clone(),
-            members: members.clone(),
-            published: Published::default(),
-        };
+    fn new(version: &Arc<str>, members: &Members, before: &[Arc<Part>]) -> Self {
+        let parts = parts(version, members, before);
         let mut shown = format!("{} {FORM}", env!("CARGO_PKG_VERSION"));
-        for (definition, version) in document.shown() {
-            shown.push_str(&definition.shape());
-            shown.push_str(&version.shape());
+        parts.iter().for_each(|part| shown.push_str(&part.tag));
+        Document {
+            members: members.clone(),
+            published: Published::tagged(hash(shown.as_bytes())),
+            parts,
         }
-        document.published = Published::tagged(hash(shown.as_bytes()));
-        document
     }
 
     fn shown(&self) -> Vec<ShownCustom<'_>> {
-        let kinds = self.members.values().filter(|kind| kind.established);
-        let definitions = kinds.map(|kind| &kind.definition);
-        let shown = definitions
-            .filter_map(|definition| Some((definition, &**definition.version(&self.version)?)));
-        shown.collect()
+        self.parts.iter().flat_map(|part| part.shown()).collect()
     }
 }

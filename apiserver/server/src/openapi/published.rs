@@ -1,18 +1,54 @@
 //! One document in both encodings, made when first asked for. Kept compressed: most clients take it so, and it is a tenth.
 
+use crate::body::CutShort;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha512};
 use std::io::{Read, Write};
 use std::sync::OnceLock;
+use triad_machinery::openapi::Section;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
     Json,
     Protobuf,
+}
+
+impl Encoding {
+    /// Entries of a section of the Swagger document.
+    pub(super) fn entries(self, section: Section, entries: &Map<String, Value>) -> Vec<u8> {
+        match self {
+            Encoding::Json => section.json(entries),
+            Encoding::Protobuf => section.protobuf(entries),
+        }
+    }
+}
+
+/// What is made once for each encoding, or cannot be made.
+pub(super) struct Slots<T> {
+    json: OnceLock<Result<T, CutShort>>,
+    protobuf: OnceLock<Result<T, CutShort>>,
+}
+
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Slots {
+            json: OnceLock::new(),
+            protobuf: OnceLock::new(),
+        }
+    }
+}
+
+impl<T> Slots<T> {
+    pub(super) fn of(&self, encoding: Encoding) -> &OnceLock<Result<T, CutShort>> {
+        match encoding {
+            Encoding::Json => &self.json,
+            Encoding::Protobuf => &self.protobuf,
+        }
+    }
 }
 
 /// How a document is made, and how it becomes protobuf.
@@ -74,7 +110,7 @@ impl Published {
 }
 
 /// Runs in a thread that ends with it: the tens of megabytes that a document takes on its way go back to the system.
-fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+pub(super) fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| match scope.spawn(work).join() {
         Ok(made) => made,
         Err(panic) => std::panic::resume_unwind(panic),

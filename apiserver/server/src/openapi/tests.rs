@@ -52,9 +52,11 @@ fn header<'a>(reply: &'a Reply, name: &HeaderName) -> &'a str {
 fn body(reply: Reply) -> Vec<u8> {
     match reply.into_body() {
         crate::body::Body::Pieces(pieces) => pieces.into_iter().flatten().collect(),
-        crate::body::Body::Chunks(_) | crate::body::Body::Stream(_) => {
-            panic!("documents are no streams")
+        crate::body::Body::Chunks(chunks) => {
+            let pieces: Result<Vec<_>, _> = chunks.collect();
+            pieces.expect("whole").concat()
         }
+        crate::body::Body::Stream(_) => panic!("documents are no streams"),
     }
 }
 

@@ -135,6 +135,7 @@ async fn answer(mut request: Request<Incoming>, state: &State, shown: &str) -> A
                 json!({"paths": {name: {"serverRelativeURL": format!("/openapi/v3{PATH}?hash=1")}}}),
             )
         }
+        None if path == "/openapi/v2" => json(swagger()),
         None if path == format!("/openapi/v3{PATH}") => {
             json(json!({"openapi": "3.0.0", "info": {"title": "behind"}}))
         }
@@ -158,6 +159,18 @@ fn resources() -> Value {
     json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "behind.example/v1", "resources": [
         {"name": "things", "singularName": "thing", "namespaced": true, "kind": "Thing", "verbs": ["get", "list"], "shortNames": ["th"]},
         {"name": "things/status", "singularName": "", "namespaced": true, "kind": "Thing", "verbs": ["get"]}]})
+}
+
+/// A kind whose metadata is called like everybody's and is another, and one of a version that nobody asks this server for.
+fn swagger() -> Value {
+    let metadata = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+    let shows = |name: &str| json!({"get": {"responses": {"200": {"description": "OK", "schema": {"$ref": format!("#/definitions/{name}")}}}}});
+    json!({"swagger": "2.0", "info": {"title": "behind", "version": "1"},
+        "paths": {format!("{PATH}/things"): shows("example.behind.v1.Thing"), "/apis/behind.example/v2/things": shows("example.behind.v2.Thing")},
+        "definitions": {
+            metadata: {"type": "object", "description": "of the server behind"},
+            "example.behind.v1.Thing": {"type": "object", "properties": {"metadata": {"$ref": format!("#/definitions/{metadata}")}}},
+            "example.behind.v2.Thing": {"type": "object"}}})
 }
 
 /// Three lines, the last of them never.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Kind::{Any, Each, Flag, In, Pairs, Pick, Text};
+use super::Kind::{Any, Each, Flag, In, Integer, Number, Pairs, Pick, Text};
 use super::{Kind, Message};
 
 pub(super) static DOCUMENT: Message = Message {
@@ -156,18 +156,43 @@ static SCHEMA: Message = Message {
     fields: &[
         ("$ref", 1, Text),
         ("format", 2, Text),
+        ("title", 3, Text),
         ("description", 4, Text),
         ("default", 5, Any),
+        ("multipleOf", 6, Number),
+        ("maximum", 7, Number),
+        ("exclusiveMaximum", 8, Flag),
+        ("minimum", 9, Number),
+        ("exclusiveMinimum", 10, Flag),
+        ("maxLength", 11, Integer),
+        ("minLength", 12, Integer),
+        ("pattern", 13, Text),
+        ("maxItems", 14, Integer),
+        ("minItems", 15, Integer),
+        ("uniqueItems", 16, Flag),
+        ("maxProperties", 17, Integer),
+        ("minProperties", 18, Integer),
         ("required", 19, Each(&Text)),
         ("enum", 20, Each(&Any)),
-        (
-            "additionalProperties",
-            21,
-            In(&[1], &Kind::Message(&SCHEMA)),
-        ),
+        ("additionalProperties", 21, Pick(additional)),
         ("type", 22, In(&[1], &Text)),
         ("items", 23, In(&[1], &Kind::Message(&SCHEMA))),
+        ("allOf", 24, Each(&Kind::Message(&SCHEMA))),
         ("properties", 25, In(&[1], &Pairs(&Kind::Message(&SCHEMA)))),
+        ("discriminator", 26, Text),
+        ("readOnly", 27, Flag),
+        ("example", 30, Any),
     ],
     extensions: 31,
 };
+
+/// AdditionalPropertiesItem: schema=1 or boolean=2.
+fn additional(value: &Value) -> &'static Kind {
+    static SAYS_WHETHER: Kind = In(&[2], &Flag);
+    static IS_SCHEMA: Kind = In(&[1], &Kind::Message(&SCHEMA));
+    if value.is_boolean() {
+        &SAYS_WHETHER
+    } else {
+        &IS_SCHEMA
+    }
+}

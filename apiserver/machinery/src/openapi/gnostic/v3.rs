@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Kind::{Any, Default, Each, Flag, In, Pairs, Pick, Text};
+use super::Kind::{Any, Default, Each, Flag, In, Integer, Number, Pairs, Pick, Text};
 use super::{Kind, Message};
 
 pub(super) static DOCUMENT: Message = Message {
@@ -127,26 +127,53 @@ static REFERENCE: Message = Message {
 
 static SCHEMA: Message = Message {
     fields: &[
+        ("nullable", 1, Flag),
+        ("readOnly", 3, Flag),
+        ("writeOnly", 4, Flag),
+        ("example", 7, Any),
+        ("deprecated", 8, Flag),
+        ("title", 9, Text),
+        ("multipleOf", 10, Number),
+        ("maximum", 11, Number),
+        ("exclusiveMaximum", 12, Flag),
+        ("minimum", 13, Number),
+        ("exclusiveMinimum", 14, Flag),
+        ("maxLength", 15, Integer),
+        ("minLength", 16, Integer),
+        ("pattern", 17, Text),
+        ("maxItems", 18, Integer),
+        ("minItems", 19, Integer),
         ("uniqueItems", 20, Flag),
+        ("maxProperties", 21, Integer),
+        ("minProperties", 22, Integer),
         ("required", 23, Each(&Text)),
         ("enum", 24, Each(&Any)),
         ("type", 25, Text),
         ("allOf", 26, Each(&Pick(schema_or_reference))),
         ("oneOf", 27, Each(&Pick(schema_or_reference))),
+        ("anyOf", 28, Each(&Pick(schema_or_reference))),
+        ("not", 29, Kind::Message(&SCHEMA)),
         ("items", 30, In(&[1], &Pick(schema_or_reference))),
         (
             "properties",
             31,
             In(&[1], &Pairs(&Pick(schema_or_reference))),
         ),
-        (
-            "additionalProperties",
-            32,
-            In(&[1], &Pick(schema_or_reference)),
-        ),
+        ("additionalProperties", 32, Pick(additional)),
         ("default", 33, Default),
         ("description", 34, Text),
         ("format", 35, Text),
     ],
     extensions: 36,
 };
+
+/// AdditionalPropertiesItem: schema_or_reference=1 or boolean=2.
+fn additional(value: &Value) -> &'static Kind {
+    static SAYS_WHETHER: Kind = In(&[2], &Flag);
+    static IS_SCHEMA: Kind = In(&[1], &Pick(schema_or_reference));
+    if value.is_boolean() {
+        &SAYS_WHETHER
+    } else {
+        &IS_SCHEMA
+    }
+}
