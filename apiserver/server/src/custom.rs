@@ -170,6 +170,22 @@ impl Customs {
         Some(standing.registry.clone())
     }
 
+    /// The registry of an established kind, in the version that is named.
+    pub(crate) fn in_version(
+        &self,
+        group: &str,
+        version: &str,
+        kind: &str,
+    ) -> Option<Arc<Registry>> {
+        let set = self.set.load();
+        let members = set.groups.get(&(Arc::from(group), Arc::from(version)))?;
+        let mut established = members.values().filter(|one| one.established);
+        let found = established.find(|one| one.definition.kind == kind)?;
+        let plural = found.definition.plural.clone();
+        let path = (group.to_owned(), version.to_owned(), plural);
+        set.by_path.get(&path)?.registry.clone()
+    }
+
     pub(crate) fn generation(&self) -> u64 {
         *self.generation.borrow()
     }

@@ -113,7 +113,7 @@ pub(crate) fn convert(mut object: Value, from: &Resource, to: &Resource) -> Valu
 pub(crate) struct Endpoints {
     by_path: HashMap<(String, String, String), Arc<Endpoint>>,
     registries: Vec<Arc<Registry>>,
-    pub(crate) customs: Customs,
+    pub(crate) customs: Arc<Customs>,
 }
 
 /// Where every stored resource lies, of all versions that may be served: one layout per key prefix.
@@ -190,7 +190,7 @@ impl Endpoints {
         Endpoints {
             by_path,
             registries,
-            customs: Customs::new(max_object_bytes, settings),
+            customs: Arc::new(Customs::new(max_object_bytes, settings)),
         }
     }
 

@@ -250,7 +250,7 @@ pub(crate) fn build(
         },
     );
     let missing = || anyhow!("the resource table lacks a resource that the server itself needs");
-    let lookup = admission::Lookup::new(&cacher).ok_or_else(missing)?;
+    let lookup = admission::Lookup::new(&cacher, &endpoints.customs).ok_or_else(missing)?;
     let authorizer = Arc::new(Authorizer::new(&cacher, config.authorization.clone())?);
     let advertised = SocketAddr::new(config.advertise_address, bound.port()).to_string();
     let keys = Keys::load(&pki.account_key, &config.service_accounts.key_files)?;

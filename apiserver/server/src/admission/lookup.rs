@@ -2,6 +2,8 @@
 
 use super::known;
 use crate::cacher::{Cacher, ResourceCache};
+use crate::custom::Customs;
+use crate::registry::Registry;
 use serde_json::Value;
 use std::sync::Arc;
 use triad_machinery::scheme::Resource;
@@ -29,10 +31,11 @@ pub(crate) struct Lookup {
     pub(crate) mutating_webhooks: Arc<ResourceCache>,
     pub(crate) services: Arc<ResourceCache>,
     cacher: Arc<Cacher>,
+    customs: Arc<Customs>,
 }
 
 impl Lookup {
-    pub(crate) fn new(cacher: &Arc<Cacher>) -> Option<Self> {
+    pub(crate) fn new(cacher: &Arc<Cacher>, customs: &Arc<Customs>) -> Option<Self> {
         let cache = |plural: &str| cacher.by_prefix(&format!("/registry/{plural}/")).cloned();
         Some(Lookup {
             store: cacher.store().clone(),
@@ -57,6 +60,7 @@ impl Lookup {
             mutating_webhooks: cache("mutatingwebhookconfigurations")?,
             services: cache("services/specs")?,
             cacher: cacher.clone(),
+            customs: customs.clone(),
         })
     }
 }
@@ -66,6 +70,16 @@ impl Lookup {
     pub(super) fn of(&self, resource: &Resource) -> Option<&Arc<ResourceCache>> {
         let storage = resource.storage.as_ref()?;
         self.cacher.by_prefix(&format!("{}/", storage.key))
+    }
+
+    /// The registry of a custom kind in a version that it is served in, once it is established.
+    pub(super) fn of_custom(
+        &self,
+        group: &str,
+        version: &str,
+        kind: &str,
+    ) -> Option<Arc<Registry>> {
+        self.customs.in_version(group, version, kind)
     }
 
     /// An object by namespace and name. The cache may be a moment behind an object just made: the store decides before

@@ -190,7 +190,7 @@ fn invocations<'p, B>(
                 continue;
             }
         };
-        if let Err(why) = policy.params.known() {
+        if let Err(why) = policy.params.known(lookup) {
             fail(None, why);
             continue;
         }

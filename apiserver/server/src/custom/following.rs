@@ -167,7 +167,9 @@ fn read(api: &Api, layout: &Layout, cached: &Cached) -> Option<Kind> {
         );
         return None;
     }
-    let converter = Converter::new(&definition, || Lookup::new(&api.cacher))?;
+    let converter = Converter::new(&definition, || {
+        Lookup::new(&api.cacher, &api.endpoints.customs)
+    })?;
     Some(Kind {
         definition,
         revision: cached.revision,

@@ -95,6 +95,73 @@ async fn a_label_is_required_with_a_message_of_its_own() {
     );
 }
 
+/// A definition of limits, stored as v1 and served as v2 too.
+fn limits() -> Value {
+    let version = |name: &str, storage: bool| {
+        json!({"name": name, "served": true, "storage": storage, "schema": {"openAPIV3Schema": {"type": "object", "properties": {
+            "most": {"type": "integer"}, "least": {"type": "integer", "default": 2}}}}})
+    };
+    let names =
+        json!({"plural": "limits", "singular": "limit", "kind": "Limit", "listKind": "LimitList"});
+    json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": LIMITS},
+        "spec": {"group": "example.com", "scope": "Namespaced", "names": names, "versions": [version("v1", true), version("v2", false)]}})
+}
+
+const LIMITS: &str = "limits.example.com";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_may_be_of_a_custom_kind() {
+    let server = server().await;
+    let spec = json!({"matchConstraints": of("configmaps"), "paramKind": {"apiVersion": "example.com/v2", "kind": "Limit"},
+        "validations": [{"expression": "params.apiVersion == 'example.com/v2' && object.data.size() <= params.most && object.data.size() >= params.least"}]});
+    let binding = json!({"validationActions": ["Deny"], "paramRef": {"name": "limit", "parameterNotFoundAction": "Deny"}});
+    policy(&server, "Validating", "size", spec, binding).await;
+    let data = |count: usize| -> Value {
+        let entries = (0..count).map(|number| (format!("k{number}"), json!("v")));
+        Value::Object(entries.collect())
+    };
+    // Nobody has defined the kind yet: the policy cannot judge, and refuses.
+    let why = refused(&server, map("early", json!({}), data(1))).await;
+    assert!(
+        why.ends_with("failed to configure policy: failed to find resource referenced by paramKind: 'example.com/v2, Kind=Limit'"),
+        "{why}"
+    );
+    server
+        .create(
+            "customresourcedefinitions.apiextensions.k8s.io",
+            "",
+            limits(),
+        )
+        .await;
+    let served = |server: &Server| {
+        let customs = &server.api.endpoints.customs;
+        customs.in_version("example.com", "v2", "Limit").is_some()
+    };
+    server.eventually("the kind is served", served).await;
+    let why = refused(&server, map("unlimited", json!({}), data(1))).await;
+    assert!(why.contains("no params found"), "{why}");
+
+    let limit = json!({"apiVersion": "example.com/v1", "kind": "Limit", "metadata": {"name": "limit", "labels": {"a": "b"}}, "most": 2});
+    let registry = server.api.endpoints.customs.registry(LIMITS);
+    let registry = registry.expect("what is established is served");
+    let made = server.client.create(&registry, "default", &limit).await;
+    made.expect("a limit");
+    level(&server).await;
+    let made = server.try_create("configmaps", "default", map("fine", json!({}), data(2)));
+    made.await.expect("as many as there may be");
+    for (name, count) in [("large", 3), ("small", 1)] {
+        let why = refused(&server, map(name, json!({}), data(count))).await;
+        assert!(why.contains("failed expression"), "{why}");
+    }
+    // The same by its labels.
+    let spec = json!({"matchConstraints": of("configmaps"), "paramKind": {"apiVersion": "example.com/v1", "kind": "Limit"},
+        "validations": [{"expression": "object.data.size() + 1 <= params.most", "message": "more than the selected limit"}]});
+    let binding = json!({"validationActions": ["Deny"], "paramRef": {"selector": {"matchLabels": {"a": "b"}}, "parameterNotFoundAction": "Deny"}});
+    policy(&server, "Validating", "selected", spec, binding).await;
+    let why = refused(&server, map("two", json!({}), data(2))).await;
+    assert!(why.ends_with("more than the selected limit"), "{why}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn parameters_and_selectors_narrow_what_is_judged() {
     let server = server().await;
