@@ -62,7 +62,7 @@ impl V2Frame {
         for section in Section::ALL {
             let open = format!("\"{}\":{{", section.key());
             let at = rest.find(&open).map_or(rest.len(), |at| at + open.len());
-            found.push(rest[..at].as_bytes().to_vec());
+            found.push(rest.as_bytes()[..at].to_vec());
             rest = &rest[at..];
         }
         let [paths, definitions, parameters] = [0, 1, 2].map(|at| std::mem::take(&mut found[at]));
