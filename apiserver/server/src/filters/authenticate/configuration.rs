@@ -5,6 +5,7 @@ mod fields;
 mod reading;
 
 use super::jwt::Issuer;
+use super::jwt::distributed::Resolver;
 use super::jwt::keys::IssuerKeys;
 use super::jwt::mapping::{Mappings, Source};
 use crate::egress::Trust;
@@ -123,6 +124,16 @@ fn of_oidc(oidc: &Oidc) -> Result<Issuer, String> {
         given => given.to_owned(),
     };
     let tls = Trust::of_ca(ca).config()?;
+    let mappings = Mappings {
+        username: claim(&oidc.username_claim, &prefix),
+        groups: (!oidc.groups_claim.is_empty())
+            .then(|| claim(&oidc.groups_claim, &oidc.groups_prefix)),
+        uid: None,
+        extra: Vec::new(),
+        required: oidc.required_claims.clone(),
+        claim_rules: Vec::new(),
+        user_rules: Vec::new(),
+    };
     Ok(Issuer {
         url: url.clone(),
         audiences: vec![oidc.client_id.clone()],
@@ -131,16 +142,8 @@ fn of_oidc(oidc: &Oidc) -> Result<Issuer, String> {
             .iter()
             .map(algorithm)
             .collect::<Result<_, _>>()?,
-        mappings: Mappings {
-            username: claim(&oidc.username_claim, &prefix),
-            groups: (!oidc.groups_claim.is_empty())
-                .then(|| claim(&oidc.groups_claim, &oidc.groups_prefix)),
-            uid: None,
-            extra: Vec::new(),
-            required: oidc.required_claims.clone(),
-            claim_rules: Vec::new(),
-            user_rules: Vec::new(),
-        },
+        distributed: Resolver::of(&mappings, &tls),
+        mappings,
         keys: IssuerKeys::new(url, None, tls),
     })
 }

@@ -1,6 +1,7 @@
 //! Tokens of other issuers (OpenID Connect): verified by the issuer's published keys, their claims made into a user by its mappings
 //! (apiserver plugin/pkg/authenticator/token/oidc).
 
+pub(super) mod distributed;
 pub(super) mod keys;
 pub(super) mod mapping;
 mod signed;
@@ -8,6 +9,7 @@ mod unproved;
 
 use crate::clock::Clock;
 use crate::user::User;
+use distributed::Resolver;
 use jsonwebtoken::Algorithm;
 use keys::IssuerKeys;
 use mapping::Mappings;
@@ -26,6 +28,7 @@ pub(super) struct Issuer {
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) mappings: Mappings,
     pub(super) keys: Arc<IssuerKeys>,
+    pub(super) distributed: Option<Resolver>,
 }
 
 impl Issuer {
@@ -42,9 +45,13 @@ impl Issuer {
     }
 
     async fn judge(&self, token: &str) -> Result<User, String> {
-        let claims = self.keys.verified(token, &self.algorithms).await?;
+        let mut claims = self.keys.verified(token, &self.algorithms).await?;
         self.judge_claims(&claims)
             .map_err(|why| format!("verify token: {why}"))?;
+        if let Some(distributed) = &self.distributed {
+            let expanded = distributed.expand(self, &mut claims).await;
+            expanded.map_err(|why| format!("could not expand distributed claims: {why}"))?;
+        }
         self.mappings.user(&claims)
     }
 

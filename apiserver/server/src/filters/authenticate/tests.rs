@@ -1,5 +1,7 @@
 //! Tokens of issuers and of a webhook that are really there, on loopback.
 
+mod distributed;
+
 use super::*;
 use crate::clock::Clock;
 use crate::filters::following::LOOK_AT_FILE;
@@ -48,12 +50,27 @@ impl Issuers {
             let at = format!("https://127.0.0.1:{}{base}", own.lock());
             let answer = match document {
                 "/.well-known/openid-configuration" => {
-                    json!({"issuer": at, "jwks_uri": format!("{at}/keys")})
+                    json!({"issuer": at, "jwks_uri": format!("{at}/keys")}).to_string()
                 }
-                "/keys" => published.lock().jwks(),
-                _ => Value::Null,
+                "/keys" => published.lock().jwks().to_string(),
+                "/large" => "x".repeat(2 << 20),
+                // Groups for who was sent here.
+                "/groups" | "/of-others" | "/without" => {
+                    let audience = if document == "/of-others" {
+                        "others"
+                    } else {
+                        "api"
+                    };
+                    let mut claims =
+                        json!({"iss": at, "aud": audience, "exp": Clock.unix_seconds() + 600});
+                    if document != "/without" {
+                        claims["groups"] = json!(["far", "away"]);
+                    }
+                    format!("{}\n", published.lock().sign(&claims).expect("signed"))
+                }
+                _ => Value::Null.to_string(),
             };
-            async move { Response::new(Full::new(Bytes::from(answer.to_string()))) }
+            async move { Response::new(Full::new(Bytes::from(answer))) }
         })
         .await;
         *port.lock() = server.port;

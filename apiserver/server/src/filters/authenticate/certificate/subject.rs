@@ -41,3 +41,52 @@ fn uid(subject: &X509Name<'_>) -> Option<String> {
         (Some(_), Some(_)) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, DnType, KeyPair};
+
+    const UID_PARTS: [u64; 9] = [1, 3, 6, 1, 4, 1, 57683, 2, 0];
+
+    fn certificate(parts: &[(DnType, &str)]) -> Vec<u8> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        for (kind, text) in parts {
+            params.distinguished_name.push(kind.clone(), *text);
+        }
+        let key = KeyPair::generate().expect("a key");
+        params.self_signed(&key).expect("signed").der().to_vec()
+    }
+
+    #[test]
+    fn a_certificate_names_its_user_and_itself() {
+        let common = (DnType::CommonName, "alice");
+        let uid = || DnType::CustomDnType(UID_PARTS[..8].to_vec());
+        let der = certificate(&[
+            common.clone(),
+            (DnType::OrganizationName, "team"),
+            (uid(), "7"),
+        ]);
+        let user = subject(&der).expect("a user");
+        assert_eq!((user.name.as_str(), user.uid.as_str()), ("alice", "7"));
+        assert_eq!(user.groups, ["team"]);
+        let credential = &user.extra[CREDENTIAL_ID][0];
+        let digest = credential
+            .strip_prefix("X509SHA256=")
+            .expect("by its digest");
+        let first = format!("{:02x}", Sha256::digest(&der)[0]);
+        assert!(digest.len() == 64 && digest.starts_with(&first));
+        let plain = subject(&certificate(std::slice::from_ref(&common))).expect("a user");
+        assert_eq!(plain.uid, "");
+        // Another attribute below the same number is no UID.
+        let other = (DnType::CustomDnType(UID_PARTS.to_vec()), "8");
+        let other = subject(&certificate(&[common.clone(), other])).expect("a user");
+        assert_eq!(other.uid, "");
+        assert_eq!(subject(&certificate(&[common, (uid(), "")])), None);
+        assert_eq!(
+            subject(&certificate(&[(DnType::OrganizationName, "team")])),
+            None
+        );
+    }
+}

@@ -6,6 +6,7 @@ mod rules;
 use super::{ALGORITHMS, MOST_ISSUERS};
 use crate::egress::Trust;
 use crate::filters::authenticate::jwt::Issuer;
+use crate::filters::authenticate::jwt::distributed::Resolver;
 use crate::filters::authenticate::jwt::keys::IssuerKeys;
 use http::Uri;
 use mappings::mappings;
@@ -122,6 +123,7 @@ fn issuer(at: &At<'_>, own: &[String], errors: &mut Errors) -> Option<Issuer> {
         url: url.to_owned(),
         audiences,
         algorithms: ALGORITHMS.map(|(_, algorithm)| algorithm).to_vec(),
+        distributed: Resolver::of(&mappings, &tls),
         mappings,
         keys: IssuerKeys::new(url, discovery, tls),
     })

@@ -70,6 +70,25 @@ impl IssuerKeys {
         }
     }
 
+    /// Asks for the keys where they are not there yet, though not again and again: who has them asked for in the background need not.
+    pub(super) async fn ready(&self) -> Result<(), String> {
+        if self.known.load().is_some() {
+            return Ok(());
+        }
+        let mut asked = self.asked.lock().await;
+        if self.known.load().is_some() {
+            return Ok(());
+        }
+        let issuer = &self.issuer;
+        if asked.is_some_and(|at| at.elapsed() < PAUSE) {
+            return Err(format!("verifier not initialized for issuer: {issuer:?}"));
+        }
+        let found = self.discover().await;
+        *asked = Some(Instant::now());
+        self.known.store(Some(Arc::new(found?)));
+        Ok(())
+    }
+
     async fn discover(&self) -> Result<Known, String> {
         let document = document(&self.discovery).await?;
         let text = |field: &str| document[field].as_str().unwrap_or_default().to_owned();
