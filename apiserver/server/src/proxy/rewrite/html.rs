@@ -47,22 +47,25 @@ pub(super) fn rewrite(page: &[u8], other: impl Fn(&str) -> Option<String>) -> Op
     let mut out = Vec::with_capacity(page.len() + 1024);
     let (mut copied, mut at) = (0, 0);
     while let Some(start) = find(page, at, b"<") {
-        let Some(end) = markup_end(page, start) else {
+        if !page.get(start + 1).is_some_and(u8::is_ascii_alphabetic) {
+            let Some(end) = markup_end(page, start) else {
+                break;
+            };
+            at = end;
+            continue;
+        }
+        let Some((tag, end)) = Tag::read(page, start) else {
             break;
         };
         at = end;
-        if !page[start + 1].is_ascii_alphabetic() {
-            continue;
-        }
-        let tag = Tag::read(&page[start..end]);
         for (from, to, value) in tag.links() {
             if let Some(link) = std::str::from_utf8(value)
                 .ok()
                 .and_then(|raw| other(&unescaped(raw)))
             {
-                out.extend_from_slice(&page[copied..start + from]);
+                out.extend_from_slice(&page[copied..from]);
                 out.extend_from_slice(format!("\"{}\"", escaped(&link)).as_bytes());
-                copied = start + to;
+                copied = to;
             }
         }
         if RAW.contains(&&*tag.name) {
@@ -81,33 +84,13 @@ fn find(page: &[u8], from: usize, what: &[u8]) -> Option<usize> {
     Some(from + at)
 }
 
-/// Where a tag, comment or declaration ends, or where text goes on; none where the page ends before.
+/// Where a comment, declaration or end tag ends, or where text goes on; none where the page ends before.
 fn markup_end(page: &[u8], start: usize) -> Option<usize> {
     match page.get(start + 1)? {
         b'!' if page[start..].starts_with(b"<!--") => Some(find(page, start + 4, b"-->")? + 3),
         b'!' | b'?' | b'/' => Some(find(page, start, b">")? + 1),
-        first if first.is_ascii_alphabetic() => tag_end(page, start),
         _ => Some(start + 1),
     }
-}
-
-/// Behind the `>` that stands in no attribute's value.
-fn tag_end(page: &[u8], start: usize) -> Option<usize> {
-    let mut quote = None;
-    let mut before = 0;
-    for (at, byte) in page.iter().enumerate().skip(start) {
-        match (quote, *byte) {
-            (Some(open), byte) if open == byte => quote = None,
-            (Some(_), _) => {}
-            (None, b'>') => return Some(at + 1),
-            (None, byte @ (b'"' | b'\'')) if before == b'=' => quote = Some(byte),
-            (None, _) => {}
-        }
-        if !byte.is_ascii_whitespace() {
-            before = *byte;
-        }
-    }
-    None
 }
 
 /// Where a raw element's own end begins; the page's end where it has none.
@@ -130,7 +113,9 @@ struct Tag<'a> {
 }
 
 impl<'a> Tag<'a> {
-    fn read(text: &'a [u8]) -> Self {
+    /// The tag that begins there, and what is behind it; none where the page ends within. A `>` in quotes ends it not, and
+    /// quotes are such only where a value begins with them.
+    fn read(text: &'a [u8], start: usize) -> Option<(Self, usize)> {
         let lower = |part: &[u8]| String::from_utf8_lossy(part).to_ascii_lowercase();
         let is_space = |byte: u8| byte.is_ascii_whitespace();
         let until = |from: usize, end: &dyn Fn(u8) -> bool| {
@@ -138,13 +123,13 @@ impl<'a> Tag<'a> {
             from + rest.take_while(|byte| !end(**byte)).count()
         };
         let in_name = |byte: u8| is_space(byte) || b"/>".contains(&byte);
-        let mut at = until(1, &in_name);
-        let name = lower(&text[1..at]);
+        let mut at = until(start + 1, &in_name);
+        let name = lower(&text[start + 1..at]);
         let mut attributes = Vec::new();
         loop {
             at = until(at, &|byte| !is_space(byte) && byte != b'/');
-            if at >= text.len() || text[at] == b'>' {
-                return Tag { name, attributes };
+            if *text.get(at)? == b'>' {
+                return Some((Tag { name, attributes }, at + 1));
             }
             // An equals sign may begin a name.
             let start = at;
@@ -234,6 +219,11 @@ mod tests {
             (
                 "1 < 2 <!-- <a href=/no> --><a\nhref=/yes\n>",
                 "1 < 2 <!-- <a href=/no> --><a\nhref=\"/p/yes\"\n>",
+            ),
+            // A quote within a value that began with none is part of it.
+            (
+                "<a href=/a=\"b><a href=/c>",
+                "<a href=\"/p/a=&#34;b\"><a href=\"/p/c\">",
             ),
         ] {
             check(page, Some(want));
