@@ -152,3 +152,45 @@ async fn cve_2023_2727_cve_2023_2728_ephemeral_containers_bypass_no_rule() {
     let (code, body) = target.as_who(ADMIN, line, patch, &fine).await;
     assert_eq!(code, 200, "{body}");
 }
+
+/// What passes only because nobody could be asked is found in the log of audit events, under upstream's key.
+#[tokio::test(flavor = "multi_thread")]
+async fn images_that_pass_while_their_policy_is_down_are_told_of() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = |name: &str, value: Value| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, value.to_string()).expect("written");
+        path.display().to_string()
+    };
+    // Nobody listens on port 1 of loopback.
+    let cluster = json!({"name": "c", "cluster": {"server": "http://127.0.0.1:1/"}});
+    let kubeconfig = file("hook", json!({"clusters": [cluster]}));
+    let policy = json!({"kubeConfigFile": kubeconfig, "defaultAllow": true, "retryBackoff": 1});
+    let plugin = json!({"name": "ImagePolicyWebhook", "configuration": {"imagePolicy": policy}});
+    let config = json!({"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AdmissionConfiguration", "plugins": [plugin]});
+    let target = Target::start_with(&[
+        &format!(
+            "--admission-control-config-file={}",
+            file("admission", config)
+        ),
+        "--enable-admission-plugins=ImagePolicyWebhook",
+        "--disable-admission-plugins=ServiceAccount",
+    ])
+    .await;
+    let pod = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "any:1"}]}});
+    let line = "POST /api/v1/namespaces/default/pods";
+    let json = "Content-Type: application/json\r\n";
+    let (code, body) = target.as_who(ADMIN, line, json, &pod.to_string()).await;
+    assert_eq!(code, 201, "{body}");
+    let log = target.log();
+    let told: Vec<Value> = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|event| event["requestURI"] == "/api/v1/namespaces/default/pods")
+        .map(|event| {
+            event["annotations"]["imagepolicywebhook.image-policy.k8s.io/failed-open"].clone()
+        })
+        .filter(|told| !told.is_null())
+        .collect();
+    assert_eq!(told.last(), Some(&json!("true")), "{log}");
+}
