@@ -63,7 +63,12 @@ bench: build
 peers: setup
 	tests/peers/build.sh
 
-# Each fuzz target for a while (FUZZ_SECONDS); needs a nightly toolchain and cargo-fuzz.
+# Each fuzz target for a while (FUZZ_SECONDS); needs a nightly toolchain and cargo-fuzz. Every folder named fuzz has some; seeds/TARGET
+# is what one begins with, beside what earlier runs have found.
 fuzz:
-	cd apiserver/machinery/fuzz && for target in json yaml protobuf patches selectors; do \
-	  CARGO_TARGET_DIR=$(CACHE)/fuzz cargo +nightly fuzz run $$target -- -max_total_time=$${FUZZ_SECONDS:-60} -rss_limit_mb=2048 || exit 1; done
+	for dir in $$(find . -path '*/fuzz/Cargo.toml' -printf '%h\n' | sort); do \
+	  targets=$$(cargo +nightly fuzz list --fuzz-dir $$dir) || exit 1; \
+	  for target in $$targets; do \
+	    echo "$$dir $$target"; found=$(CACHE)/fuzz/corpus/$$target; mkdir -p $$found; \
+	    CARGO_TARGET_DIR=$(CACHE)/fuzz cargo +nightly fuzz run --fuzz-dir $$dir $$target $$found $$(find $$dir/seeds/$$target -maxdepth 0 2>/dev/null) -- \
+	      -max_total_time=$${FUZZ_SECONDS:-60} -rss_limit_mb=2048 -artifact_prefix=$(CACHE)/fuzz/ || exit 1; done; done

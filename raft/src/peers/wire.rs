@@ -386,7 +386,7 @@ pub(crate) fn messages<M: Message + Default>(
     .fuse()
 }
 
-fn cut<M: Message + Default>(held: &mut BytesMut) -> Result<Option<M>, String> {
+pub(crate) fn cut<M: Message + Default>(held: &mut BytesMut) -> Result<Option<M>, String> {
     if held.len() < 4 {
         return Ok(None);
     }

@@ -19,7 +19,9 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let (group, version, kind) = KINDS[usize::from(*which) % KINDS.len()];
-    let root = schema().kind(group, version, kind).expect("a built-in kind");
+    let root = schema()
+        .kind(group, version, kind)
+        .expect("a built-in kind");
     let Ok(decoded) = json::decode(data, root, Strictness::Ignore) else {
         return;
     };

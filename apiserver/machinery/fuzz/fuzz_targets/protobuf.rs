@@ -17,7 +17,9 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let (group, version, kind) = KINDS[usize::from(*which) % KINDS.len()];
-    let root = schema().kind(group, version, kind).expect("a built-in kind");
+    let root = schema()
+        .kind(group, version, kind)
+        .expect("a built-in kind");
     // The envelope is read on its own: it names the kind to readers of the store.
     let _ = protobuf::open(data);
     if let Ok(value) = protobuf::decode_message(data, root) {
