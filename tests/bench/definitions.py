@@ -77,6 +77,12 @@ def cpu_seconds(server):
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def peak_mib(server):
+    """The most that the server ever had resident."""
+    status = (pathlib.Path(f"/proc/{pid}/status").read_text() for pid in server.pids())
+    return sum(int(text.split("VmHWM:")[1].split()[0]) for text in status) / 1024
+
+
 def ask(connection, method, path, body=None, **headers):
     """The code and body of an answer, and how long it took."""
     began = time.monotonic()
@@ -141,6 +147,18 @@ def documents(server, connect):
         print(f"    {name:26} first {figures[0]:9.1f} ms ({first * 1000:6.0f} ms CPU)   again {statistics.mean(figures[1:]):8.1f} ms   {len(text):>10} bytes sent", flush=True)
 
 
+def after_one_more(server, connect, established, number, groups):
+    """The documents of all kinds once more, when one definition was made since they were asked for."""
+    connection = connect()
+    create(connection, established, number, groups)
+    for name, path in ("OpenAPI v3, index", "/openapi/v3"), ("OpenAPI v2", "/openapi/v2"):
+        before = cpu_seconds(server)
+        code, text, took = ask(connection, "GET", path, None, Accept="application/json", **{"Accept-Encoding": "gzip"})
+        if code != 200:
+            sys.exit(f"{path}: {code} {text[:400]}")
+        print(f"    {name:26} after one more definition {took * 1000:9.1f} ms ({(cpu_seconds(server) - before) * 1000:6.0f} ms CPU)", flush=True)
+
+
 def main(binary, count=10_000, groups=200):
     count, groups = int(count), int(groups)
     with tempfile.TemporaryDirectory(prefix="triad-bench-") as data:
@@ -178,7 +196,9 @@ def measure(server, connect, count, groups):
             print(f"    established, {CLIENTS} clients: {percentiles(bulk)}")
         print(f"    established, one client: {percentiles(alone)}   {cpu:.1f} ms CPU each", flush=True)
         documents(server, connect)
-        print(f"    {(server.resident_mib() - idle) * 1024 / made:.1f} KiB of memory each with the documents", flush=True)
+        after_one_more(server, connect, established, made, groups)
+        made += 1
+        print(f"    {(server.resident_mib() - idle) * 1024 / made:.1f} KiB of memory each with the documents; {peak_mib(server):.0f} MiB at most", flush=True)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ pub(super) struct Kind {
 }
 
 /// A parameter in the path or the query.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Param {
     pub(super) name: String,
     pub(super) location: Location,
@@ -54,7 +54,7 @@ pub(super) struct Param {
     pub(super) description: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Location {
     Path,
     Query,

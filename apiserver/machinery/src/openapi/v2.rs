@@ -1,7 +1,7 @@
 //! Writes routes as a Swagger 2.0 document (kube-openapi pkg/builder, pkg/validation/spec). Parameters that recur are written
 //! once and referred to, under names made from a hash of what they say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
@@ -31,6 +31,7 @@ pub(super) fn part<'a>(
     let mut writer = Writer {
         definitions,
         shared: BTreeMap::new(),
+        references: HashMap::new(),
     };
     let mut paths = Map::new();
     for (path, routes) in by_path(routes) {
@@ -60,6 +61,8 @@ pub(super) fn document(version: &str, part: V2Part) -> Value {
 struct Writer<'a> {
     definitions: Definitions<'a>,
     shared: BTreeMap<String, Value>,
+    /// The references to parameters that were written before: every operation has a dozen of the same.
+    references: HashMap<Param, Value>,
 }
 
 impl Writer<'_> {
@@ -138,6 +141,9 @@ impl Writer<'_> {
     }
 
     fn parameter(&mut self, param: &Param) -> Value {
+        if let Some(reference) = self.references.get(param) {
+            return reference.clone();
+        }
         let mut out = Map::new();
         out.insert("uniqueItems".into(), true.into());
         out.insert("type".into(), param.ty.into());
@@ -153,7 +159,9 @@ impl Writer<'_> {
         if NEVER_SHARED.contains(&&*param.name) {
             value
         } else {
-            self.share(&param.name, value)
+            let reference = self.share(&param.name, value);
+            self.references.insert(param.clone(), reference.clone());
+            reference
         }
     }
 
