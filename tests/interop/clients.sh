@@ -271,7 +271,7 @@ run_runtime() {
   for package in ${ONLY:-$RUNTIME_PACKAGES}; do
     name=${package//\//-}
     (cd "$RUNTIME_AT/pkg/$package" && KUBEBUILDER_ASSETS=$RUN/runtime/assets TMPDIR=$RUN/runtime/tmp timeout -k 5 1200 "$RUNTIME_DIR/$name.test" -test.v \
-      -test.skip "/$RUNTIME_SKIP" -test.timeout 1150s -ginkgo.no-color -ginkgo.json-report="$RUN/runtime/$name.json") >"$RUN/runtime/$name.log" 2>&1 </dev/null
+      -test.skip "/$RUNTIME_SKIP" -test.timeout 1150s -ginkgo.no-color -ginkgo.flake-attempts=3 -ginkgo.json-report="$RUN/runtime/$name.json") >"$RUN/runtime/$name.log" 2>&1 </dev/null
     python3 "$HERE/runtime/specs.py" "$1" "$package" "$RUN/runtime/$name.json" "$RUN/runtime/$name.log"
     grep -a -A 40 '\[FAILED\]\|^ *--- FAIL' "$RUN/runtime/$name.log" | tail -n 200
   done
