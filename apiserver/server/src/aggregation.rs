@@ -4,6 +4,7 @@
 //! `follow` keeps the table of APIServices level with what is stored, on every member by itself.
 
 mod availability;
+mod contents;
 mod documents;
 mod headers;
 mod legacy;

@@ -1,7 +1,7 @@
 //! Says on each API service whether it can be used (kube-aggregator pkg/controllers/status): a local one always, a remote one when its
 //! service is there and a discovery document comes from it. A part of the server itself, on every member.
 
-use super::remote::{Ask, Remote};
+use super::remote::{AGGREGATOR, Ask, Remote};
 use super::{Aggregation, own};
 use crate::api::Api;
 use crate::controllers::status::Resource;
@@ -9,6 +9,7 @@ use crate::egress::service::{named_port, ready_endpoints};
 use crate::registry::apiregistration::api_services::local;
 use crate::registry::conditions::Condition;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use http::Method;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -261,6 +262,8 @@ async fn ask_once(aggregation: &Aggregation, remote: &Remote) -> Result<(), Stri
     let path = remote.path();
     let url = super::remote::uri(&address, &path)?;
     let ask = Ask {
+        method: Method::GET,
+        user: AGGREGATOR,
         path: &path,
         accept: "",
         known: "",
@@ -270,7 +273,7 @@ async fn ask_once(aggregation: &Aggregation, remote: &Remote) -> Result<(), Stri
         within: WITHIN,
     };
     let missing = |why: String| format!("failing or missing response from {url}: {why}");
-    match remote.get(&address, &ask).await {
+    match remote.ask(&address, &ask).await {
         Ok(document) if (200..300).contains(&document.code) => Ok(()),
         Ok(document) => Err(missing(format!("bad status from {url}: {}", document.code))),
         Err(why) => Err(missing(format!("Get {}: {why}", quote(&url.to_string())))),

@@ -2,12 +2,13 @@
 //! pkg/apiserver/handler_discovery.go). What a server said last stays while it does not answer, and is called stale.
 
 use super::legacy;
-use super::remote::{Ask, Document, Remote};
+use super::remote::{AGGREGATOR, Ask, Document, Remote};
 use super::swagger::{self, Swagger};
 use super::{Aggregation, ApiService};
 use crate::api::Api;
 use crate::egress::service::Reference;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use http::Method;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -264,6 +265,8 @@ pub(super) async fn get(
 ) -> Result<Document, String> {
     let address = aggregation.resolve(&remote.service)?;
     let ask = Ask {
+        method: Method::GET,
+        user: AGGREGATOR,
         path,
         accept,
         known,
@@ -271,7 +274,7 @@ pub(super) async fn get(
         pseudonym: &aggregation.pseudonym,
         within: WITHIN,
     };
-    remote.get(&address, &ask).await
+    remote.ask(&address, &ask).await
 }
 
 /// Whether a media type is that of the aggregated document.

@@ -12,15 +12,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Request, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body_util::{BodyExt as _, Either, Empty, Limited};
 use serde_json::Value;
 use std::time::Duration;
 
 /// The longest document that is read.
 const LONGEST_DOCUMENT: usize = 32 << 20;
-/// Who asks, when it is this server itself.
-const AGGREGATOR: &str = "system:kube-aggregator";
+/// Who asks for what other servers serve.
+pub(super) const AGGREGATOR: &str = "system:kube-aggregator";
 
 /// Certificates and key that this server shows, PEM.
 pub(super) type Identity = Option<(Vec<u8>, Vec<u8>)>;
@@ -38,10 +38,14 @@ pub(crate) struct Remote {
 
 /// What this server asks for.
 pub(super) struct Ask<'a> {
+    pub(super) method: Method,
+    /// With its query.
     pub(super) path: &'a str,
     pub(super) accept: &'a str,
     /// The tag of what is known already.
     pub(super) known: &'a str,
+    /// Who asks, and the groups of that.
+    pub(super) user: &'a str,
     pub(super) groups: &'a [&'a str],
     pub(super) pseudonym: &'a str,
     pub(super) within: Duration,
@@ -85,8 +89,8 @@ impl Remote {
         }
     }
 
-    /// Asks for a document in this server's own name. No redirect is followed: it is an answer like any.
-    pub(super) async fn get(&self, at: &Address, ask: &Ask<'_>) -> Result<Document, String> {
+    /// Asks for something in this server's own name, or in that of a part of it. No redirect is followed: it is an answer like any.
+    pub(super) async fn ask(&self, at: &Address, ask: &Ask<'_>) -> Result<Document, String> {
         let asked = tokio::time::timeout(ask.within, self.exchange(at, ask)).await;
         asked.unwrap_or_else(|_| {
             Err("context deadline exceeded (Client.Timeout exceeded while awaiting headers)".into())
@@ -95,7 +99,9 @@ impl Remote {
 
     async fn exchange(&self, at: &Address, ask: &Ask<'_>) -> Result<Document, String> {
         let client = self.client.as_ref().map_err(Clone::clone)?;
-        let mut request = Request::get(uri(at, ask.path)?)
+        let mut request = Request::builder()
+            .method(&ask.method)
+            .uri(uri(at, ask.path)?)
             .body(Either::Right(Empty::new()))
             .map_err(|error| error.to_string())?;
         *request.headers_mut() = asking(ask)?;
@@ -127,7 +133,7 @@ fn asking(ask: &Ask<'_>) -> Result<HeaderMap, String> {
     set(IF_NONE_MATCH, ask.known)?;
     set(USER_AGENT, "kube-aggregator")?;
     let user = User {
-        name: AGGREGATOR.to_owned(),
+        name: ask.user.to_owned(),
         groups: ask.groups.iter().map(|group| (*group).to_owned()).collect(),
         ..User::default()
     };

@@ -1,5 +1,6 @@
 //! A group whose requests another server answers, from its registration to its end, over real connections.
 
+mod contents;
 mod listed;
 mod swagger;
 
@@ -25,8 +26,15 @@ struct World {
 impl World {
     /// A server, and one behind it, which is not registered yet.
     async fn start() -> Self {
+        Self::start_with("none").await
+    }
+
+    /// The same with some controllers.
+    async fn start_with(controllers: &str) -> Self {
         let users = format!("{ALICE},alice,alice-uid,\"team-a,system:masters\"\n");
-        let server = Server::start_for(&users, &["--authorization-mode=RBAC"]).await;
+        let controllers = format!("--controllers={controllers}");
+        let flags = ["--authorization-mode=RBAC", &controllers];
+        let server = Server::start_for(&users, &flags).await;
         let ca = server.api.front_proxy.ca.clone().expect("a CA of its own");
         let behind = Behind::start("s.default.svc", &ca).await;
         World { server, behind }

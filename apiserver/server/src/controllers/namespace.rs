@@ -1,6 +1,8 @@
 //! The namespace controller: empties a namespace that is being deleted, then lets it go
 //! (kubernetes pkg/controller/namespace/deletion).
 
+mod conditions;
+
 use super::followed::Followed;
 use super::run::{Controller, Trouble};
 use super::sources::Change;
@@ -8,6 +10,7 @@ use super::work::Work;
 use crate::api::Api;
 use crate::handlers::params::DeleteOptions;
 use crate::registry::Registry;
+use conditions::conditions;
 use futures_util::stream::{StreamExt as _, TryStreamExt as _};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -85,7 +88,12 @@ impl Controller for Namespaces {
         let namespaces = &self.followed.built_in()[NAMESPACES];
         match namespaces.get("", name).await {
             Ok(stored) if !meta::deletion_timestamp(&stored.object).is_empty() => {
-                finish(&self.api, namespaces, stored.object).await?;
+                let waits = finish(&self.api, namespaces, stored.object).await?;
+                // No watch tells when another server has let go of something.
+                if waits {
+                    let why = "other servers have something in the namespace";
+                    return Err(Trouble::Later(why.to_owned()));
+                }
             }
             Ok(_) => {}
             Err(status) if status.is(reason::NOT_FOUND) => {}
@@ -95,23 +103,28 @@ impl Controller for Namespaces {
     }
 }
 
-/// Empties one namespace and lets it go when it is empty. What is left in it changes before it can go on.
-async fn finish(api: &Arc<Api>, namespaces: &Registry, namespace: Value) -> Result<(), Status> {
+/// Empties one namespace and lets it go when it is empty. What is left in it changes before it can go on; whether it has to be asked
+/// for, since other servers have it.
+async fn finish(api: &Arc<Api>, namespaces: &Registry, namespace: Value) -> Result<bool, Status> {
     let name = meta::name(&namespace).to_owned();
     let ours = namespace
         .pointer("/spec/finalizers")
         .and_then(Value::as_array)
         .is_some_and(|list| list.iter().any(|f| f == FINALIZER));
     if !ours {
-        return Ok(());
+        return Ok(false);
     }
-    let left = empty(api, &name).await?;
+    let mut outcome = Outcome {
+        left: empty(api, &name).await?,
+        ..Outcome::default()
+    };
+    empty_elsewhere(api, &name, &mut outcome).await;
     let Ok(stored) = namespaces.get("", &name).await else {
-        return Ok(());
+        return Ok(false);
     };
     let overtaken = || Status::conflict(namespaces.group_resource(), &name, OBJECT_MODIFIED);
     let mut changed = stored.object.clone();
-    if left.is_empty() {
+    if outcome.is_done() {
         let rest: Vec<Value> = changed
             .pointer("/spec/finalizers")
             .and_then(Value::as_array)
@@ -121,23 +134,42 @@ async fn finish(api: &Arc<Api>, namespaces: &Registry, namespace: Value) -> Resu
             .cloned()
             .collect();
         changed["spec"]["finalizers"] = json!(rest);
-        changed["status"]["conditions"] = conditions(&left, namespaces);
+        changed["status"]["conditions"] = conditions(&outcome, namespaces);
         if rest.is_empty() && meta::finalizers(&changed).next().is_none() {
             let removed = namespaces.remove(&stored, Default::default()).await?;
-            return removed.map(drop).ok_or_else(overtaken);
+            return removed.map(|_| false).ok_or_else(overtaken);
         }
     } else {
-        let wanted = conditions(&left, namespaces);
+        let wanted = conditions(&outcome, namespaces);
         let shown = changed.pointer("/status/conditions");
         if shown.is_some_and(|shown| strip_times(shown) == strip_times(&wanted)) {
-            return Ok(());
+            return Ok(outcome.elsewhere);
         }
         changed["status"]["conditions"] = wanted;
     }
     let replaced = namespaces
         .replace(&stored, changed, Default::default(), false)
         .await?;
-    replaced.map(drop).ok_or_else(overtaken)
+    let elsewhere = outcome.elsewhere;
+    replaced.map(|_| elsewhere).ok_or_else(overtaken)
+}
+
+/// What came of emptying a namespace.
+#[derive(Default)]
+struct Outcome {
+    left: Vec<Left>,
+    /// Groups and versions of other servers of which nobody knows what they have.
+    unknown: Vec<String>,
+    /// What went wrong with those of which that is known.
+    failed: Vec<String>,
+    /// Other servers have, or may have, something still.
+    elsewhere: bool,
+}
+
+impl Outcome {
+    fn is_done(&self) -> bool {
+        self.left.is_empty() && !self.elsewhere
+    }
 }
 
 /// What is left of one resource in the namespace.
@@ -198,24 +230,43 @@ async fn empty(api: &Arc<Api>, namespace: &str) -> Result<Vec<Left>, Status> {
             .collect();
         if !rest.is_empty() {
             let resource = registry.resource();
-            let finalizers = rest
-                .iter()
-                .flat_map(meta::finalizers)
-                .map(str::to_owned)
-                .collect();
             let name = if resource.group.is_empty() {
                 format!("{}.", resource.plural)
             } else {
                 format!("{}.{}", resource.plural, resource.group)
             };
-            left.push(Left {
-                resource: name,
-                count: rest.len(),
-                finalizers,
-            });
+            left.push(Left::new(name, &rest));
         }
     }
     Ok(left)
+}
+
+/// Deletes what other servers have in the namespace.
+async fn empty_elsewhere(api: &Api, namespace: &str, outcome: &mut Outcome) {
+    let contents = api.aggregation.in_namespaces();
+    outcome.unknown = contents.unknown;
+    for resource in &contents.resources {
+        match api.aggregation.empty(resource, namespace).await {
+            Ok(rest) if rest.is_empty() => {}
+            Ok(rest) => {
+                outcome.left.push(Left::new(resource.name(), &rest));
+                outcome.elsewhere = true;
+            }
+            Err(why) => outcome.failed.push(why),
+        }
+    }
+    outcome.elsewhere |= !(outcome.unknown.is_empty() && outcome.failed.is_empty());
+}
+
+impl Left {
+    fn new(resource: String, rest: &[Value]) -> Self {
+        let finalizers = rest.iter().flat_map(meta::finalizers);
+        Left {
+            resource,
+            count: rest.len(),
+            finalizers: finalizers.map(str::to_owned).collect(),
+        }
+    }
 }
 
 async fn delete(
@@ -228,81 +279,6 @@ async fn delete(
         Err(status) if !status.is(reason::NOT_FOUND) => Err(status),
         _ => Ok(()),
     }
-}
-
-/// The five conditions that say how far the deletion is.
-fn conditions(left: &[Left], namespaces: &Registry) -> Value {
-    let now = namespaces.clock.now();
-    let condition = |kind: &str, status: bool, reason: &str, message: String| json!({"type": kind, "status": if status { "True" } else { "False" }, "lastTransitionTime": now, "reason": reason, "message": message});
-    let remaining: Vec<String> = left
-        .iter()
-        .map(|l| format!("{} has {} resource instances", l.resource, l.count))
-        .collect();
-    let mut finalizers: Vec<(String, usize)> = Vec::new();
-    for finalizer in left.iter().flat_map(|l| &l.finalizers) {
-        match finalizers.iter_mut().find(|(name, _)| name == finalizer) {
-            Some((_, count)) => *count += 1,
-            None => finalizers.push((finalizer.clone(), 1)),
-        }
-    }
-    finalizers.sort();
-    let held: Vec<String> = finalizers
-        .iter()
-        .map(|(name, count)| format!("{name} in {count} resource instances"))
-        .collect();
-    json!([
-        condition(
-            "NamespaceDeletionDiscoveryFailure",
-            false,
-            "ResourcesDiscovered",
-            "All resources successfully discovered".to_owned()
-        ),
-        condition(
-            "NamespaceDeletionGroupVersionParsingFailure",
-            false,
-            "ParsedGroupVersions",
-            "All legacy kube types successfully parsed".to_owned()
-        ),
-        condition(
-            "NamespaceDeletionContentFailure",
-            false,
-            "ContentDeleted",
-            "All content successfully deleted, may be waiting on finalization".to_owned()
-        ),
-        if remaining.is_empty() {
-            condition(
-                "NamespaceContentRemaining",
-                false,
-                "ContentRemoved",
-                "All content successfully removed".to_owned(),
-            )
-        } else {
-            condition(
-                "NamespaceContentRemaining",
-                true,
-                "SomeResourcesRemain",
-                format!("Some resources are remaining: {}", remaining.join(", ")),
-            )
-        },
-        if held.is_empty() {
-            condition(
-                "NamespaceFinalizersRemaining",
-                false,
-                "ContentHasNoFinalizers",
-                "All content-preserving finalizers finished".to_owned(),
-            )
-        } else {
-            condition(
-                "NamespaceFinalizersRemaining",
-                true,
-                "SomeFinalizersRemain",
-                format!(
-                    "Some content in the namespace has finalizers remaining: {}",
-                    held.join(", ")
-                ),
-            )
-        },
-    ])
 }
 
 fn strip_times(conditions: &Value) -> Vec<Value> {

@@ -9,8 +9,10 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use parking_lot::Mutex;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,6 +28,10 @@ pub(crate) const PATH: &str = "/apis/behind.example/v1";
 struct State {
     /// Everything is answered 500.
     broken: AtomicBool,
+    /// What lies in namespaces: their names and those of crates.
+    crates: Mutex<BTreeSet<(String, String)>>,
+    /// Who deleted some, the last time.
+    deleted_by: Mutex<String>,
     requests: AtomicUsize,
 }
 
@@ -69,6 +75,25 @@ impl Behind {
 
     pub(crate) fn set_broken(&self, broken: bool) {
         self.state.broken.store(broken, Ordering::Relaxed);
+    }
+
+    /// Puts a crate into a namespace; one that is called `stuck` goes only when somebody takes it.
+    pub(crate) fn put_crate(&self, namespace: &str, name: &str) {
+        let mut crates = self.state.crates.lock();
+        crates.insert((namespace.to_owned(), name.to_owned()));
+    }
+
+    pub(crate) fn take_crate(&self, namespace: &str, name: &str) -> bool {
+        let mut crates = self.state.crates.lock();
+        crates.remove(&(namespace.to_owned(), name.to_owned()))
+    }
+
+    pub(crate) fn crates(&self) -> usize {
+        self.state.crates.lock().len()
+    }
+
+    pub(crate) fn deleted_by(&self) -> String {
+        self.state.deleted_by.lock().clone()
     }
 
     /// How many requests came, besides the aggregator's own, which come when they like.
@@ -127,6 +152,10 @@ async fn answer(mut request: Request<Incoming>, state: &State, shown: &str) -> A
             moved
         }
         Some("/upgrade") if request.headers().contains_key(UPGRADE) => upgrade(&mut request),
+        Some(below) if below.ends_with("/crates") => {
+            let namespace = below.split('/').nth(2).unwrap_or("").to_owned();
+            json(crates(&request, state, &namespace))
+        }
         Some("/upgrade-refused") => whole(403, "text/plain", "no upgrade\n".to_owned()),
         Some(_) => json(echo(request, shown).await),
         None if path == "/openapi/v3" => {
@@ -158,7 +187,23 @@ fn whole(code: u16, content_type: &'static str, body: String) -> Answer {
 fn resources() -> Value {
     json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "behind.example/v1", "resources": [
         {"name": "things", "singularName": "thing", "namespaced": true, "kind": "Thing", "verbs": ["get", "list"], "shortNames": ["th"]},
+        {"name": "crates", "singularName": "crate", "namespaced": true, "kind": "Crate", "verbs": ["list", "delete", "deletecollection"]},
         {"name": "things/status", "singularName": "", "namespaced": true, "kind": "Thing", "verbs": ["get"]}]})
+}
+
+/// Lists or deletes what lies in a namespace.
+fn crates(request: &Request<Incoming>, state: &State, namespace: &str) -> Value {
+    let mut crates = state.crates.lock();
+    if request.method() == http::Method::DELETE {
+        let user = request.headers().get("x-remote-user");
+        let user = user.and_then(|user| user.to_str().ok()).unwrap_or("");
+        user.clone_into(&mut state.deleted_by.lock());
+        crates.retain(|(place, name)| place != namespace || name == "stuck");
+        return json!({"kind": "Status", "apiVersion": "v1", "status": "Success"});
+    }
+    let here = crates.iter().filter(|(place, _)| place == namespace);
+    let here = here.map(|(_, name)| json!({"metadata": {"name": name, "namespace": namespace}}));
+    json!({"kind": "CrateList", "apiVersion": "behind.example/v1", "items": here.collect::<Vec<_>>()})
 }
 
 /// A kind whose metadata is called like everybody's and is another, and one of a version that nobody asks this server for.
