@@ -19,6 +19,8 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
+var crds = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
+
 func TestDiscovery(t *testing.T) {
 	client := discovery.NewDiscoveryClientForConfigOrDie(config(t))
 	if info := must[*version.Info](t)(client.ServerVersion()); info.Major != "1" || info.Minor != "37" {
@@ -56,6 +58,54 @@ func TestDiscovery(t *testing.T) {
 			t.Errorf("%s is %q aggregated, %q plain", name, kind, two[name])
 		}
 	}
+}
+
+// The document of all kinds reads back as protobuf, and what a definition adds is whole in it.
+func TestOpenAPIv2(t *testing.T) {
+	client, ctx := discovery.NewDiscoveryClientForConfigOrDie(config(t)), bounded(t)
+	const name = "com.example.interop.v1.Dial"
+	// How many definitions there are, and how far a dial goes.
+	read := func() (int, float64) {
+		document, err := client.OpenAPISchema()
+		if err != nil {
+			t.Fatal(err)
+		}
+		definitions, most := document.GetDefinitions().GetAdditionalProperties(), -1.0
+		for _, definition := range definitions {
+			if definition.GetName() != name {
+				continue
+			}
+			for _, field := range definition.GetValue().GetProperties().GetAdditionalProperties() {
+				if field.GetName() == "value" {
+					most = field.GetValue().GetMaximum()
+				}
+			}
+		}
+		return len(definitions), most
+	}
+	before, _ := read()
+	if before < 500 {
+		t.Errorf("%d definitions", before)
+	}
+	text := func(text string) map[string]any { return map[string]any{"type": text} }
+	value := map[string]any{"type": "integer", "maximum": int64(11)}
+	written := map[string]any{"type": "object", "properties": map[string]any{"value": value, "unit": text("string")}}
+	version := map[string]any{"name": "v1", "served": true, "storage": true, "schema": map[string]any{"openAPIV3Schema": written}}
+	definition := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": map[string]any{"name": "dials.interop.example.com"},
+		"spec": map[string]any{"group": "interop.example.com", "scope": "Cluster", "names": map[string]any{"plural": "dials", "kind": "Dial"}, "versions": []any{version}},
+	}}
+	definitions := dynamic.NewForConfigOrDie(config(t)).Resource(crds)
+	if _, err := definitions.Create(ctx, definition, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := definitions.Delete(ctx, definition.GetName(), metav1.DeleteOptions{}); err != nil {
+			t.Error(err)
+		}
+		eventually(t, "it goes with its definition", func() bool { after, _ := read(); return after == before })
+	}()
+	eventually(t, "a dial is described", func() bool { after, most := read(); return after == before+2 && most == 11 })
 }
 
 func TestRESTMapperAndDynamicClient(t *testing.T) {
