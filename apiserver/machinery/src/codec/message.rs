@@ -78,10 +78,7 @@ impl<'a> Message<'a> {
                 .map(|_| next);
             let at = match at {
                 Some(at) => at,
-                None => shape
-                    .proto
-                    .binary_search_by_key(&tag.number, |record| record.number)
-                    .ok()?,
+                None => shape.record_place(tag.number)?,
             };
             match shape.proto[at].slot {
                 ProtoSlot::Inline(inner) => {

@@ -114,10 +114,16 @@ impl Struct {
 
     /// The record with this number.
     pub fn record(&self, number: u32) -> Option<ProtoField> {
-        let found = self
-            .proto
-            .binary_search_by_key(&number, |p| p.number)
-            .ok()?;
-        Some(self.proto[found])
+        Some(self.proto[self.record_place(number)?])
+    }
+
+    /// Place in `proto` of the record with this number.
+    pub(crate) fn record_place(&self, number: u32) -> Option<usize> {
+        // Numbers ascend from 1, mostly without holes: none is further on than its number says.
+        let behind = self.proto.len().min(number as usize);
+        let at = self.proto[..behind]
+            .iter()
+            .rposition(|record| record.number <= number)?;
+        (self.proto[at].number == number).then_some(at)
     }
 }
