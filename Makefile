@@ -46,6 +46,7 @@ torture: rocksdb
 	TRIAD_TORTURE_RUNS=$${TRIAD_TORTURE_RUNS:-1000} $(CARGO) test --release -p triad-fault -- --nocapture
 	TRIAD_FAILPOINT_RUNS=$${TRIAD_FAILPOINT_RUNS:-10} $(CARGO) test --release -p triad-fault --features failpoints --test failpoints -- --nocapture
 	TRIAD_CLUSTER_RUNS=$${TRIAD_CLUSTER_RUNS:-60} $(CARGO) test --release -p triad-server --test cluster -- --nocapture
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(MAKE) fuzz
 
 lint: rocksdb
 	cargo fmt --all --check
