@@ -1,5 +1,6 @@
 //! Conversion webhooks over a whole server: how often they are asked, and for what.
 
+use super::judge;
 use crate::cacher::Cached;
 use crate::registry::Registry;
 use crate::testing::Server;
@@ -160,4 +161,59 @@ async fn a_webhook_that_loses_one_of_many_is_asked_one_by_one() {
         .collect();
     assert_eq!(lengths, ["a", "b", "c"], "none has become another");
     assert_eq!(kind.reviews(), [3, 1, 1, 1]);
+}
+
+#[test]
+fn a_webhook_that_lies_is_told_what_it_may_not_change() {
+    let sent = json!({"apiVersion": "example.com/v1", "kind": "Widget", "size": 1,
+        "metadata": {"name": "w", "namespace": "default", "uid": "1", "labels": {"l": "1"}, "finalizers": ["example.com/f"]}});
+    let with = |at: &str, lie: &Value| {
+        let mut converted = sent.clone();
+        converted["apiVersion"] = json!("example.com/v2");
+        *converted.pointer_mut(at).expect("a field") = lie.clone();
+        judge(&sent, converted, "example.com/v2", 0)
+    };
+    for (at, lie, why) in [
+        (
+            "/apiVersion",
+            json!("example.com/v3"),
+            "invalid object at index 0: invalid groupVersion (expected example.com/v2, received example.com/v3)",
+        ),
+        (
+            "/kind",
+            json!("Gadget"),
+            "invalid object at index 0: invalid kind (expected Widget, received Gadget)",
+        ),
+        (
+            "/metadata/name",
+            json!("x"),
+            "invalid object: must have the same name: w != x",
+        ),
+        (
+            "/metadata/namespace",
+            json!("n"),
+            "invalid object: must have the same namespace: default != n",
+        ),
+        (
+            "/metadata/uid",
+            json!("2"),
+            "invalid object: must have the same UID: 1 != 2",
+        ),
+        (
+            "/metadata/labels",
+            json!([]),
+            "invalid metadata: invalid metadata.labels of type []interface {} in converted object",
+        ),
+        (
+            "/metadata/labels",
+            json!({"l": 1}),
+            "invalid metadata: metadata.labels[l] must be a string, but is int64 in converted object",
+        ),
+    ] {
+        assert_eq!(with(at, &lie).expect_err(why), why);
+    }
+    let labelled = with("/metadata/labels", &json!({"l": "2"})).expect("labels may change");
+    assert_eq!(labelled["metadata"]["labels"]["l"], "2");
+    let freed = with("/metadata/finalizers", &json!([])).expect("taken back");
+    assert_eq!(freed["metadata"], sent["metadata"]);
 }
