@@ -50,8 +50,15 @@ impl Converted {
             reviews,
             loses,
         };
-        let v2 = |server: &Server| server.api.endpoints.get(GROUP, "v2", "widgets").is_some();
-        converted.server.eventually("v2 is served", v2).await;
+        // What is served before that is made anew by it, and what was converted is forgotten.
+        let settled = |server: &Server| {
+            let kind = server.api.endpoints.customs.kind("widgets.example.com");
+            kind.is_some_and(|kind| kind.settled)
+        };
+        converted
+            .server
+            .eventually("it is established", settled)
+            .await;
         converted
     }
 

@@ -11,13 +11,15 @@ const USERS: &str =
     "alice,alice,1,\"users\"\nbob,bob,2,\"users\"\nroot,root,3,\"system:masters\"\n";
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 
-/// A request that runs until its body comes.
+/// A request that runs until its body comes: it is asked for when there was a seat.
 async fn begun(server: &Server, who: &str) -> DuplexStream {
     let mut client = raw::open(server);
     let head = format!(
-        "POST {MAPS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {who}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n"
+        "POST {MAPS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {who}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
     );
     client.write_all(head.as_bytes()).await.expect("sent");
+    let answer = raw::read_until(&mut client, "\r\n\r\n").await;
+    assert_eq!(code(&answer), "100", "{answer}");
     client
 }
 
