@@ -34,6 +34,7 @@ mod proxy;
 mod query;
 mod registry;
 mod reply;
+mod rotating;
 mod routes;
 mod runtime_config;
 pub mod server;

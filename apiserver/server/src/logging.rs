@@ -1,11 +1,12 @@
-//! What the server says of itself while it runs: on standard error, one line for each thing, as klog writes them or as JSON
-//! (component-base logs, k8s.io/klog/v2).
+//! What the server says of itself while it runs: on standard error or in a file, one line for each thing, as klog writes them or as
+//! JSON (component-base logs, k8s.io/klog/v2).
 //!
 //! How much of it is set at start by -v and --vmodule, and changed while the server runs by PUT /debug/flags/v (apiserver
 //! pkg/server/routes/flags.go). TRIAD_LOG, a filter of its own kind, goes before both.
 
 mod json;
 mod line;
+mod output;
 mod requests;
 mod text;
 mod verbosity;
@@ -13,7 +14,11 @@ mod verbosity;
 pub(crate) use requests::{Request, Steps, log_request};
 pub use verbosity::Modules;
 
+use crate::rotating::Rotation;
+use anyhow::Result;
 use line::Lines;
+use output::Output;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -34,25 +39,38 @@ pub struct Options {
     pub format: Format,
     pub verbosity: i64,
     pub modules: Modules,
+    /// Standard error without one.
+    pub file: Option<LogFile>,
+}
+
+#[derive(Clone, Debug)]
+pub struct LogFile {
+    pub path: PathBuf,
+    pub rotation: Rotation,
+    pub also_stderr: bool,
 }
 
 static FILTER: OnceLock<(reload::Handle<Verbosity, Registry>, Modules)> = OnceLock::new();
 /// Whether requests have lines.
 static REQUESTS: AtomicBool = AtomicBool::new(false);
 
-/// Logs to standard error from here on.
-pub fn init(options: &Options) {
+/// Logs from here on.
+///
+/// # Errors
+/// The log file cannot be opened.
+pub fn init(options: &Options) -> Result<()> {
     let form = match options.format {
         Format::Text => text::line,
         Format::Json => json::line,
     };
     let written = fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(Output::open(options.file.as_ref())?)
         .with_ansi(false)
         .event_format(Lines(form));
     if let Ok(own) = EnvFilter::try_from_env("TRIAD_LOG") {
         let lines = written.with_filter(own);
-        return tracing_subscriber::registry().with(lines).init();
+        tracing_subscriber::registry().with(lines).init();
+        return Ok(());
     }
     let verbosity = Verbosity::new(options.verbosity, options.modules.clone());
     REQUESTS.store(verbosity.tells_requests(), Ordering::Relaxed);
@@ -61,6 +79,7 @@ pub fn init(options: &Options) {
     tracing_subscriber::registry().with(lines).init();
     // Only the first call gets here: a second `init` panics.
     let _ = FILTER.set((handle, options.modules.clone()));
+    Ok(())
 }
 
 /// Takes another verbosity; what to answer to whoever asked.

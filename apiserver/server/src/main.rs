@@ -78,7 +78,7 @@ fn serve(program: &'static str, args: Vec<OsString>, drop_in: bool) -> Result<()
         });
     }
     let mut config = Config::new(&flags, drop_in)?;
-    triad_server::logging::init(&config.logs);
+    triad_server::logging::init(&config.logs).map_err(failed)?;
     for warning in flags.warnings() {
         tracing::warn!("{warning}");
     }
@@ -98,10 +98,14 @@ fn serve(program: &'static str, args: Vec<OsString>, drop_in: bool) -> Result<()
     let result = runtime.block_on(triad_server::server::run(config, stop_signal()));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     drop(scratch);
-    result.map_err(|error| Exit {
+    result.map_err(failed)
+}
+
+fn failed(error: anyhow::Error) -> Exit {
+    Exit {
         code: 1,
         text: format!("triad: {error:#}\n"),
-    })
+    }
 }
 
 /// A data directory that goes with the process.

@@ -56,6 +56,13 @@ fn refuse(text: String) -> Exit {
     Exit::usage(format!("{text}\n"))
 }
 
+/// What is counted from 0 on.
+fn amount(flags: &Flags, name: &str) -> Result<u64, Exit> {
+    let given = flags.integer(name);
+    let refused = || refuse(format!("--{name} {given} can't be a negative number"));
+    u64::try_from(given).map_err(|_| refused())
+}
+
 /// The values of all flags, each from the strongest source that set it.
 pub struct Flags {
     values: BTreeMap<&'static str, Value>,

@@ -1,6 +1,7 @@
 //! The flags about audit: the policy, the log, the webhook, how events are batched and cut (apiserver pkg/server/options/audit.go).
 
-use super::{Exit, Flags, refuse};
+use super::{Exit, Flags, amount, refuse};
+use crate::rotating::Rotation;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,13 +21,7 @@ pub struct Log {
     /// `-` is standard output.
     pub path: String,
     pub legacy: bool,
-    /// 0: a file is never rotated.
-    pub max_mebibytes: u64,
-    /// 0: none goes for its age.
-    pub max_age_days: u64,
-    /// 0: none goes for their number.
-    pub max_backups: usize,
-    pub compress: bool,
+    pub rotation: Rotation,
     pub delivery: Delivery,
 }
 
@@ -91,18 +86,15 @@ fn log(flags: &Flags) -> Result<Option<Log>, Exit> {
             FORMATS.join(",")
         )));
     }
-    let amount = |name: &str| {
-        let given = flags.integer(name);
-        let refused = || refuse(format!("--{name} {given} can't be a negative number"));
-        u64::try_from(given).map_err(|_| refused())
-    };
     Ok(Some(Log {
         path,
         legacy: format == "legacy",
-        max_mebibytes: amount("audit-log-maxsize")?,
-        max_age_days: amount("audit-log-maxage")?,
-        max_backups: amount("audit-log-maxbackup")? as usize,
-        compress: flags.flag("audit-log-compress"),
+        rotation: Rotation {
+            max_mebibytes: amount(flags, "audit-log-maxsize")?,
+            max_age_days: amount(flags, "audit-log-maxage")?,
+            max_backups: amount(flags, "audit-log-maxbackup")? as usize,
+            compress: flags.flag("audit-log-compress"),
+        },
         delivery,
     }))
 }
@@ -219,10 +211,9 @@ mod tests {
         let log = read(&["--audit-log-path=/x", "--audit-log-maxbackup=3"]).expect("a log");
         let log = log.log.expect("a log");
         assert!(log.delivery.mode == Mode::Blocking && log.delivery.truncate.is_none());
-        assert_eq!(
-            (log.max_mebibytes, log.max_age_days, log.max_backups),
-            (100, 366, 3)
-        );
+        let rotation = log.rotation;
+        assert_eq!((rotation.max_mebibytes, rotation.max_age_days), (100, 366));
+        assert_eq!(rotation.max_backups, 3);
         let hook = read(&[
             "--audit-webhook-config-file=/x",
             "--audit-webhook-truncate-enabled",

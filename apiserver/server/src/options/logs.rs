@@ -1,7 +1,8 @@
 //! The flags about logs (component-base logs/api/v1).
 
-use super::{Exit, Flags, refuse};
-use crate::logging::{Format, Modules, Options};
+use super::{Exit, Flags, amount, refuse};
+use crate::logging::{Format, LogFile, Modules, Options};
+use crate::rotating::Rotation;
 
 pub(super) fn options(flags: &Flags) -> Result<Options, Exit> {
     let format = match flags.text("logging-format").as_deref() {
@@ -24,5 +25,22 @@ pub(super) fn options(flags: &Flags) -> Result<Options, Exit> {
         format,
         verbosity: flags.integer("v"),
         modules,
+        file: file(flags)?,
     })
+}
+
+fn file(flags: &Flags) -> Result<Option<LogFile>, Exit> {
+    let Some(path) = flags.file("log-file") else {
+        return Ok(None);
+    };
+    Ok(Some(LogFile {
+        path,
+        also_stderr: flags.flag("alsologtostderr"),
+        rotation: Rotation {
+            max_mebibytes: amount(flags, "log-file-max-size")?,
+            max_age_days: amount(flags, "log-file-max-age")?,
+            max_backups: amount(flags, "log-file-max-backups")? as usize,
+            compress: flags.flag("log-file-compress"),
+        },
+    }))
 }

@@ -83,6 +83,7 @@ fn every_flag_that_is_on_is_read() {
             "--audit-webhook-config-file=w",
             "--audit-webhook-truncate-enabled",
         ],
+        &["--log-file=l"],
         &[
             "--oidc-issuer-url=https://i",
             "--oidc-client-id=c",
