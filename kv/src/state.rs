@@ -13,7 +13,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
-use rocksdb::{Cache, ColumnFamily, DB, FlushOptions, Snapshot, WriteBatch, WriteOptions};
+use rocksdb::{Cache, ColumnFamily, FlushOptions, Snapshot, WriteBatch, WriteOptions};
+use triad_raft::tables::Database;
 use triad_raft::{Pace, Stand};
 
 use crate::Error;
@@ -26,7 +27,7 @@ pub use verify::Contents;
 
 /// An open state database.
 pub(crate) struct State {
-    db: DB,
+    db: Database,
     dir: PathBuf,
     cache: Cache,
     pace: Pace,
@@ -100,7 +101,7 @@ impl State {
     }
 
     /// The database itself, for what reads all of it.
-    pub(crate) fn db(&self) -> &DB {
+    pub(crate) fn db(&self) -> &Database {
         &self.db
     }
 

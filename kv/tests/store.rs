@@ -293,3 +293,30 @@ async fn an_open_store_is_ready_at_once() {
     assert!(took < Duration::from_secs(30), "it took {took:?}");
     assert!(store.health().serving && store.health().leader);
 }
+
+/// The store goes while its process ends, and nobody waits for it.
+#[ignore = "a process of its own: a_process_may_end_while_its_store_closes starts it"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_nobody_closes() {
+    let dir = std::env::var_os("TRIAD_STORE_DIR").expect("the directory of the store");
+    let store = Store::open(StoreOptions::new(dir, "test")).await.unwrap();
+    committed(store.txn(txn([], [put("a", "1")])).await);
+}
+
+#[test]
+fn a_process_may_end_while_its_store_closes() {
+    for run in 0..20 {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child.args(["--ignored", "--exact", "store::a_store_that_nobody_closes"]);
+        let ended = child.env("TRIAD_STORE_DIR", dir.path()).output().unwrap();
+        assert!(
+            ended.status.success(),
+            "run {run}: {}: {}",
+            ended.status,
+            String::from_utf8_lossy(&ended.stderr)
+        );
+        let told = String::from_utf8_lossy(&ended.stdout);
+        assert!(told.contains("1 passed"), "{told}");
+    }
+}

@@ -22,9 +22,10 @@ use std::thread::JoinHandle;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
 use parking_lot::RwLock;
-use rocksdb::{DB, IteratorMode, ReadOptions};
+use rocksdb::{IteratorMode, ReadOptions};
 use tokio::sync::{oneshot, watch};
 
+use crate::tables::Database;
 use crate::type_config::{CommittedLeader, Entry, LogId, TypeConfig, Vote};
 use crate::{Error, Position, failpoint};
 
@@ -57,7 +58,7 @@ pub(crate) struct LogStore {
 pub(crate) struct LogWatch {
     options: LogOptions,
     dir: PathBuf,
-    db: Arc<DB>,
+    db: Arc<Database>,
     tail: RwLock<Tail>,
     /// Vote, purged and last as the raft core last set them.
     marks: RwLock<Marks>,

@@ -1,12 +1,15 @@
 //! Opens databases, their manifests checked first, and reads one that no process has open, as it lies: nothing in its directory is
 //! written, not even the database's own notes, and what cannot be read does not hide what lies behind it.
 
+mod database;
+
 use std::path::Path;
 
 use rocksdb::{ColumnFamilyDescriptor, DB, Options, ReadOptions};
 
 use crate::Error;
 use crate::log_store::{is_usable, is_whole};
+pub use database::Database;
 
 /// Opens a database to write to it, and makes one where there is none.
 ///
@@ -16,11 +19,12 @@ pub fn open(
     options: &Options,
     families: Vec<ColumnFamilyDescriptor>,
     dir: &Path,
-) -> Result<DB, Error> {
+) -> Result<Database, Error> {
     if dir.join("CURRENT").exists() {
         check_manifest(dir, is_usable)?;
     }
     DB::open_cf_descriptors(options, dir, families)
+        .map(Database::new)
         .map_err(|e| Error::database("opening it", &e, dir))
 }
 
@@ -33,7 +37,7 @@ pub fn open_to_read(
     families: Vec<ColumnFamilyDescriptor>,
     dir: &Path,
     scratch: Option<&Path>,
-) -> Result<DB, Error> {
+) -> Result<Database, Error> {
     if !dir.join("CURRENT").is_file() {
         return Err(Error::corrupt(
             "it is missing, so there is no database",
@@ -46,6 +50,7 @@ pub fn open_to_read(
         options.set_db_log_dir(scratch);
     }
     DB::open_cf_descriptors_read_only(&options, dir, families, false)
+        .map(Database::new)
         .map_err(|e| Error::database("opening it", &e, dir))
 }
 

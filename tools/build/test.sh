@@ -28,9 +28,16 @@ step unit tools/build/unit.sh
 step golden python3 tests/golden/run.py
 step interop tests/interop/run.sh smoke
 
-# failures FILE: what failed in a step's output: cargo's errors and what the failed tests printed, or else its end.
+# failures FILE: what failed in a step's output: what the failed tests printed, cargo's errors and what came just before and after them
+# (a test program that dies names no test), or else its end.
 failures() {
-  awk '/^failures:$/ { inside = 1 } inside || /^error/ { print; found = 1 } /^test result:/ { inside = 0 } END { exit !found }' "$1" |
+  awk '/^failures:$/ { inside = 1 }
+       inside { print; found = 1; next_lines = 0 }
+       !inside && /^error/ { for (i = NR - 8; i < NR; i++) if (i in before) print before[i]; delete before; next_lines = 8; found = 1 }
+       !inside && next_lines > 0 { print; next_lines--; next }
+       !inside { before[NR] = $0; delete before[NR - 9] }
+       /^test result:/ { inside = 0 }
+       END { exit !found }' "$1" |
     tail -n 150
   [ "${PIPESTATUS[0]}" -eq 0 ] || tail -n 40 "$1"
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompactionStyle, DBCompressionType,
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompactionStyle, DBCompressionType,
     LogLevel, Options,
 };
-use triad_raft::{Pace, Stand, tables};
+use triad_raft::tables::{self, Database};
+use triad_raft::{Pace, Stand};
 
 use super::State;
 use crate::layout::record::StandRecord;
@@ -44,7 +45,11 @@ impl State {
     fn open_with(
         dir: PathBuf,
         limits: &Limits,
-        open: impl FnOnce(&Options, Vec<ColumnFamilyDescriptor>, &Path) -> Result<DB, triad_raft::Error>,
+        open: impl FnOnce(
+            &Options,
+            Vec<ColumnFamilyDescriptor>,
+            &Path,
+        ) -> Result<Database, triad_raft::Error>,
     ) -> Result<Self, Error> {
         let cache = Cache::new_lru_cache(limits.block_cache_bytes);
         let families = FAMILIES

@@ -10,6 +10,7 @@ use rocksdb::{ColumnFamilyDescriptor, DB, Options};
 use super::floor::{self, Floor};
 use super::{LogOptions, record, recovery, wal};
 use crate::member::MembershipRecord;
+use crate::tables::Database;
 use crate::type_config::Payload;
 use crate::{Error, Position, tables};
 
@@ -72,7 +73,7 @@ pub fn read_log(
     Ok(reading)
 }
 
-fn open(options: Options, place: &Path, scratch: &Path) -> Result<DB, Error> {
+fn open(options: Options, place: &Path, scratch: &Path) -> Result<Database, Error> {
     let family = ColumnFamilyDescriptor::new(FAMILY, options.clone());
     tables::open_to_read(options, vec![family], place, Some(scratch))
 }

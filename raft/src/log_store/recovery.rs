@@ -10,12 +10,13 @@ use rocksdb::{
 
 use super::floor::Floor;
 use super::{LogOptions, record, wal};
+use crate::tables::Database;
 use crate::type_config::{LogId, Vote};
 use crate::{Error, Pace, Position, sealed, tables};
 
 /// An opened log and what it holds.
 pub(super) struct Recovered {
-    pub(super) db: Arc<DB>,
+    pub(super) db: Arc<Database>,
     pub(super) floor: Floor,
     pub(super) vote: Option<Vote>,
     pub(super) purged: Option<LogId>,
