@@ -58,7 +58,7 @@ deny:
 
 bench: build
 	$(CARGO) build --release -p triad-kv --example bench
-	TRIADCTL=$(RELEASE)/triadctl TRIAD_STORE_BENCH=$(RELEASE)/examples/bench tests/bench/run.sh $(BENCH)
+	ROCKSDB_LIB_DIR=$(ROCKSDB) ROCKSDB_STATIC=1 TRIADCTL=$(RELEASE)/triadctl TRIAD_STORE_BENCH=$(RELEASE)/examples/bench tests/bench/run.sh $(BENCH)
 
 # The reference, for the figures beside ours: kube-apiserver and etcd from the Go module proxy.
 peers: setup

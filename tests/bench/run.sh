@@ -1,7 +1,7 @@
 #!/bin/bash
-# run.sh [start|store|failover|catchup|backup|definitions|api|churn|cluster]: figures of triad beside those of the reference, which `make peers` builds. `start`: start-up time and idle memory
+# run.sh [start|store|failover|catchup|backup|definitions|audit|rbac|api|churn|cluster]: figures of triad beside those of the reference, which `make peers` builds. `start`: start-up time and idle memory
 # (without the reference, triad's alone). `store`: the store beside etcd. `failover`: how long a cluster takes no writes when its leader
-# goes. `catchup`: how long a member that was away takes to catch up. `backup`: what backups and restores take, and what writers notice. `definitions`: ten thousand CustomResourceDefinitions (DEFINITIONS=COUNT for another number). `api`: every scenario of `triadctl bench` in turns with the reference (an hour), written to docs/benchmarks.md; `churn` and `cluster`
+# goes. `catchup`: how long a member that was away takes to catch up. `backup`: what backups and restores take, and what writers notice. `definitions`: ten thousand CustomResourceDefinitions (DEFINITIONS=COUNT for another number). `audit`: what the audit log costs. `rbac`: a decision at 10,000 bindings. `api`: every scenario of `triadctl bench` in turns with the reference (an hour), written to docs/benchmarks.md; `churn` and `cluster`
 # add their parts to it (ten to thirty minutes each). Without a word: the first five. TRIAD and TRIADCTL name the binaries, TRIAD_STORE_BENCH kv's bench.
 set -eu
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -39,6 +39,14 @@ definitions() {
   python3 "$HERE/definitions.py" "${TRIAD:?the triad binary}" "${DEFINITIONS:-10000}"
 }
 
+audit() {
+  python3 "$HERE/audit.py" "${TRIAD:?the triad binary}" "${TRIADCTL:?the triadctl binary}"
+}
+
+rbac() {
+  cargo test --release -p triad-server --lib ten_thousand_bindings -- --ignored --nocapture
+}
+
 # api PART...: measures these parts and writes the page anew, of all that was measured of this commit.
 api() {
   local results commit
@@ -56,6 +64,8 @@ failover) failover ;;
 catchup) catchup ;;
 backup) backup ;;
 definitions) definitions ;;
+audit) audit ;;
+rbac) rbac ;;
 api) api ;;
 churn | cluster) api "$1" ;;
 all)

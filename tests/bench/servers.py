@@ -102,15 +102,16 @@ class Triad(Server):
     """One triad; it makes its own certificates and the admin's kubeconfig."""
     name = "triad"
 
-    def __init__(self, binary, data, cores=None):
+    def __init__(self, binary, data, cores=None, flags=()):
         super().__init__(data, cores)
+        self.flags = flags
         self.binary, self.kubeconfig = binary, f"{data}/admin.kubeconfig"
         self.peer_port = free_port()
 
     def commands(self):
         return [[
             self.binary, "serve", "--data-dir", self.data, "--bind-address=127.0.0.1", f"--secure-port={self.port}",
-            f"--peer-listen=127.0.0.1:{self.peer_port}",
+            f"--peer-listen=127.0.0.1:{self.peer_port}", *self.flags,
         ]]
 
     def compact(self, triadctl):

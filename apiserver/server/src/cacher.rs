@@ -45,6 +45,7 @@ use triad_kv::{Revision, Store};
 pub(crate) type Objects = OrdMap<Arc<str>, Arc<Cached>>;
 
 /// One resource's objects at one moment, ordered by key.
+#[derive(Default)]
 pub(crate) struct Snapshot {
     /// The last change to this resource that is in the map.
     pub(crate) revision: Revision,

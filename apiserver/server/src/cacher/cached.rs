@@ -33,6 +33,13 @@ pub(crate) struct Cached {
     packed: ArcSwapOption<Packed>,
 }
 
+/// Two states of one object: each revision made another.
+impl PartialEq for Cached {
+    fn eq(&self, other: &Self) -> bool {
+        self.revision == other.revision
+    }
+}
+
 impl Cached {
     /// Reads a stored entry's metadata. A tree is made only of what an older version stored, or what is out of the ordinary.
     pub(crate) fn new(layout: &Layout, entry: &Entry) -> Result<Self, String> {

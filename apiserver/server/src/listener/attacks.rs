@@ -156,9 +156,9 @@ async fn cve_2019_11247_no_namespace_leads_to_what_is_in_none() {
     }
 }
 
-/// Aggregated servers' headers, sent by who is no proxy: they count for nothing.
+/// CWE-290: aggregated servers' headers, sent by who is no proxy: they count for nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn spoofed_headers_of_a_front_proxy_make_nobody_an_admin() {
+async fn cwe_290_spoofed_headers_of_a_front_proxy_make_nobody_an_admin() {
     let target = Target::start().await;
     let spoofed = "X-Remote-User: admin\r\nX-Remote-Group: system:masters\r\n";
     let (code, body) = target.ask("GET /api/v1/secrets", spoofed, "").await;
@@ -166,9 +166,9 @@ async fn spoofed_headers_of_a_front_proxy_make_nobody_an_admin() {
     assert!(body.contains("system:anonymous"), "{body}");
 }
 
-/// Acting as others needs the right to, for each part of whom one acts as.
+/// CIS 5.1.8 (limit impersonate): acting as others needs the right to, for each part of whom one acts as.
 #[tokio::test(flavor = "multi_thread")]
-async fn impersonation_does_not_escalate() {
+async fn cis_5_1_8_impersonation_does_not_escalate() {
     let target = Target::start().await;
     for headers in [
         "Impersonate-User: admin\r\n",
@@ -185,9 +185,9 @@ async fn impersonation_does_not_escalate() {
     }
 }
 
-/// Nobody gives what they have not, by a role or by binding one.
+/// CIS 5.1.8 (limit bind and escalate): nobody gives what they have not, by a role or by binding one.
 #[tokio::test(flavor = "multi_thread")]
-async fn rbac_does_not_escalate_by_roles_or_bindings() {
+async fn cis_5_1_8_rbac_does_not_escalate_by_roles_or_bindings() {
     let target = Target::start().await;
     let group = "rbac.authorization.k8s.io";
     let rules = json!([{"apiGroups": [group], "resources": ["clusterroles", "clusterrolebindings"], "verbs": ["*"]}]);
@@ -224,9 +224,9 @@ async fn rbac_does_not_escalate_by_roles_or_bindings() {
     }
 }
 
-/// Paths that mean another place once more than one reader has had them.
+/// CWE-22, CWE-174: paths that mean another place once more than one reader has had them.
 #[tokio::test(flavor = "multi_thread")]
-async fn paths_are_read_once() {
+async fn cwe_22_cwe_174_paths_are_read_once() {
     let target = Target::start().await;
     let secret = json!({"metadata": {"name": "s"}, "stringData": {"k": "canary-of-a-secret"}});
     target.server.create("secrets", "default", secret).await;
@@ -248,9 +248,63 @@ async fn paths_are_read_once() {
     }
 }
 
-/// No token gets into an event, and no event is forged by what a client sends.
+/// CWE-158, CWE-176: names that end early for one reader, or are another's for the next.
 #[tokio::test(flavor = "multi_thread")]
-async fn events_hold_no_tokens_and_none_is_forged() {
+async fn cwe_158_cwe_176_names_hold_no_nul_and_no_overlong_utf_8() {
+    let target = Target::start().await;
+    let map = json!({"metadata": {"name": "m"}});
+    target.server.create("configmaps", "default", map).await;
+    for name in [
+        "m\\u0000",
+        "\\u0000m",
+        "m\\u0000x",
+        "\\ud800",
+        "m\\u002f..",
+        "\u{2024}\u{2024}",
+        "\u{ff0e}m",
+    ] {
+        let body = format!("{{\"metadata\":{{\"name\":\"{name}\"}}}}");
+        let (code, answer) = target.as_who(ADMIN, MAPS, JSON, &body).await;
+        assert!(code == 422 || code == 400, "{name}: {code} {answer}");
+    }
+    for name in [
+        &b"\xc0\xad"[..],
+        b"m\x00",
+        b"\xe0\x80\xafm",
+        b"\xed\xa0\x80",
+    ] {
+        let body = [b"{\"metadata\":{\"name\":\"", name, b"\"}}"].concat();
+        let head = format!(
+            "{MAPS} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {ADMIN}\r\n{JSON}Content-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let answer = target.raw(&[head.as_bytes(), &body].concat()).await;
+        assert!(answer.starts_with("HTTP/1.1 4"), "{name:?}: {answer}");
+    }
+    for path in [
+        "m%00",
+        "%00m",
+        "m%c0%ad",
+        "%e0%80%afm",
+        "m%ed%a0%80",
+        "%2e",
+        "m%2f..",
+    ] {
+        let line = format!("GET /api/v1/namespaces/default/configmaps/{path}");
+        let (code, answer) = target.as_who(ADMIN, &line, "", "").await;
+        assert!((400..500).contains(&code), "{path}: {code} {answer}");
+    }
+    let list = "GET /api/v1/namespaces/default/configmaps";
+    let (_, answer) = target.as_who(ADMIN, list, "", "").await;
+    let list: Value = serde_json::from_str(&answer).expect("a list");
+    let items = list["items"].as_array().expect("items");
+    let names: Vec<&Value> = items.iter().map(|item| &item["metadata"]["name"]).collect();
+    assert_eq!(names, ["m"], "nothing else was made");
+}
+
+/// CWE-117, CWE-532: no token gets into an event, and no event is forged by what a client sends.
+#[tokio::test(flavor = "multi_thread")]
+async fn cwe_117_cwe_532_events_hold_no_tokens_and_none_is_forged() {
     let target = Target::start().await;
     let (code, _) = target.as_who(MALLORY, "GET /api/v1/secrets", "", "").await;
     assert_eq!(code, 403);

@@ -80,7 +80,7 @@ impl Bed {
         self.members[n].is_some()
     }
 
-    fn data(&self, n: usize) -> PathBuf {
+    pub(crate) fn data(&self, n: usize) -> PathBuf {
         self.dir.path().join(format!("m{n}.disk/data"))
     }
 
@@ -135,6 +135,12 @@ impl Bed {
     pub(crate) fn client(&self, n: usize) -> Client {
         let pki = self.data(n).join("pki");
         Client::new(&format!("{}:{API_PORT}", self.net.address(n)), &pki)
+    }
+
+    /// The same as nobody yet.
+    pub(crate) fn stranger(&self, n: usize) -> Client {
+        let pki = self.data(n).join("pki");
+        Client::anonymous(&format!("{}:{API_PORT}", self.net.address(n)), &pki)
     }
 
     /// Waits until a member is ready; false when it is lost because of what was done to its files.
@@ -199,7 +205,7 @@ impl Bed {
     }
 
     /// A token to join by, of a member that is there.
-    async fn token(&self, n: usize) -> String {
+    pub(crate) async fn token(&self, n: usize) -> String {
         let began = Instant::now();
         loop {
             let made = self
@@ -254,7 +260,7 @@ impl Bed {
     }
 
     /// All that a member has logged.
-    fn told(&self, n: usize) -> String {
+    pub(crate) fn told(&self, n: usize) -> String {
         std::fs::read_to_string(self.log(n)).unwrap_or_default()
     }
 

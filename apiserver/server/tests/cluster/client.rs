@@ -10,9 +10,10 @@ use hyper::Request;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
+use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -39,19 +40,18 @@ pub(crate) enum Lost {
 
 impl Client {
     pub(crate) fn new(endpoint: &str, pki: &Path) -> Self {
-        let mut roots = RootCertStore::empty();
-        roots
-            .add(CertificateDer::from_pem_file(pki.join("ca.crt")).unwrap())
-            .unwrap();
         let chain = vec![CertificateDer::from_pem_file(pki.join("admin.crt")).unwrap()];
         let key = PrivateKeyDer::from_pem_file(pki.join("admin.key")).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_client_auth_cert(chain, key)
-            .unwrap();
+        let tls = trusting(pki).with_client_auth_cert(chain, key).unwrap();
+        Self::over(endpoint, tls)
+    }
+
+    /// Without a certificate: what proves something is said in headers.
+    pub(crate) fn anonymous(endpoint: &str, pki: &Path) -> Self {
+        Self::over(endpoint, trusting(pki).with_no_client_auth())
+    }
+
+    fn over(endpoint: &str, tls: ClientConfig) -> Self {
         Self {
             endpoint: endpoint.to_owned(),
             tls: Arc::new(tls),
@@ -99,19 +99,33 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> Result<hyper::Response<Incoming>, Lost> {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let kind = [("content-type", "application/json")];
+        self.send_with(method, path, &kind, body).await
+    }
+
+    /// The same with headers and a body of one's choice.
+    pub(crate) async fn send_with(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Result<hyper::Response<Incoming>, Lost> {
         if self.open.as_ref().is_none_or(SendRequest::is_closed) {
             let connected = timeout(CONNECT_LIMIT, self.connect()).await;
             self.open = Some(connected.ok().flatten().ok_or(Lost::Unsent)?);
         }
         let sender = self.open.as_mut().ok_or(Lost::Unsent)?;
         sender.ready().await.map_err(|_| Lost::Unsent)?;
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header("host", &self.endpoint)
-            .header("content-type", "application/json")
-            .body(Full::from(body.map(Value::to_string).unwrap_or_default()))
-            .unwrap();
+            .header("host", &self.endpoint);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::from(body)).unwrap();
         sender
             .send_request(request)
             .await
@@ -165,4 +179,16 @@ impl Client {
     pub(crate) async fn ready(mut self) -> bool {
         matches!(self.call("GET", "/readyz", None).await, Ok((200, _)))
     }
+}
+
+fn trusting(pki: &Path) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_file(pki.join("ca.crt")).unwrap())
+        .unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
 }

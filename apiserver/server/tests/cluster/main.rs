@@ -12,6 +12,7 @@ mod links;
 mod net;
 mod road;
 mod run;
+mod secrecy;
 mod watching;
 
 use std::sync::Mutex;

@@ -1,19 +1,29 @@
-//! RBAC over the cached roles and bindings: rules are compiled from the caches' snapshots, and compiled again when one of them
-//! has moved on (kubernetes plugin/pkg/auth/authorizer/rbac).
+//! RBAC over the cached roles and bindings: what is compiled follows the caches' snapshots, by what differs between one and the next
+//! (kubernetes plugin/pkg/auth/authorizer/rbac).
 
 use super::rules::Compiled;
 use super::{Attributes, Decision};
-use crate::cacher::{Cacher, ResourceCache};
+use crate::cacher::{Cached, Cacher, Objects, ResourceCache, Snapshot};
 use crate::user::User;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
+use imbl::ordmap::DiffItem;
+use parking_lot::Mutex;
 use serde_json::Value;
 use std::sync::Arc;
-use triad_kv::Revision;
 
 pub(super) struct Rbac {
     /// Cluster roles, roles, cluster role bindings, role bindings.
     pub(super) sources: [Arc<ResourceCache>; 4],
-    compiled: ArcSwap<(Revision, Compiled)>,
+    current: ArcSwap<Current>,
+    /// One at a time brings it up to date.
+    following: Mutex<()>,
+}
+
+#[derive(Clone)]
+struct Current {
+    /// What is compiled.
+    snapshots: [Arc<Snapshot>; 4],
+    compiled: Compiled,
 }
 
 impl Rbac {
@@ -26,40 +36,71 @@ impl Rbac {
                 source("clusterrolebindings")?,
                 source("rolebindings")?,
             ],
-            compiled: ArcSwap::from_pointee((Revision(0), Compiled::default())),
+            current: ArcSwap::from_pointee(Current {
+                snapshots: Default::default(),
+                compiled: Compiled::default(),
+            }),
+            following: Mutex::default(),
         })
     }
 
     pub(super) fn authorize(&self, user: &User, asked: &Attributes) -> Decision {
-        let compiled = self.compiled();
-        match compiled.1.allows(user, asked) {
+        let current = self.current();
+        match current.compiled.allows(user, asked) {
             Some(reason) => Decision::Allow(reason),
-            None => Decision::NoOpinion(compiled.1.missing(user, asked)),
+            None => Decision::NoOpinion(current.compiled.missing(user, asked)),
         }
     }
 
     pub(super) fn rules_of(&self, user: &User, namespace: &str) -> Vec<Value> {
-        self.compiled().1.rules_of(user, namespace)
+        self.current().compiled.rules_of(user, namespace)
     }
 
-    fn compiled(&self) -> arc_swap::Guard<Arc<(Revision, Compiled)>> {
-        let snapshots = self.sources.each_ref().map(|source| source.snapshot());
-        let newest = snapshots
-            .iter()
-            .map(|snapshot| snapshot.revision)
-            .max()
-            .unwrap_or(Revision(0));
-        if self.compiled.load().0 != newest {
-            let objects = [0, 1, 2, 3].map(|at: usize| {
-                snapshots[at]
-                    .objects
-                    .values()
-                    .filter_map(|object| object.object(&self.sources[at].layout).ok())
-                    .collect()
-            });
-            self.compiled
-                .store(Arc::new((newest, Compiled::new(&objects))));
+    /// Everything that the caches have, compiled.
+    fn current(&self) -> Guard<Arc<Current>> {
+        let current = self.current.load();
+        if self.is_newest(&current) {
+            return current;
         }
-        self.compiled.load()
+        let _one = self.following.lock();
+        let current = self.current.load();
+        if !self.is_newest(&current) {
+            let mut next = Current::clone(&current);
+            for (at, source) in self.sources.iter().enumerate() {
+                let snapshot = source.snapshot();
+                next.compiled.follow(
+                    at,
+                    source,
+                    &current.snapshots[at].objects,
+                    &snapshot.objects,
+                );
+                next.snapshots[at] = snapshot;
+            }
+            self.current.store(Arc::new(next));
+        }
+        self.current.load()
+    }
+
+    fn is_newest(&self, current: &Current) -> bool {
+        let mut pairs = self.sources.iter().zip(&current.snapshots);
+        pairs.all(|(source, compiled)| source.snapshot().revision == compiled.revision)
+    }
+}
+
+impl Compiled {
+    /// Takes over what differs in one of the sources.
+    fn follow(&mut self, at: usize, source: &ResourceCache, old: &Objects, new: &Objects) {
+        let read = |object: &Cached| object.object(&source.layout).ok();
+        for change in old.diff(new) {
+            let (old, new): (Option<Value>, Option<Value>) = match change {
+                DiffItem::Add(_, new) => (None, read(new)),
+                DiffItem::Update { old, new } => (read(old.1), read(new.1)),
+                DiffItem::Remove(_, old) => (read(old), None),
+            };
+            match at {
+                0 | 1 => self.role(old.as_ref(), new.as_ref()),
+                _ => self.binding(old.as_ref(), new.as_ref()),
+            }
+        }
     }
 }

@@ -1,52 +1,33 @@
-//! RBAC compiled: for each subject the bindings that name it, each with its role's rules.
+//! RBAC compiled: for each subject the bindings that name it, and the rules of each role. It follows single changes, and a copy of it
+//! shares with it what is the same.
 
 use super::Attributes;
 use crate::user::User;
+use imbl::HashMap;
 use serde_json::Value;
-use std::collections::HashMap;
 use std::sync::Arc;
 use triad_machinery::meta;
 use triad_machinery::pod::texts;
 
-#[derive(Default)]
+/// Names in a namespace as `NAMESPACE/NAME`, those of the cluster as `/NAME`.
+type Key = Arc<str>;
+
+#[derive(Clone, Default)]
 pub(super) struct Compiled {
-    users: HashMap<String, Grants>,
-    groups: HashMap<String, Grants>,
+    roles: HashMap<Key, Arc<[Rule]>>,
+    users: HashMap<Arc<str>, Grants>,
+    groups: HashMap<Arc<str>, Grants>,
 }
 
-/// What one subject is given: everywhere, and in each namespace.
-#[derive(Default)]
-struct Grants {
-    everywhere: Vec<Grant>,
-    within: HashMap<String, Vec<Grant>>,
-}
-
-impl Grants {
-    fn add(&mut self, namespace: &str, grant: Grant) {
-        match namespace {
-            "" => self.everywhere.push(grant),
-            within => self
-                .within
-                .entry(within.to_owned())
-                .or_default()
-                .push(grant),
-        }
-    }
-
-    /// What counts in a namespace, or outside of all.
-    fn at(&self, namespace: &str) -> impl Iterator<Item = &Grant> {
-        let within = self.within.get(namespace).into_iter().flatten();
-        self.everywhere.iter().chain(within)
-    }
-}
+/// What one subject is given: in each namespace, and everywhere under the empty name.
+type Grants = HashMap<Arc<str>, Vec<Grant>>;
 
 /// One binding's effect on one subject.
 #[derive(Clone)]
 struct Grant {
+    binding: Key,
+    role: Key,
     reason: Arc<str>,
-    rules: Arc<Vec<Rule>>,
-    /// What the binding refers to is not there: a text, else empty.
-    missing: Arc<str>,
 }
 
 pub(super) struct Rule {
@@ -58,142 +39,122 @@ pub(super) struct Rule {
     source: Value,
 }
 
-/// What a binding gives to each of its subjects.
-struct Effect<'a> {
-    binding: &'a Value,
-    role_kind: &'a str,
-    role: &'a str,
-    rules: Arc<Vec<Rule>>,
-    missing: bool,
+fn key(namespace: &str, name: &str) -> Key {
+    format!("{namespace}/{name}").into()
 }
 
-impl Effect<'_> {
-    fn not_found(&self) -> String {
-        if !self.missing {
-            return String::new();
-        }
-        format!(
-            "{}.rbac.authorization.k8s.io {:?} not found",
-            self.role_kind.to_lowercase(),
-            self.role
-        )
-    }
+fn key_of(object: &Value) -> Key {
+    key(meta::namespace(object), meta::name(object))
 }
 
 impl Compiled {
-    /// From cluster roles, roles, cluster role bindings and role bindings, in this order.
-    pub(super) fn new(
-        [cluster_roles, roles, cluster_bindings, bindings]: &[Vec<Value>; 4],
-    ) -> Self {
-        let compiled_rules = |object: &Value| {
-            Arc::new(
-                object
-                    .get("rules")
-                    .and_then(Value::as_array)
-                    .into_iter()
-                    .flatten()
-                    .map(Rule::new)
-                    .collect::<Vec<_>>(),
-            )
-        };
-        let mut by_role: HashMap<(&str, &str), Arc<Vec<Rule>>> = HashMap::new();
-        for role in cluster_roles {
-            by_role.insert(("", meta::name(role)), compiled_rules(role));
+    /// A role as it was and as it is, cluster roles among them.
+    pub(super) fn role(&mut self, old: Option<&Value>, new: Option<&Value>) {
+        if let Some(role) = new {
+            let rules = role.get("rules").and_then(Value::as_array);
+            let rules = rules.into_iter().flatten().map(Rule::new).collect();
+            self.roles.insert(key_of(role), rules);
+        } else if let Some(role) = old {
+            self.roles.remove(&key_of(role));
         }
-        for role in roles {
-            by_role.insert(
-                (meta::namespace(role), meta::name(role)),
-                compiled_rules(role),
-            );
-        }
-        let mut compiled = Compiled::default();
-        for binding in cluster_bindings.iter().chain(bindings) {
-            let namespace = meta::namespace(binding);
-            let role = |field: &str| {
-                binding
-                    .pointer(&format!("/roleRef/{field}"))
-                    .and_then(Value::as_str)
-                    .unwrap_or("")
-            };
-            let scope = if role("kind") == "Role" {
-                namespace
-            } else {
-                ""
-            };
-            let found = by_role.get(&(scope, role("name")));
-            let effect = Effect {
-                binding,
-                role_kind: role("kind"),
-                role: role("name"),
-                rules: found.cloned().unwrap_or_default(),
-                missing: found.is_none(),
-            };
-            for subject in binding
-                .get("subjects")
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-            {
-                compiled.add(subject, &effect);
-            }
-        }
-        compiled
     }
 
-    fn add(&mut self, subject: &Value, effect: &Effect<'_>) {
-        let Effect {
-            binding,
-            role_kind,
-            role,
-            ..
-        } = *effect;
+    /// A binding as it was and as it is, cluster role bindings among them.
+    pub(super) fn binding(&mut self, old: Option<&Value>, new: Option<&Value>) {
+        if let Some(binding) = old {
+            let (key, namespace) = (key_of(binding), meta::namespace(binding));
+            for subject in subjects(binding) {
+                self.remove(subject, namespace, &key);
+            }
+        }
+        if let Some(binding) = new {
+            let text = |field: &str| binding["roleRef"][field].as_str().unwrap_or("");
+            let scope = match text("kind") {
+                "Role" => meta::namespace(binding),
+                _ => "",
+            };
+            let grant = Grant {
+                binding: key_of(binding),
+                role: key(scope, text("name")),
+                reason: Arc::default(),
+            };
+            for subject in subjects(binding) {
+                self.add(subject, binding, &grant);
+            }
+        }
+    }
+
+    /// Everything that one subject is given.
+    fn given(
+        &mut self,
+        subject: &Value,
+        namespace: &str,
+    ) -> Option<(&mut HashMap<Arc<str>, Grants>, String)> {
         let text = |field: &str| subject.get(field).and_then(Value::as_str).unwrap_or("");
-        let namespace = meta::namespace(binding).to_owned();
-        let shown = match text("kind") {
-            "ServiceAccount" => format!(
-                "ServiceAccount {:?}",
-                format!("{}/{}", text("name"), text("namespace"))
-            ),
-            kind => format!("{kind} {:?}", text("name")),
-        };
-        let reason = if namespace.is_empty() {
-            format!(
-                "RBAC: allowed by ClusterRoleBinding {:?} of {role_kind} {role:?} to {shown}",
-                meta::name(binding)
-            )
-        } else {
-            format!(
-                "RBAC: allowed by RoleBinding {:?} of {role_kind} {role:?} to {shown}",
-                format!("{}/{namespace}", meta::name(binding))
-            )
-        };
-        let grant = Grant {
-            reason: reason.into(),
-            rules: effect.rules.clone(),
-            missing: effect.not_found().into(),
-        };
-        let (subjects, name) = match text("kind") {
-            "User" => (&mut self.users, text("name").to_owned()),
-            "Group" => (&mut self.groups, text("name").to_owned()),
+        match text("kind") {
+            "User" => Some((&mut self.users, text("name").to_owned())),
+            "Group" => Some((&mut self.groups, text("name").to_owned())),
             "ServiceAccount" => {
                 let home = Some(text("namespace")).filter(|home| !home.is_empty());
-                let home = home.unwrap_or(&namespace);
+                let home = home.unwrap_or(namespace);
                 let name = format!("system:serviceaccount:{home}:{}", text("name"));
-                (&mut self.users, name)
+                Some((&mut self.users, name))
             }
-            _ => return,
-        };
-        subjects.entry(name).or_default().add(&namespace, grant);
+            _ => None,
+        }
     }
 
-    /// What a user and its groups are given in a namespace.
+    fn remove(&mut self, subject: &Value, namespace: &str, binding: &Key) {
+        let Some((all, name)) = self.given(subject, namespace) else {
+            return;
+        };
+        // A binding may name it twice: then it is gone by now.
+        let Some(grants) = all.get_mut(&*name) else {
+            return;
+        };
+        if let Some(within) = grants.get_mut(namespace) {
+            within.retain(|grant| grant.binding != *binding);
+            if within.is_empty() {
+                grants.remove(namespace);
+            }
+        }
+        if grants.is_empty() {
+            all.remove(&*name);
+        }
+    }
+
+    fn add(&mut self, subject: &Value, binding: &Value, grant: &Grant) {
+        let namespace = meta::namespace(binding);
+        let reason = reason(binding, subject).into();
+        let Some((all, name)) = self.given(subject, namespace) else {
+            return;
+        };
+        let grants = all.entry(name.into()).or_default();
+        let within = grants.entry(namespace.into()).or_default();
+        let at = within.partition_point(|other| other.binding <= grant.binding);
+        let grant = Grant {
+            reason,
+            ..grant.clone()
+        };
+        within.insert(at, grant);
+    }
+
+    /// What a user and its groups are given in a namespace, and everywhere.
     fn grants<'a>(&'a self, user: &'a User, namespace: &'a str) -> impl Iterator<Item = &'a Grant> {
         let groups = user
             .groups
             .iter()
-            .filter_map(|group| self.groups.get(group));
-        let subjects = self.users.get(&user.name).into_iter().chain(groups);
-        subjects.flat_map(move |grants| grants.at(namespace))
+            .filter_map(|group| self.groups.get(group.as_str()));
+        let subjects = self.users.get(user.name.as_str()).into_iter().chain(groups);
+        subjects.flat_map(move |grants| {
+            let within = grants.get(namespace).filter(|_| !namespace.is_empty());
+            let everywhere = grants.get("").into_iter().flatten();
+            everywhere.chain(within.into_iter().flatten())
+        })
+    }
+
+    fn rules(&self, grant: &Grant) -> &[Rule] {
+        self.roles.get(&grant.role).map_or(&[], |rules| rules)
     }
 
     /// The reason why the user may, if so.
@@ -204,30 +165,69 @@ impl Compiled {
             false => "",
         };
         self.grants(user, namespace)
-            .find(|grant| grant.rules.iter().any(|rule| rule.allows(attributes)))
+            .find(|grant| {
+                let mut rules = self.rules(grant).iter();
+                rules.any(|rule| rule.allows(attributes))
+            })
             .map(|grant| grant.reason.to_string())
     }
 
     /// Which roles were looked for in vain, as a reason.
     pub(super) fn missing(&self, user: &User, attributes: &Attributes) -> String {
-        let mut texts: Vec<&str> = Vec::new();
+        let mut texts: Vec<String> = Vec::new();
         for grant in self.grants(user, &attributes.namespace) {
-            if !grant.missing.is_empty() && !texts.contains(&&*grant.missing) {
-                texts.push(&grant.missing);
+            if !self.roles.contains_key(&grant.role) {
+                let text = not_found(&grant.role);
+                if !texts.contains(&text) {
+                    texts.push(text);
+                }
             }
         }
-        match texts[..] {
+        match &texts[..] {
             [] => String::new(),
             [one] => format!("RBAC: {one}"),
-            ref more => format!("RBAC: [{}]", more.join(", ")),
+            more => format!("RBAC: [{}]", more.join(", ")),
         }
     }
 
     pub(super) fn rules_of(&self, user: &User, namespace: &str) -> Vec<Value> {
         self.grants(user, namespace)
-            .flat_map(|grant| grant.rules.iter().map(|rule| rule.source.clone()))
+            .flat_map(|grant| self.rules(grant).iter().map(|rule| rule.source.clone()))
             .collect()
     }
+}
+
+fn subjects(binding: &Value) -> impl Iterator<Item = &Value> {
+    let subjects = binding.get("subjects").and_then(Value::as_array);
+    subjects.into_iter().flatten()
+}
+
+/// Why whoever is a binding's subject may.
+fn reason(binding: &Value, subject: &Value) -> String {
+    let text = |object: &Value, field: &str| object[field].as_str().unwrap_or("").to_owned();
+    let (kind, name) = (text(subject, "kind"), text(subject, "name"));
+    let shown = match kind.as_str() {
+        "ServiceAccount" => format!("{:?}", format!("{name}/{}", text(subject, "namespace"))),
+        _ => format!("{name:?}"),
+    };
+    let role = &binding["roleRef"];
+    let role = format!("{} {:?}", text(role, "kind"), text(role, "name"));
+    let bound = meta::name(binding);
+    let by = match meta::namespace(binding) {
+        "" => format!("ClusterRoleBinding {bound:?}"),
+        namespace => format!("RoleBinding {:?}", format!("{bound}/{namespace}")),
+    };
+    format!("RBAC: allowed by {by} of {role} to {kind} {shown}")
+}
+
+fn not_found(role: &str) -> String {
+    let (namespace, name) = role.split_once('/').unwrap_or(("", role));
+    let kind = if namespace.is_empty() {
+        "clusterrole"
+    } else {
+        "role"
+    };
+    format!("{kind}.rbac.authorization.k8s.io {name:?} not found")
 }
 
 impl Rule {

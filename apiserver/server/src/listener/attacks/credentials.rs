@@ -11,7 +11,7 @@ async fn answer(target: &Target, token: &str) -> (u16, Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_proves_nothing_is_401_whatever_is_wrong_with_it() {
+async fn cwe_287_what_proves_nothing_is_401_whatever_is_wrong_with_it() {
     let dir = tempfile::tempdir().expect("a directory");
     let key = dir.path().join("key.pem");
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a key");
