@@ -9,7 +9,7 @@ CARGO := ROCKSDB_LIB_DIR=$(ROCKSDB) ROCKSDB_STATIC=1 cargo
 RELEASE := $(CARGO_TARGET_DIR)/release
 export TRIAD := $(RELEASE)/triad
 
-.PHONY: run build setup rocksdb test unit golden interop interop-smoke torture lint deny bench peers fuzz
+.PHONY: run build dist setup rocksdb test unit golden interop interop-smoke torture lint deny bench peers fuzz
 
 run: build
 	bin/triad serve
@@ -18,6 +18,10 @@ build: rocksdb
 	$(CARGO) build --release --workspace --bins
 	mkdir -p bin
 	ln -sf $(RELEASE)/triad $(RELEASE)/triadctl bin/
+
+# The programs as users get them, in $(CACHE)/dist/bin.
+dist: build
+	ROCKSDB_LIB_DIR=$(ROCKSDB) ROCKSDB_STATIC=1 TRIADCTL=$(RELEASE)/triadctl tools/build/dist.sh $(CACHE)/dist/bin
 
 setup:
 	tools/build/setup.sh
