@@ -11,6 +11,7 @@ mod fields;
 mod frames;
 mod header;
 mod lineage;
+mod marks;
 mod packed;
 mod prepared;
 mod ring;
@@ -22,6 +23,7 @@ pub(crate) use cached::Cached;
 pub(crate) use feed::Feed;
 pub(crate) use frames::{Seen, put as put_event};
 pub(crate) use lineage::{FOREGROUND, Lineage, ORPHAN, Owner};
+pub(crate) use marks::{Held, Marks};
 pub(crate) use prepared::Preparation;
 pub(crate) use ring::{Event, Kind};
 pub(crate) use watch::{CacheWatch, WatchError};
@@ -36,13 +38,14 @@ use prepared::Prepared;
 use ring::Ring;
 use sleepers::Sleepers;
 use std::collections::{BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::watch as signal;
 use triad_kv::{Revision, Store};
 
 /// Objects by their keys.
-pub(crate) type Objects = OrdMap<Arc<str>, Arc<Cached>>;
+pub(crate) type Objects = OrdMap<Arc<str>, Held>;
 
 /// One resource's objects at one moment, ordered by key.
 #[derive(Default)]
@@ -53,19 +56,34 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Cached>> {
+        self.objects.values().map(|held| &held.object)
+    }
+
     /// The objects whose key starts with `prefix`, in key order, from behind `after` on.
     pub(crate) fn range<'a>(
         &'a self,
         prefix: &'a str,
         after: Option<&str>,
     ) -> impl Iterator<Item = &'a Arc<Cached>> {
-        let start: Arc<str> = Arc::from(after.unwrap_or(prefix));
-        let skip_start = after.is_some();
-        self.objects
-            .range(start.clone()..)
-            .skip_while(move |(key, _)| skip_start && **key == start)
-            .take_while(move |(key, _)| key.starts_with(prefix))
-            .map(|(_, object)| object)
+        self.held(prefix, after).map(|held| &held.object)
+    }
+
+    /// The same with what tells at a glance that an object is not one that is wanted.
+    pub(crate) fn held<'a>(
+        &'a self,
+        prefix: &str,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = &'a Held> {
+        let from = match after {
+            Some(after) => Bound::Excluded(Arc::from(after)),
+            None => Bound::Included(Arc::from(prefix)),
+        };
+        let end = behind(prefix).map_or(Bound::Unbounded, |end| Bound::Excluded(end.into()));
+        // A place behind the prefix would make a range of nothing, which the map does not take.
+        let some = after.is_none_or(|after| after.starts_with(prefix));
+        let range = some.then(|| self.objects.range::<_, Arc<str>>((from, end)));
+        range.into_iter().flatten().map(|(_, held)| held)
     }
 }
 
@@ -129,7 +147,8 @@ impl ResourceCache {
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<Arc<Cached>> {
-        self.snapshot.load().objects.get(key).cloned()
+        let held = self.snapshot.load().objects.get(key).cloned()?;
+        Some(held.object)
     }
 
     /// The keys of what changed after a revision; None when not all changes are in the ring.
@@ -266,6 +285,16 @@ impl Cacher {
     pub(crate) fn store(&self) -> &Store {
         &self.store
     }
+}
+
+/// The first text behind all that begin with a prefix: None where there is none.
+fn behind(prefix: &str) -> Option<String> {
+    let mut kept = prefix.trim_end_matches(char::MAX).to_owned();
+    let last = kept.pop()?;
+    // There are no characters between D7FF and E000.
+    let next = (u32::from(last) + 1..).find_map(char::from_u32)?;
+    kept.push(next);
+    Some(kept)
 }
 
 /// The cache that owns a key, among caches in the order of their prefixes.

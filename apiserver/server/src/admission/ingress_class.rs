@@ -29,8 +29,7 @@ impl Plugin for DefaultIngressClass {
         let cache = &self.lookup.ingress_classes;
         let snapshot = cache.snapshot();
         let classes = snapshot
-            .objects
-            .values()
+            .all()
             .filter_map(|class| class.object(&cache.layout).ok());
         let defaults = classes.filter(|class| meta::annotation(class, IS_DEFAULT) == Some("true"));
         // The newest, and of those of one moment the first by name.

@@ -132,7 +132,7 @@ impl<B> Policies<B> {
         }
         let objects = [0, 1].map(|at: usize| -> Vec<Value> {
             let layout = &self.sources[at].layout;
-            let objects = snapshots[at].objects.values();
+            let objects = snapshots[at].all();
             objects
                 .filter_map(|object| object.object(layout).ok())
                 .collect()

@@ -15,8 +15,7 @@ impl Priority {
         let cache = &self.lookup.priority_classes;
         let classes = cache.snapshot();
         let defaults = classes
-            .objects
-            .values()
+            .all()
             .filter_map(|class| self.lookup.known.object(cache, class))
             .filter(|class| class.get("globalDefault") == Some(&Value::Bool(true)));
         defaults.min_by_key(value)

@@ -34,7 +34,7 @@ impl DefaultStorageClass {
     fn default(&self) -> Option<String> {
         let cache = &self.lookup.storage_classes;
         let classes = cache.snapshot();
-        let objects = classes.objects.values();
+        let objects = classes.all();
         let defaults = objects
             .filter_map(|class| class.object(&cache.layout).ok())
             .filter(|class| {

@@ -144,7 +144,7 @@ impl Webhooks {
         if known.0 == snapshot.revision {
             return known;
         }
-        let objects = snapshot.objects.values();
+        let objects = snapshot.all();
         let configurations = objects.filter_map(|object| object.object(&self.source.layout).ok());
         let hooks = configurations.flat_map(|configuration| {
             let hooks = configuration["webhooks"]

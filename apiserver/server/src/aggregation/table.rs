@@ -49,7 +49,7 @@ impl Table {
             deleted: before.deleted.clone(),
             ..Table::default()
         };
-        for cached in snapshot.objects.values() {
+        for cached in snapshot.all() {
             let known = before.by_name.get(cached.name());
             let same = known.filter(|known| known.revision == cached.revision);
             let found = match same {

@@ -3,7 +3,7 @@
 
 use super::header::Header;
 use super::packed::{self, Packed};
-use crate::cacher::Lineage;
+use crate::cacher::{Lineage, Marks};
 use crate::storage::Layout;
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
@@ -302,6 +302,11 @@ impl Cached {
     /// Bytes that the object takes as it is stored.
     pub(crate) fn stored_len(&self) -> usize {
         self.stored.len()
+    }
+
+    /// What tells at a glance whether a selector may take it.
+    pub(crate) fn marks(&self) -> Marks {
+        self.header.marks()
     }
 
     pub(crate) fn name(&self) -> &str {

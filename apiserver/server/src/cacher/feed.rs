@@ -2,7 +2,7 @@
 
 use super::adopted::Wish;
 use super::frames::Frames;
-use super::{Cached, Cacher, Event, Kind, Objects, ResourceCache, Snapshot};
+use super::{Cached, Cacher, Event, Held, Kind, Objects, ResourceCache, Snapshot};
 use crate::storage::{Layout, ROOT};
 use imbl::OrdMap;
 use parking_lot::Mutex;
@@ -84,7 +84,7 @@ pub(super) fn objects_at(layout: &Layout, store: &Store, at: Revision) -> Result
     read_range(layout, store, at, |entries| {
         for entry in &entries {
             match Cached::new(layout, entry) {
-                Ok(cached) => drop(objects.insert(cached.key.clone(), Arc::new(cached))),
+                Ok(cached) => drop(objects.insert(cached.key.clone(), Held::new(Arc::new(cached)))),
                 Err(error) => report(&entry.key, &error),
             }
         }
@@ -193,7 +193,8 @@ fn begin(cacher: &Cacher, revision: Revision, mut made: Vec<(Place, Vec<Arc<Cach
     for (resource, cache) in cacher.resources.iter().enumerate() {
         let mut objects = OrdMap::new();
         while let Some((_, part)) = made.next_if(|(place, _)| place.0 == resource) {
-            objects.extend(part.into_iter().map(|object| (object.key.clone(), object)));
+            let held = |object: Arc<Cached>| (object.key.clone(), Held::new(object));
+            objects.extend(part.into_iter().map(held));
         }
         cache.begin(revision, objects);
     }
@@ -249,14 +250,14 @@ fn apply_to(cache: &ResourceCache, events: Vec<triad_kv::Event>) -> (usize, usiz
 
 fn change(cache: &ResourceCache, objects: &mut Objects, event: triad_kv::Event) -> Option<Event> {
     let key = std::str::from_utf8(&event.key).ok()?;
-    let previous = objects.get(key).cloned();
+    let previous = objects.get(key).map(|held| held.object.clone());
     match event.entry {
         Some(entry) => {
             let object = match cache.prepared.take(&entry) {
                 Some(prepared) => Arc::new(prepared),
                 None => decoded(cache, &entry)?,
             };
-            objects.insert(object.key.clone(), object.clone());
+            objects.insert(object.key.clone(), Held::new(object.clone()));
             Some(Event {
                 revision: event.revision,
                 kind: Kind::Put,

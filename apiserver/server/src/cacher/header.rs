@@ -1,6 +1,7 @@
 //! What is kept of each object beside its stored bytes: what lists, watches and controllers ask without looking into it.
 
 use super::fields::{self, kept};
+use super::marks::Marks;
 use super::texts::{Gathered, Texts};
 use crate::cacher::Lineage;
 use crate::storage::Layout;
@@ -62,6 +63,21 @@ impl Header {
             resource: layout.resource,
             lineage: Lineage::of(object),
         })
+    }
+
+    pub(super) fn marks(&self) -> Marks {
+        let mut marks = Marks::default();
+        for label in 0..self.labels as usize {
+            let place = LABELS + 2 * label;
+            marks.label(self.texts.get(place), self.texts.get(place + 1));
+        }
+        marks.field("metadata.name", self.name());
+        marks.field("metadata.namespace", self.namespace());
+        for (place, field) in kept(self.resource).enumerate() {
+            let place = LABELS + 2 * self.labels as usize + place;
+            marks.field(field, self.texts.get(place));
+        }
+        marks
     }
 
     pub(super) fn name(&self) -> &str {

@@ -231,3 +231,35 @@ fn packed_json_is_what_was_packed() {
     object.forget_packed();
     assert_eq!(item(), made);
 }
+
+/// Whatever an object can be selected by is in its marks.
+#[test]
+fn an_object_may_fit_what_takes_it() {
+    use super::{Held, Marks};
+    use triad_machinery::selector::{FieldSelector, LabelSelector};
+    let layout = layout("pods");
+    let pod = json!({"metadata": {"name": "x", "namespace": "n", "labels": {"app": "web", "empty": ""}},
+        "spec": {"nodeName": "node-1", "containers": [{"name": "c", "image": "i"}]}, "status": {"phase": "Running", "podIP": "10.0.0.1"}});
+    let held = Held::new(cached(&layout, &pod, 7));
+    for field in &layout.resource.selectable {
+        let field = layout.resource.selected_as(field);
+        let fields = format!("{field}={}", held.field(field));
+        let fields = FieldSelector::parse(&fields).expect("a selector");
+        let wanted = Marks::wanted(&LabelSelector::everything(), &fields);
+        assert!(held.marks.may_fit(wanted), "{fields}");
+    }
+    for (labels, may_fit) in [
+        ("app=web", true),
+        ("empty=", true),
+        ("app in (web)", true),
+        ("app=api", false),
+        ("app in (api, db)", true),
+    ] {
+        let labels = LabelSelector::parse(labels).expect("a selector");
+        let wanted = Marks::wanted(&labels, &FieldSelector::default());
+        assert_eq!(held.marks.may_fit(wanted), may_fit, "{labels}");
+    }
+    let elsewhere = FieldSelector::parse("spec.nodeName=node-2").expect("a selector");
+    let wanted = Marks::wanted(&LabelSelector::everything(), &elsewhere);
+    assert!(!held.marks.may_fit(wanted));
+}

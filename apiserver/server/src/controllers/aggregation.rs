@@ -43,7 +43,7 @@ impl Aggregation {
         for selector in selectors.and_then(Value::as_array).into_iter().flatten() {
             let selector =
                 LabelSelector::from_object(selector).map_err(|error| Status::internal(error.0))?;
-            for other in snapshot.objects.values() {
+            for other in snapshot.all() {
                 if other.name() == meta::name(role) || !selector.matches(|label| other.label(label))
                 {
                     continue;

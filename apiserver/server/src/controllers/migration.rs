@@ -158,8 +158,7 @@ impl Migrations {
         let (_, snapshot) = self.api.cacher.view(&registry.cache);
         let all = snapshot.objects.len();
         let old: Vec<_> = snapshot
-            .objects
-            .values()
+            .all()
             .filter(|cached| cached.revision <= began)
             .collect();
         for (done, cached) in old.iter().enumerate() {

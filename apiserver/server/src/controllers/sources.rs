@@ -62,7 +62,7 @@ impl Sources {
         let (revision, snapshot) = self.cacher.view(&registry.cache);
         let watch = CacheWatch::new(self.cacher.clone(), registry.cache.clone(), revision)?;
         self.changes.push(follow(source, watch));
-        for object in snapshot.objects.values() {
+        for object in snapshot.all() {
             observe(Change {
                 source,
                 before: None,

@@ -45,7 +45,7 @@ impl Resource {
     /// All objects as the cache has them, and the revision to wait from.
     pub(crate) fn list(&self) -> (Revision, Vec<Value>) {
         let (revision, snapshot) = self.api.cacher.view(&self.registry.cache);
-        let objects = snapshot.objects.values();
+        let objects = snapshot.all();
         let objects = objects.filter_map(|cached| cached.object(&self.registry.layout).ok());
         let objects = objects.map(|object| self.endpoint.served(object));
         (revision, objects.collect())

@@ -127,14 +127,14 @@ impl FlowControl {
         if compiled.0 >= newest {
             return compiled;
         }
-        let levels = levels.objects.values();
+        let levels = levels.all();
         let levels = levels.filter_map(|level| level.object(&self.levels.layout).ok());
         let levels: Vec<_> = levels.collect();
         let level_uid = |name: &str| {
             let level = levels.iter().find(|level| meta::name(level) == name)?;
             HeaderValue::from_str(meta::uid(level)).ok()
         };
-        let objects = schemas.objects.values();
+        let objects = schemas.all();
         let objects = objects.filter_map(|schema| schema.object(&self.schemas.layout).ok());
         let mut list: Vec<_> = objects
             .filter_map(|object| Schema::new(&object, level_uid).map(Arc::new))

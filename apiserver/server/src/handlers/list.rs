@@ -8,7 +8,7 @@ use super::params::{ListOptions, Match};
 use super::read::{not_older_than, parse_version};
 use super::zipped::zippable;
 use super::{Call, transform};
-use crate::cacher::{Cached, Snapshot};
+use crate::cacher::{Cached, Held, Marks, Snapshot};
 use crate::negotiate::{Accepted, Offer};
 use crate::registry::unavailable;
 use crate::reply::{self, Reply};
@@ -104,10 +104,11 @@ fn page(
     };
     let unfiltered = options.labels.is_empty() && options.fields.is_empty();
     let mut items = Vec::new();
-    let mut rest = snapshot.range(scope, after);
-    for object in rest.by_ref() {
-        if matches(options, object) {
-            items.push(object.clone());
+    let wanted = Marks::wanted(&options.labels, &options.fields);
+    let mut rest = snapshot.held(scope, after);
+    for held in rest.by_ref() {
+        if held.marks.may_fit(wanted) && matches(options, held) {
+            items.push(held.object.clone());
             if items.len() == limit {
                 break;
             }
@@ -203,7 +204,7 @@ async fn at_revision(
             .map_err(|error| past_error(&error, continued))?;
         for entry in &range.entries {
             let cached = Cached::new(&registry.layout, entry).map_err(Status::internal)?;
-            objects.insert(cached.key.clone(), Arc::new(cached));
+            objects.insert(cached.key.clone(), Held::new(Arc::new(cached)));
         }
         match range.entries.last() {
             Some(last) if range.more => {

@@ -9,7 +9,7 @@ use super::Call;
 use super::list::{check_fields, matches};
 use super::params::ListOptions;
 use crate::body::Body;
-use crate::cacher::{Cached, WatchError};
+use crate::cacher::{Cached, Marks, WatchError};
 use crate::metrics::long_running::Kind;
 use crate::negotiate::{Media, Offer};
 use crate::registry::unavailable;
@@ -75,9 +75,11 @@ pub(crate) async fn watch(call: Call, upgrade: Option<OnUpgrade>) -> Result<Repl
     if initial {
         let (revision, snapshot) = api.cacher.view(&registry.cache);
         let scope = registry.layout.scope(call.namespace());
-        let objects = snapshot.range(&scope, None);
+        let wanted = Marks::wanted(&options.labels, &options.fields);
+        let held = snapshot.held(&scope, None);
+        let held = held.filter(|held| held.marks.may_fit(wanted) && matches(&options, held));
         opening.after = revision;
-        opening.initial = (objects.filter(|object| matches(&options, object)).cloned()).collect();
+        opening.initial = held.map(|held| held.object.clone()).collect();
         Cached::prepare(&registry.layout, opening.initial.iter());
         opening.initial_end = options.bookmarks.then_some(revision);
     } else {

@@ -155,7 +155,7 @@ mod tests {
 
     fn listing(bed: &Bed) -> Listing {
         let cache = bed.cache("configmaps").clone();
-        let items = cache.snapshot().objects.values().cloned().collect();
+        let items = cache.snapshot().all().cloned().collect();
         let head = TOLD.into();
         Listing { cache, items, head }
     }

@@ -153,7 +153,7 @@ impl Source {
             return Ok(Vec::new());
         };
         let snapshot = cache.snapshot();
-        let objects = snapshot.objects.values().filter(|object| {
+        let objects = snapshot.all().filter(|object| {
             object.namespace() == &*namespace && selector.matches(|key| object.label(key))
         });
         let shown = |object: &Arc<Cached>| match self {

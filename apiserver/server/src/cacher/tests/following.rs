@@ -63,7 +63,7 @@ proptest! {
         let after = after.map(|number| cache.layout.key(NAMESPACES[namespace], &name(&number)));
         let snapshot = cache.snapshot();
         let found: Vec<&str> = snapshot.range(&scope, after.as_deref()).map(|object| &*object.key).collect();
-        let wanted: Vec<&str> = snapshot.objects.values()
+        let wanted: Vec<&str> = snapshot.all()
             .filter(|object| object.namespace() == NAMESPACES[namespace])
             .map(|object| &*object.key)
             .filter(|key| after.as_deref().is_none_or(|after| *key > after))

@@ -33,13 +33,7 @@ pub(super) async fn remove(api: &Api, registry: &Registry) -> Result<Found, Stat
     };
     barrier().await?;
     if api.store.health().leader {
-        let objects: Vec<_> = registry
-            .cache
-            .snapshot()
-            .objects
-            .values()
-            .cloned()
-            .collect();
+        let objects: Vec<_> = registry.cache.snapshot().all().cloned().collect();
         let fresh = objects
             .into_iter()
             .filter(|object| !object.lineage().deleting);
@@ -62,10 +56,7 @@ pub(super) async fn remove(api: &Api, registry: &Registry) -> Result<Found, Stat
     Ok(Found {
         at: revision,
         left: snapshot.objects.len(),
-        untouched: snapshot
-            .objects
-            .values()
-            .any(|object| !object.lineage().deleting),
+        untouched: snapshot.all().any(|object| !object.lineage().deleting),
     })
 }
 

@@ -57,7 +57,7 @@ impl Kinds {
     pub(super) fn namespace_of(&self, owner: &Owner) -> Option<String> {
         let registry = self.registry(owner)?;
         let snapshot = registry.cache.snapshot();
-        let mut objects = snapshot.objects.values();
+        let mut objects = snapshot.all();
         let found = objects.find(|object| object.lineage().uid == owner.uid)?;
         (!found.namespace().is_empty()).then(|| found.namespace().to_owned())
     }

@@ -83,13 +83,7 @@ impl Converted {
     async fn list(&self) -> Vec<Value> {
         let registry = self.registry("v2");
         self.server.api.cacher.level(&registry.cache).await;
-        let all: Vec<Arc<Cached>> = registry
-            .cache
-            .snapshot()
-            .objects
-            .values()
-            .cloned()
-            .collect();
+        let all: Vec<Arc<Cached>> = registry.cache.snapshot().all().cloned().collect();
         Cached::prepare(&registry.layout, all.iter());
         let object = |cached: &Arc<Cached>| cached.object(&registry.layout).expect("converted");
         all.iter().map(object).collect()

@@ -70,7 +70,7 @@ impl Followed {
         let mut state = State::default();
         for (cache, kind) in &self.sources {
             let snapshot = cache.snapshot();
-            for object in snapshot.objects.values() {
+            for object in snapshot.all() {
                 put(&mut state.graph, cache, *kind, object);
             }
             state.seen.push(snapshot.revision);

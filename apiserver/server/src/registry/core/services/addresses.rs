@@ -147,7 +147,7 @@ pub(super) fn ranges(api: &Api) -> Vec<IpNet> {
     let Some(registry) = api.endpoints.registry(GROUP, "servicecidrs") else {
         return ranges;
     };
-    for cached in registry.cache.snapshot().objects.values() {
+    for cached in registry.cache.snapshot().all() {
         let Ok(object) = cached.object(&registry.layout) else {
             continue;
         };
