@@ -13,7 +13,7 @@ import tempfile
 
 import servers
 
-ROUNDS, SECONDS, CLIENTS = 3, 8, 16
+ROUNDS, SECONDS, CLIENTS = 3, 5, 16
 LEVELS = ["no policy", "None", "Metadata", "RequestResponse"]
 
 
