@@ -68,7 +68,11 @@ impl RotatingFile {
     }
 
     fn rotate(&mut self) -> io::Result<()> {
-        fs::rename(&self.aside.path, self.aside.name(Utc::now()))?;
+        match fs::rename(&self.aside.path, self.aside.name(Utc::now())) {
+            // Somebody has removed it, or it could not be made the last time.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            renamed => renamed?,
+        }
         self.file = create(&self.aside.path)?;
         self.size = 0;
         self.tidy_later();
@@ -244,6 +248,23 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let mode = fs::metadata(&path).expect("a file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "nobody else reads it");
+    }
+
+    #[test]
+    fn a_file_that_was_removed_is_made_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("audit.log");
+        let rotation = Rotation {
+            max_mebibytes: 1,
+            ..Rotation::default()
+        };
+        let mut current = RotatingFile::open(path.clone(), &rotation).expect("opened");
+        let line = vec![b'x'; MEBIBYTE as usize];
+        current.write_all(&line).expect("written");
+        fs::remove_file(&path).expect("removed");
+        current.write_all(&line).expect("written");
+        assert_eq!(files(dir.path()), ["audit.log"]);
+        assert_eq!(fs::read(&path).expect("a file"), line);
     }
 
     #[test]
