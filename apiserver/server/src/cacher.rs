@@ -63,7 +63,7 @@ impl Snapshot {
     /// The objects whose key starts with `prefix`, in key order, from behind `after` on.
     pub(crate) fn range<'a>(
         &'a self,
-        prefix: &'a str,
+        prefix: &str,
         after: Option<&str>,
     ) -> impl Iterator<Item = &'a Arc<Cached>> {
         self.held(prefix, after).map(|held| &held.object)

@@ -62,18 +62,25 @@ impl Target {
     }
 
     /// Code and body of a request with headers of one's choice.
-    async fn ask(&self, line: &str, headers: &str, body: &str) -> (u16, String) {
+    async fn ask(&self, line: &str, headers: &str, body: impl AsRef<[u8]>) -> (u16, String) {
+        let body = body.as_ref();
         let length = body.len();
         let head = format!(
             "{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
         );
-        let answer = self.raw(format!("{head}{body}").as_bytes()).await;
+        let answer = self.raw(&[head.as_bytes(), body].concat()).await;
         let code = answer.get(9..12).and_then(|code| code.parse().ok());
         let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
         (code.unwrap_or(0), body.to_owned())
     }
 
-    async fn as_who(&self, token: &str, line: &str, more: &str, body: &str) -> (u16, String) {
+    async fn as_who(
+        &self,
+        token: &str,
+        line: &str,
+        more: &str,
+        body: impl AsRef<[u8]>,
+    ) -> (u16, String) {
         let headers = format!("Authorization: Bearer {token}\r\n{more}");
         self.ask(line, &headers, body).await
     }
@@ -274,12 +281,8 @@ async fn cwe_158_cwe_176_names_hold_no_nul_and_no_overlong_utf_8() {
         b"\xed\xa0\x80",
     ] {
         let body = [b"{\"metadata\":{\"name\":\"", name, b"\"}}"].concat();
-        let head = format!(
-            "{MAPS} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {ADMIN}\r\n{JSON}Content-Length: {}\r\n\r\n",
-            body.len()
-        );
-        let answer = target.raw(&[head.as_bytes(), &body].concat()).await;
-        assert!(answer.starts_with("HTTP/1.1 4"), "{name:?}: {answer}");
+        let (code, answer) = target.as_who(ADMIN, MAPS, JSON, body).await;
+        assert!((400..500).contains(&code), "{name:?}: {code} {answer}");
     }
     for path in [
         "m%00",

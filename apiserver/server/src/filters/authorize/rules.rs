@@ -73,13 +73,9 @@ impl Compiled {
                 "Role" => meta::namespace(binding),
                 _ => "",
             };
-            let grant = Grant {
-                binding: key_of(binding),
-                role: key(scope, text("name")),
-                reason: Arc::default(),
-            };
+            let role = key(scope, text("name"));
             for subject in subjects(binding) {
-                self.add(subject, binding, &grant);
+                self.add(subject, binding, &role);
             }
         }
     }
@@ -123,19 +119,19 @@ impl Compiled {
         }
     }
 
-    fn add(&mut self, subject: &Value, binding: &Value, grant: &Grant) {
+    fn add(&mut self, subject: &Value, binding: &Value, role: &Key) {
         let namespace = meta::namespace(binding);
-        let reason = reason(binding, subject).into();
         let Some((all, name)) = self.given(subject, namespace) else {
             return;
         };
         let grants = all.entry(name.into()).or_default();
         let within = grants.entry(namespace.into()).or_default();
-        let at = within.partition_point(|other| other.binding <= grant.binding);
         let grant = Grant {
-            reason,
-            ..grant.clone()
+            binding: key_of(binding),
+            role: role.clone(),
+            reason: reason(binding, subject).into(),
         };
+        let at = within.partition_point(|other| other.binding <= grant.binding);
         within.insert(at, grant);
     }
 
