@@ -1,6 +1,6 @@
 #!/bin/bash
 # dist.sh OUT: the programs as users get them, into OUT: triad and triadctl, optimized across crates and by what a server was seen to do
-# (docs/adr/0023). Needs what `make build` has built (the load comes from its triadctl) and rustup's llvm-tools. Half an hour on two cores.
+# (docs/adr/0023). Needs what `make build` has built (the load comes from its triadctl) and rustup's llvm-tools. More than half an hour on two cores.
 set -eu
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 OUT=${1:?where the programs go}
